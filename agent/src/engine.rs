@@ -1,0 +1,165 @@
+//! What the agent needs of a Docker engine, in plain types. `engine/docker.rs` is the real one.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use roadstead_protocol::message::command::{ContainerAction, InstallWork};
+use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::event::EventKind;
+use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::time::UnixMicros;
+
+/// Looking at an engine: what the watcher needs.
+pub trait EngineView: Send + Sync + 'static {
+    /// Version and host facts; also the probe of whether it answers.
+    fn identify(&self) -> impl Future<Output = Result<EngineInfo, EngineError>> + Send;
+
+    /// Every container, whole.
+    fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send;
+
+    /// One container, whole; none if there is no such.
+    fn container(&self, id: &str) -> impl Future<Output = Result<Option<Container>, EngineError>> + Send;
+
+    /// The engine's events from `since` (past ones first, as many as it kept) and on. The subscription stands when
+    /// this returns. Ends or yields an error when the connection is gone. The reader must never block for long: the
+    /// engine slows down for everybody when a subscriber does not read.
+    fn events(
+        &self,
+        since: Option<UnixMicros>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>> + Send;
+
+    /// Figures of these containers; those that cannot be sampled are left out.
+    fn figures(&self, containers: &[ContainerId]) -> impl Future<Output = Vec<Figures>> + Send;
+}
+
+/// Changing an engine: what commands need.
+pub trait EngineControl: Send + Sync + 'static {
+    /// Pulls an image. The stream yields progress as the engine tells it and ends with `Ok` items only if the pull
+    /// succeeded; dropping it stops the pull.
+    fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullProgress, EngineError>>;
+
+    /// A local image by reference or id; none if there is no such.
+    fn image(&self, reference: &str) -> impl Future<Output = Result<Option<Image>, EngineError>> + Send;
+
+    /// The digest that the registry has for `reference` now, asked through the engine, nothing pulled.
+    fn registry_digest(&self, reference: &str) -> impl Future<Output = Result<String, EngineError>> + Send;
+
+    /// Acts on a container. Idempotent: starting a running one is fine.
+    fn act(
+        &self,
+        container: &str,
+        action: ContainerAction,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Stops a container, killing it after `grace`.
+    fn stop(&self, container: &str, grace: Duration) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Renames a container.
+    fn rename(&self, container: &str, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Removes a container, its anonymous volumes kept; `force` kills it first.
+    fn remove(&self, container: &str, force: bool) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Creates, without starting it, a container named `name` with the whole configuration of `like` (environment,
+    /// labels, mounts incl. anonymous volumes, ports, networks with aliases and addresses, restart policy, limits,
+    /// …) but with `image`. What came from the old image's own defaults is taken from the new image instead.
+    fn create_like(
+        &self,
+        like: &str,
+        name: &str,
+        image: &str,
+    ) -> impl Future<Output = Result<ContainerId, EngineError>> + Send;
+
+    /// Creates, without starting it, a new container.
+    fn create(&self, work: &InstallWork) -> impl Future<Output = Result<ContainerId, EngineError>> + Send;
+
+    /// The last `lines` lines of a container's log, both streams, oldest first.
+    fn log_tail(
+        &self,
+        container: &str,
+        lines: usize,
+    ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
+
+    /// The container this agent itself runs in, if it does.
+    fn own_container(&self) -> impl Future<Output = Option<ContainerId>> + Send;
+}
+
+/// An engine that can be watched and changed.
+pub trait Engine: EngineView + EngineControl {}
+
+impl<E: EngineView + EngineControl> Engine for E {}
+
+/// Facts about an engine and its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// `20.10.24+dfsg1`.
+    pub version: String,
+    /// Newest API it speaks: `1.41`.
+    pub api_version: String,
+    /// The host's operating system in words.
+    pub os: String,
+    /// The host's processors.
+    pub cpus: u32,
+    /// The host's memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// One engine event, with what to look at again because of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineEvent {
+    /// When, by the engine's clock.
+    pub at: UnixMicros,
+    /// What to tell the controller; none for events that only change the picture.
+    pub what: Option<EventKind>,
+    /// The container whose state may have changed.
+    pub container: Option<ContainerId>,
+}
+
+/// One line of a pull's progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Short id of the layer, none for lines about the whole image.
+    pub layer: Option<String>,
+    /// The engine's word.
+    pub status: String,
+    /// Bytes done in this status.
+    pub done_bytes: u64,
+    /// Bytes in all in this status.
+    pub total_bytes: Option<u64>,
+}
+
+/// A local image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Digest of its configuration (`sha256:…`).
+    pub id: String,
+    /// `name@sha256:…` for each repository it was pulled from.
+    pub repo_digests: Vec<String>,
+}
+
+/// Why the engine did not do something. Each names who must act.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine does not answer; try again when it does.
+    #[error("the Docker engine does not answer: {0}")]
+    Unreachable(String),
+    /// No such container, image or manifest.
+    #[error("{0}")]
+    NotFound(String),
+    /// It exists already, or is in a state in which this cannot be done.
+    #[error("{0}")]
+    Conflict(String),
+    /// The registry cannot be reached or refuses.
+    #[error("registry: {0}")]
+    Registry(String),
+    /// The host's disk is full.
+    #[error("no space left on the host's disk: {0}")]
+    DiskFull(String),
+    /// The engine refused for a reason of its own.
+    #[error("the Docker engine refused: {0}")]
+    Refused(String),
+    /// The engine took longer than it may.
+    #[error("the Docker engine did not finish within {0:?}")]
+    TimedOut(Duration),
+}

@@ -1,0 +1,4 @@
+//! The Roadstead agent: runs beside one Docker engine, tells the controller about it, and does what its owner
+//! allows.
+
+pub mod engine;

@@ -1,0 +1,5 @@
+//! The Roadstead controller: registry of instances, durable events, commands, HTTP API and web UI.
+
+pub mod model;
+pub mod registry;
+pub mod store;

@@ -1,0 +1,118 @@
+//! Who is connected now. An entry is removed only by the session that made it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
+use roadstead_protocol::message::to_agent::ToAgent;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The live sessions, one per instance.
+#[derive(Clone, Default)]
+pub struct Registry {
+    sessions: Arc<Mutex<HashMap<InstanceId, AgentHandle>>>,
+}
+
+/// How the rest of the controller reaches one connected agent.
+#[derive(Clone, Debug)]
+pub struct AgentHandle {
+    /// The session behind it.
+    pub session: SessionId,
+    /// The agent's process.
+    pub boot: BootId,
+    messages: mpsc::Sender<ToAgent>,
+    end: CancellationToken,
+}
+
+/// The agent is gone, or takes nothing more for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The session has ended.
+    #[error("the agent's session has ended")]
+    Gone,
+    /// The session's queue is full.
+    #[error("the agent takes no more messages for now")]
+    Full,
+}
+
+impl AgentHandle {
+    /// A handle that sends through `messages` and ends the session through `end`.
+    #[must_use]
+    pub fn new(
+        session: SessionId,
+        boot: BootId,
+        messages: mpsc::Sender<ToAgent>,
+        end: CancellationToken,
+    ) -> Self {
+        Self { session, boot, messages, end }
+    }
+
+    /// Queues a message; never waits.
+    ///
+    /// # Errors
+    /// If the session is over or its queue is full.
+    pub fn send(&self, message: ToAgent) -> Result<(), SendError> {
+        self.messages.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Gone,
+        })
+    }
+
+    /// Ends the session.
+    pub fn end(&self) {
+        self.end.cancel();
+    }
+}
+
+/// A place in the registry; given up when dropped.
+pub struct Registration {
+    registry: Registry,
+    instance: InstanceId,
+    session: SessionId,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut sessions = self.registry.lock();
+        if sessions.get(&self.instance).is_some_and(|handle| handle.session == self.session) {
+            sessions.remove(&self.instance);
+        }
+    }
+}
+
+impl Registry {
+    /// Enters a session. The newest session of an instance supersedes an older one, which is ended and returned.
+    #[must_use]
+    pub fn enter(&self, instance: InstanceId, handle: AgentHandle) -> (Registration, Option<AgentHandle>) {
+        let registration =
+            Registration { registry: self.clone(), instance: instance.clone(), session: handle.session };
+        let superseded = self.lock().insert(instance, handle);
+        if let Some(old) = &superseded {
+            old.end();
+        }
+        (registration, superseded)
+    }
+
+    /// The session of an instance, if it has one.
+    #[must_use]
+    pub fn agent(&self, instance: &InstanceId) -> Option<AgentHandle> {
+        self.lock().get(instance).cloned()
+    }
+
+    /// How many agents are connected.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Every connected agent.
+    #[must_use]
+    pub fn agents(&self) -> Vec<(InstanceId, AgentHandle)> {
+        self.lock().iter().map(|(instance, handle)| (instance.clone(), handle.clone())).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, AgentHandle>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,24 @@
+//! The schema, step by step. A step that was released is never edited; a change is a further step.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// Each step brings the schema from its index to the next version.
+const STEPS: [&str; 1] = [include_str!("migrations/001-first.sql")];
+
+/// Brings the schema up to date, all steps in one transaction.
+pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    let transaction = connection.transaction()?;
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! What a Roadstead agent and controller say to each other ([`message`], pure types and codec), and how two
+//! programs hold a line between them ([`link`]).
+
+pub mod join_token;
+pub mod link;
+pub mod message;

@@ -1,0 +1,1 @@
+//! How two programs hold a line: identities, pinned-key TLS, handshake, sessions.

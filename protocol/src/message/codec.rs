@@ -1,0 +1,94 @@
+//! Messages to bytes and back: MessagePack with named fields, bounded before and while decoding.
+//!
+//! Named fields let either side add one (`to_vec` would write positions, which an older reader misreads); internally
+//! tagged enums with an `Unknown` variant let either side add a variant. Decoding is always into a type, never into
+//! untyped values, since a legal 1 MB frame can become 164 MB of those.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Largest message of a session in bytes. Checked before decoding, and by the WebSocket before assembling.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+
+/// Largest handshake message in bytes, since its sender is still a stranger.
+pub const MAX_HANDSHAKE: usize = 16 * 1024;
+
+/// What a sender aims for when it splits something long, in bytes: a connection keeps the memory of the largest
+/// message it ever carried.
+pub const CHUNK: usize = 16 * 1024;
+
+/// Deepest nesting that is decoded. The deepest message of ours needs a third of it.
+const MAX_DEPTH: usize = 32;
+
+/// Bytes that are not a message. The peer's fault; ends the session.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Larger than the limit.
+    #[error("message of {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Not MessagePack, or not the message expected here.
+    #[error("not a valid message: {0}")]
+    Malformed(#[from] rmp_serde::decode::Error),
+    /// A whole message, and then more.
+    #[error("{0} bytes after the message")]
+    Trailing(usize),
+}
+
+/// A value that cannot be sent. Ours to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// Larger than the peer would accept.
+    #[error("message of {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Serialization failed.
+    #[error("cannot encode: {0}")]
+    Serialize(#[from] rmp_serde::encode::Error),
+}
+
+/// Encodes `message`, at most `limit` bytes.
+///
+/// # Errors
+/// If it is larger than `limit` or cannot be serialized.
+pub fn encode<M: Serialize>(message: &M, limit: usize) -> Result<Vec<u8>, EncodeError> {
+    let bytes = rmp_serde::to_vec_named(message)?;
+    if bytes.len() > limit {
+        return Err(EncodeError::TooLarge { size: bytes.len(), limit });
+    }
+    Ok(bytes)
+}
+
+/// Decodes exactly one message of at most `limit` bytes.
+///
+/// # Errors
+/// If the bytes are too many, too deeply nested, malformed, not an `M`, or go on after it.
+pub fn decode<M: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<M, DecodeError> {
+    if bytes.len() > limit {
+        return Err(DecodeError::TooLarge { size: bytes.len(), limit });
+    }
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(MAX_DEPTH);
+    let message = M::deserialize(&mut deserializer)?;
+    let rest = deserializer.get_ref().len();
+    if rest > 0 {
+        return Err(DecodeError::Trailing(rest));
+    }
+    Ok(message)
+}
+
+/// Size of `value` when encoded, in bytes: what a sender adds up to stay below [`CHUNK`].
+///
+/// # Errors
+/// If it cannot be serialized.
+pub fn encoded_size<M: Serialize>(value: &M) -> Result<usize, EncodeError> {
+    Ok(rmp_serde::to_vec_named(value)?.len())
+}

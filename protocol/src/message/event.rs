@@ -1,0 +1,108 @@
+//! Events: facts with a time and a sequence number, delivered exactly once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::Outcome;
+use super::ids::{CommandId, ContainerId, Epoch, EventSeq};
+use super::policy::Verb;
+use super::time::UnixMicros;
+
+/// Some events of one outbox, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventBatch {
+    /// The outbox they come from.
+    pub epoch: Epoch,
+    /// Their sequence numbers ascend; a number that is missing was never used.
+    pub events: Vec<Event>,
+}
+
+/// One event as it lies in the outbox and in the controller's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the outbox.
+    pub seq: EventSeq,
+    /// When it happened, by the engine's clock where the engine said so, else by the agent's.
+    pub at: UnixMicros,
+    /// What happened.
+    pub what: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The engine said something about a container.
+    Container {
+        /// Which container.
+        id: ContainerId,
+        /// Its name then.
+        name: String,
+        /// Its image reference then.
+        #[serde(default)]
+        image: String,
+        /// The engine's word: `create`, `start`, `die`, `destroy`, `health_status: healthy`, …
+        action: String,
+        /// What the engine added that matters (`exitCode`, `signal`, compose project and service).
+        #[serde(default)]
+        attributes: BTreeMap<String, String>,
+        /// Found by comparing lists, not told by the engine: `at` is when it was noticed.
+        #[serde(default)]
+        inferred: bool,
+    },
+    /// The engine said something about an image, network, volume or itself.
+    Engine {
+        /// `image`, `network`, `volume`, `daemon`, …
+        object: String,
+        /// Name or id of the object.
+        id: String,
+        /// The engine's word.
+        action: String,
+    },
+    /// The engine stopped answering.
+    EngineLost {
+        /// Why, for a person to read.
+        reason: String,
+    },
+    /// The engine answers (again).
+    EngineFound {
+        /// Its version.
+        version: String,
+    },
+    /// The agent started.
+    AgentStarted {
+        /// Its version.
+        version: String,
+    },
+    /// A command came to its end.
+    CommandEnded {
+        /// Which.
+        command: CommandId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The agent's policy refused a command.
+    Refused {
+        /// Which.
+        command: CommandId,
+        /// The verb it would have needed.
+        verb: Verb,
+        /// What was asked, in words.
+        what: String,
+    },
+    /// Events were dropped because the outbox was full or damaged.
+    Gap {
+        /// First sequence number that is missing.
+        from: EventSeq,
+        /// Last sequence number that is missing.
+        to: EventSeq,
+        /// How many events are missing.
+        count: u64,
+        /// Why.
+        reason: String,
+    },
+    /// An event of a newer version.
+    #[serde(other)]
+    Unknown,
+}

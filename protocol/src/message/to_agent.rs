@@ -1,0 +1,46 @@
+//! What a controller says to an agent within a session.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::Order;
+use super::ids::{CommandId, Epoch, EventSeq};
+
+/// A message from controller to agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToAgent {
+    /// Do this.
+    Order(Box<Order>),
+    /// Stop this command at its next safe point.
+    Cancel {
+        /// Which.
+        command: CommandId,
+    },
+    /// What became of this command? The agent answers with its standing, then progress from `next_line`.
+    Enquire {
+        /// Which.
+        command: CommandId,
+        /// First progress line the controller does not have.
+        next_line: u64,
+    },
+    /// Every event of the epoch up to this one is stored for good.
+    Acknowledge {
+        /// The outbox.
+        epoch: Epoch,
+        /// The last stored event.
+        up_to: EventSeq,
+    },
+    /// Sample container figures for the next `seconds`, because somebody looks. 0 stops it.
+    Watch {
+        /// For how long.
+        seconds: u32,
+    },
+    /// Answer with [`Probed`](super::to_controller::ToController::Probed) after asking the engine.
+    Probe {
+        /// Comes back in the answer.
+        nonce: u64,
+    },
+    /// A message of a newer version: skipped.
+    #[serde(other)]
+    Unknown,
+}

@@ -1,0 +1,60 @@
+//! What an agent says to its controller within a session.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::Standing;
+use super::container::Figures;
+use super::event::EventBatch;
+use super::ids::CommandId;
+use super::policy::Policy;
+use super::progress::ProgressLine;
+use super::snapshot::{Change, Engine, SnapshotPart};
+
+/// A message from agent to controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToController {
+    /// A piece of the whole picture.
+    Snapshot(SnapshotPart),
+    /// A change of the picture.
+    Change {
+        /// What changed.
+        change: Change,
+    },
+    /// Figures of some containers.
+    Figures {
+        /// The samples.
+        samples: Vec<Figures>,
+    },
+    /// Events from the outbox.
+    Events(EventBatch),
+    /// Lines of a running command's log.
+    Progress {
+        /// The lines, of any commands, each command's in order.
+        lines: Vec<ProgressLine>,
+    },
+    /// Answer to an order or an enquiry.
+    Standing {
+        /// Which command.
+        command: CommandId,
+        /// Where it stands.
+        standing: Standing,
+    },
+    /// Answer to a probe.
+    Probed {
+        /// From the probe.
+        nonce: u64,
+        /// The engine as it answered just now.
+        engine: Engine,
+        /// How long the engine took, in microseconds.
+        engine_micros: u64,
+    },
+    /// The owner changed the policy.
+    Policy {
+        /// What is allowed now.
+        policy: Policy,
+    },
+    /// A message of a newer version: skipped.
+    #[serde(other)]
+    Unknown,
+}
