@@ -1,1 +1,3 @@
 //! How two programs hold a line: identities, pinned-key TLS, handshake, sessions.
+
+pub mod address;
