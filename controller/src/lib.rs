@@ -4,6 +4,8 @@ pub mod admission;
 pub mod dial_allow;
 pub mod enrolment;
 pub mod events;
+#[cfg(test)]
+mod fixtures;
 pub mod fleet;
 pub mod model;
 pub mod probes;
