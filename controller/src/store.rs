@@ -10,7 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+pub mod events;
+pub mod instances;
+pub mod join_tokens;
 mod migrations;
+pub mod pictures;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
