@@ -1,5 +1,6 @@
 //! The Roadstead controller: registry of instances, durable events, commands, HTTP API and web UI.
 
+pub mod commands;
 pub mod model;
 pub mod registry;
 pub mod store;
