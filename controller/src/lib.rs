@@ -1,11 +1,16 @@
 //! The Roadstead controller: registry of instances, durable events, commands, HTTP API and web UI.
 
 pub mod admission;
+pub mod commands;
+pub mod config;
+pub mod connect;
 pub mod dial_allow;
 pub mod enrolment;
 pub mod events;
 pub mod fleet;
+pub mod log;
 pub mod model;
 pub mod probes;
 pub mod registry;
 pub mod store;
+pub mod supervised;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 pub mod events;
 pub mod instances;
 pub mod join_tokens;
+pub mod commands;
 mod migrations;
 pub mod pictures;
 mod writer;
