@@ -201,8 +201,12 @@ impl<E: Engine> Agent<E> {
                 pause = self.dial_once(address, shutdown) => pause,
             };
             let delay = match pause {
-                Pause::BackOff => backoff.next_delay(began.elapsed()),
-                Pause::AtLeast(pause) => pause.max(backoff.next_delay(began.elapsed())),
+                Pause::BackOff => backoff.next_wait(),
+                Pause::AfterSession => {
+                    backoff.session_lasted(began.elapsed());
+                    backoff.next_wait()
+                }
+                Pause::AtLeast(pause) => backoff.next_wait_asked(pause),
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -264,7 +268,7 @@ impl<E: Engine> Agent<E> {
                 let end = serve(&self.parts, link, &welcome, stop).await;
                 self.linked.store(false, Ordering::Relaxed);
                 tracing::info!(controller = %remote, %end, "disconnected");
-                Pause::BackOff
+                Pause::AfterSession
             }
             Err(GreetError::Refused(Refusal::Busy { retry_after_ms })) => {
                 Pause::AtLeast(Duration::from_millis(retry_after_ms.into()))
@@ -330,6 +334,8 @@ impl<E: Engine> Agent<E> {
 enum Pause {
     /// The usual back-off.
     BackOff,
+    /// The back-off after a session, short if that held.
+    AfterSession,
     /// At least this long.
     AtLeast(Duration),
 }

@@ -155,7 +155,11 @@ impl Settings {
     pub fn over(self, file: Self) -> Self {
         Self {
             // A password given directly on a nearer level wins over a file named on a farther one.
-            password_file: if self.password.is_some() { None } else { self.password_file.or(file.password_file) },
+            password_file: if self.password.is_some() {
+                None
+            } else {
+                self.password_file.or(file.password_file)
+            },
             password: self.password.or(file.password),
             listen: self.listen.or(file.listen),
             tls_cert: self.tls_cert.or(file.tls_cert),
@@ -181,12 +185,20 @@ impl Settings {
             (None, text) => text.filter(|text| !text.is_empty()),
         };
         if password.as_ref().is_some_and(|password| password.chars().count() < SHORTEST_PASSWORD) {
-            return Err(value("ROADSTEAD_PASSWORD", format!("at least {SHORTEST_PASSWORD} characters, please")));
+            return Err(value(
+                "ROADSTEAD_PASSWORD",
+                format!("at least {SHORTEST_PASSWORD} characters, please"),
+            ));
         }
         let tls = match (self.tls_cert, self.tls_key) {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
-            _ => return Err(value("ROADSTEAD_TLS_CERT", "needs ROADSTEAD_TLS_KEY beside it, and the reverse")),
+            _ => {
+                return Err(value(
+                    "ROADSTEAD_TLS_CERT",
+                    "needs ROADSTEAD_TLS_KEY beside it, and the reverse",
+                ));
+            }
         };
         let agent_urls = self
             .agent_url
@@ -239,7 +251,8 @@ mod tests {
     #[test]
     fn nearer_settings_win() {
         let near = Settings { instance_name: Some("near".into()), ..Settings::default() };
-        let far = Settings { instance_name: Some("far".into()), demo_mode: Some(true), ..Settings::default() };
+        let far =
+            Settings { instance_name: Some("far".into()), demo_mode: Some(true), ..Settings::default() };
         let config = near.over(far).resolve().unwrap();
         assert_eq!(config.name, "near");
         assert!(config.demo_mode);
@@ -257,7 +270,10 @@ mod tests {
             (Settings { password: Some("short".into()), ..Settings::default() }, "ROADSTEAD_PASSWORD"),
             (Settings { tls_cert: Some("x".into()), ..Settings::default() }, "ROADSTEAD_TLS_KEY"),
             (Settings { agent_url: Some("https://x".into()), ..Settings::default() }, "ROADSTEAD_AGENT_URL"),
-            (Settings { dial_allow: Some("10.0.0.0/99".into()), ..Settings::default() }, "ROADSTEAD_DIAL_ALLOW"),
+            (
+                Settings { dial_allow: Some("10.0.0.0/99".into()), ..Settings::default() },
+                "ROADSTEAD_DIAL_ALLOW",
+            ),
         ];
         for (settings, names) in cases {
             let error = settings.resolve().err().unwrap().to_string();

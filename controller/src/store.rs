@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+pub mod commands;
 pub mod events;
 pub mod instances;
 pub mod join_tokens;
-pub mod commands;
 mod migrations;
 pub mod pictures;
 mod writer;

@@ -63,7 +63,8 @@ impl Supervised {
                     tracing::error!(program = %self.program.display(), %error, "cannot start this host's agent");
                 }
             }
-            let delay = backoff.next_delay(began.elapsed());
+            backoff.session_lasted(began.elapsed());
+            let delay = backoff.next_wait();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(delay) => {}

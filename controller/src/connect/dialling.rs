@@ -78,7 +78,7 @@ async fn keep_dialled(front: Arc<Front>, id: InstanceId, url: String, stop: Canc
     let address: AgentAddress = match url.parse() {
         Ok(address) => address,
         Err(error) => {
-            front.fleet.dial_failed(&id, format!("{url}: {error}"));
+            front.fleet.dial_failed(&id, &format!("{url}: {error}"));
             return;
         }
     };
@@ -92,13 +92,14 @@ async fn keep_dialled(front: Arc<Front>, id: InstanceId, url: String, stop: Canc
         match dialled {
             Ok(link) => {
                 serve(Arc::clone(&front), link, Dialled::ByUs(id.clone()), stop.child_token()).await;
+                backoff.session_lasted(began.elapsed());
             }
             Err(reason) => {
                 tracing::info!(instance = %id, %address, %reason, "cannot reach an agent; trying again");
-                front.fleet.dial_failed(&id, reason);
+                front.fleet.dial_failed(&id, &reason);
             }
         }
-        let delay = backoff.next_delay(began.elapsed());
+        let delay = backoff.next_wait();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(delay) => {}
@@ -110,16 +111,13 @@ type TcpLink = roadstead_protocol::link::Link<tokio::net::TcpStream>;
 
 /// One attempt. The address that was vetted is the address that is dialled: no second look-up in between.
 async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<TcpLink, String> {
-    let sockets: Vec<SocketAddr> = timeout(RESOLVE, tokio::net::lookup_host((address.host(), address.port())))
-        .await
-        .map_err(|_| format!("{}: the name could not be resolved in time", address.host()))?
-        .map_err(|error| format!("{}: cannot be resolved: {error}", address.host()))?
-        .collect();
-    let trust = front
-        .fleet
-        .host(id)
-        .and_then(|host| host.record.key)
-        .map_or(Trust::AnyProven, Trust::Only);
+    let sockets: Vec<SocketAddr> =
+        timeout(RESOLVE, tokio::net::lookup_host((address.host(), address.port())))
+            .await
+            .map_err(|_| format!("{}: the name could not be resolved in time", address.host()))?
+            .map_err(|error| format!("{}: cannot be resolved: {error}", address.host()))?
+            .collect();
+    let trust = front.fleet.host(id).and_then(|host| host.record.key).map_or(Trust::AnyProven, Trust::Only);
     let mut reason = format!("{}: no address", address.host());
     for socket in sockets {
         if let Err(refused) = front.dial_allow.permits(socket.ip()) {

@@ -8,7 +8,6 @@ use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionE
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
 use roadstead_protocol::message::ids::{EventSeq, InstanceId, SessionId};
-use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
@@ -16,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
+use crate::events::IntakeError;
+use crate::fleet::{Feed, PictureTooLarge};
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::AgentHandle;
 use crate::store::StoreError;
@@ -70,7 +71,7 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
         Err(error) => {
             tracing::info!(%remote, %error, "a link ended before its hello");
             if let Some(instance) = dialled.instance() {
-                front.fleet.dial_failed(instance, error.to_string());
+                front.fleet.dial_failed(instance, &error.to_string());
             }
             return None;
         }
@@ -94,7 +95,7 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
         Err(refusal) => {
             tracing::info!(%remote, peer = %link.peer(), name = %hello.name, %refusal, "refused an agent");
             if let Some(instance) = dialled.instance() {
-                front.fleet.dial_failed(instance, refusal.to_string());
+                front.fleet.dial_failed(instance, &refusal.to_string());
             }
             if let Err(error) = answer(&mut link, &Reply::Refused(refusal)).await {
                 tracing::debug!(%remote, %error, "the refused agent did not wait for the reason");
@@ -127,15 +128,18 @@ async fn welcome(
 async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, stop: CancellationToken) {
     let Admitted { link, hello, record, session: id, acknowledged } = admitted;
     let remote = link.remote().to_owned();
+    let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
+        tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
+        return;
+    };
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
-    let Session { outgoing, mut incoming, mut health, closer } = session;
+    let Session { outgoing, mut incoming, mut health, closer, .. } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
-    front.fleet.link_live(&record.id, direction, &remote);
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
-    let mut serving = Serving { front, instance: record.id, handle, to_drain: Some(hello.last_event) };
+    let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
     serving.drained_to(acknowledged).await;
 
     tokio::pin!(pump);
@@ -148,8 +152,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         };
         match step {
             Step::Stop => closer.cancel(),
-            Step::Health(LinkHealth::Late) => front.fleet.link_late(&serving.instance),
-            Step::Health(LinkHealth::Live) => front.fleet.link_recovered(&serving.instance),
+            Step::Health(LinkHealth::Late) => serving.feed.late(),
+            Step::Health(LinkHealth::Live) => serving.feed.recovered(),
             Step::Message(message) => {
                 if let Err(error) = serving.receive(message).await {
                     tracing::warn!(instance = %serving.instance, %error, "ending a session");
@@ -173,28 +177,29 @@ struct Serving<'a> {
     front: &'a Front,
     instance: InstanceId,
     handle: AgentHandle,
+    feed: Feed,
     /// The last event in the agent's outbox when it said hello, until it is stored: only then is the agent's not
     /// knowing a command the whole truth.
     to_drain: Option<EventSeq>,
 }
 
 impl Serving<'_> {
-    async fn receive(&mut self, message: ToController) -> Result<(), StoreError> {
+    async fn receive(&mut self, message: ToController) -> Result<(), Broken> {
         let (front, instance) = (self.front, &self.instance);
+        self.feed.seen();
         match message {
-            ToController::Snapshot(part) => front.fleet.snapshot_part(instance, part),
-            ToController::Change { change } => front.fleet.change(instance, change),
-            ToController::Figures { samples } => front.fleet.figures(instance, samples),
+            ToController::Snapshot(part) => self.feed.snapshot_part(part)?,
+            ToController::Change { change } => self.feed.change(change)?,
+            ToController::Figures { samples } => self.feed.figures(samples),
             ToController::Events(batch) => self.store_events(batch).await?,
             ToController::Progress { lines } => front.commands.progress(instance, lines).await,
             ToController::Standing { command, standing } => {
                 front.commands.standing(instance, &self.handle, command, standing).await;
             }
             ToController::Probed { nonce, engine, engine_micros } => {
-                front.fleet.change(instance, Change::Engine { engine: engine.clone() });
                 front.probes.answered(nonce, engine, engine_micros);
             }
-            ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await,
+            ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
             }
@@ -204,7 +209,7 @@ impl Serving<'_> {
 
     /// Outcomes go into the ledger before their events go into the log, since the log's mark decides what the agent
     /// forgets: whatever dies in between, the agent tells both again.
-    async fn store_events(&mut self, batch: EventBatch) -> Result<(), StoreError> {
+    async fn store_events(&mut self, batch: EventBatch) -> Result<(), Broken> {
         let (front, instance, epoch) = (self.front, &self.instance, batch.epoch);
         for event in &batch.events {
             if let EventKind::CommandEnded { command, outcome } = &event.what {
@@ -225,14 +230,25 @@ impl Serving<'_> {
         }
     }
 
-    fn conclude(&self, session: SessionId, end: &SessionEnd) {
+    fn conclude(self, session: SessionId, end: &SessionEnd) {
         let instance = &self.instance;
-        let current = self.front.registry.agent(instance).is_none_or(|agent| agent.session == session);
-        if !current {
+        let superseded = self.front.registry.agent(instance).is_some_and(|agent| agent.session != session);
+        if superseded {
             tracing::info!(%instance, %session, "a session was superseded by a newer one");
-            return;
+        } else {
+            tracing::info!(%instance, %session, %end, "an agent is gone");
         }
-        tracing::info!(%instance, %session, %end, "an agent is gone");
-        self.front.fleet.link_lost(instance, &end.to_string());
+        self.feed.end(end.to_string());
     }
+}
+
+/// Why a session is ended by us.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Picture(#[from] PictureTooLarge),
+    #[error(transparent)]
+    Events(#[from] IntakeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
