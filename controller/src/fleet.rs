@@ -44,7 +44,8 @@ pub struct Host {
     pub containers: BTreeMap<ContainerId, Arc<Container>>,
     /// The newest figures of each container; each carries its time.
     pub figures: HashMap<ContainerId, Figures>,
-    /// When the picture last changed or was taken whole; its age, while `stale`.
+    /// When the picture was last known to be true: while the link is live, when it last changed; once the link is
+    /// lost, the last contact. What a stale picture's age is counted from.
     pub synced_at: Option<UnixMicros>,
     /// Whether the host may differ from the picture by now: the link is not live, or its snapshot is still to come.
     pub stale: bool,
@@ -261,6 +262,21 @@ impl Fleet {
         for slot in hosts.values_mut() {
             let change = slot.end_wait();
             self.tell(change);
+        }
+    }
+
+    /// The hosts whose picture changed since the last call.
+    fn take_unsaved(&self) -> Vec<Arc<Host>> {
+        self.lock().values_mut().filter_map(Slot::take_unsaved).collect()
+    }
+
+    /// The pictures of these could not be saved: they count as changed.
+    fn keep_unsaved(&self, unsaved: &[Arc<Host>]) {
+        let mut hosts = self.lock();
+        for host in unsaved {
+            if let Some(slot) = hosts.get_mut(&host.record.id) {
+                slot.keep_unsaved();
+            }
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Slot {
     synced: bool,
     arriving: BTreeMap<ContainerId, Container>,
     clone_refused_at: Option<Instant>,
+    /// Whether the picture (engine, containers) changed since it was last saved.
     unsaved: bool,
 }
 
@@ -134,10 +135,14 @@ impl Slot {
     }
 
     pub(super) fn lost(&mut self, reason: String) -> Option<FleetChange> {
+        let synced = std::mem::take(&mut self.synced);
         self.session = None;
-        self.synced = false;
         self.arriving = BTreeMap::new();
-        self.host_mut().link.reason = Some(reason);
+        let host = if synced { self.picture_mut() } else { self.host_mut() };
+        host.link.reason = Some(reason);
+        if synced {
+            host.synced_at = host.record.last_seen;
+        }
         self.set_link_state(LinkState::Lost)
     }
 
@@ -204,7 +209,7 @@ impl Slot {
         let (upsert, remove) = self.replace_containers(whole);
         self.synced = true;
         let told_before = (self.host.engine.clone(), self.host.stale);
-        let host = self.host_mut();
+        let host = self.picture_mut();
         host.engine = Some(part.engine);
         host.synced_at = Some(UnixMicros::now());
         host.stale = host.link.state != LinkState::Live;
@@ -232,8 +237,7 @@ impl Slot {
         if samples.is_empty() {
             return None;
         }
-        // Not marked unsaved: figures are not kept over a restart.
-        let host = Arc::make_mut(&mut self.host);
+        let host = self.host_mut();
         host.figures.extend(samples.iter().map(|sample| (sample.container.clone(), sample.clone())));
         Some(FleetChange::Figures { instance: self.id(), samples: Arc::new(samples) })
     }
@@ -247,7 +251,7 @@ impl Slot {
             limit(self.host.containers.len() + 1)?;
         }
         let container = Arc::new(container);
-        self.host_mut().containers.insert(container.id.clone(), Arc::clone(&container));
+        self.picture_mut().containers.insert(container.id.clone(), Arc::clone(&container));
         Ok(self.containers_changed(vec![container], Vec::new()))
     }
 
@@ -255,7 +259,7 @@ impl Slot {
         if !self.host.containers.contains_key(&id) {
             return None;
         }
-        let host = self.host_mut();
+        let host = self.picture_mut();
         host.containers.remove(&id);
         host.figures.remove(&id);
         self.containers_changed(Vec::new(), vec![id])
@@ -265,7 +269,7 @@ impl Slot {
         if self.host.engine.as_ref() == Some(&engine) {
             return None;
         }
-        let host = self.host_mut();
+        let host = self.picture_mut();
         host.engine = Some(engine);
         host.synced_at = Some(UnixMicros::now());
         self.told()
@@ -276,7 +280,7 @@ impl Slot {
         upsert: Vec<Arc<Container>>,
         remove: Vec<ContainerId>,
     ) -> Option<FleetChange> {
-        self.host_mut().synced_at = Some(UnixMicros::now());
+        self.picture_mut().synced_at = Some(UnixMicros::now());
         Some(FleetChange::Containers { instance: self.id(), upsert, remove })
     }
 
@@ -285,7 +289,7 @@ impl Slot {
         &mut self,
         whole: BTreeMap<ContainerId, Container>,
     ) -> (Vec<Arc<Container>>, Vec<ContainerId>) {
-        let host = self.host_mut();
+        let host = self.picture_mut();
         let remove: Vec<_> = host.containers.keys().filter(|id| !whole.contains_key(id)).cloned().collect();
         for id in &remove {
             host.containers.remove(id);
@@ -314,8 +318,14 @@ impl Slot {
         self.told()
     }
 
-    fn host_mut(&mut self) -> &mut Host {
+    /// For changes of engine and containers.
+    fn picture_mut(&mut self) -> &mut Host {
         self.unsaved = true;
+        self.host_mut()
+    }
+
+    /// For everything else. Copies the host if somebody holds a view of it.
+    fn host_mut(&mut self) -> &mut Host {
         Arc::make_mut(&mut self.host)
     }
 
