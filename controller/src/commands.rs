@@ -20,7 +20,7 @@ pub use crate::store::commands::CommandFilter;
 
 use self::open::{Live, OpenCommands};
 use self::state::{Effect, Input, step};
-use crate::model::{CommandRecord, CommandState, LogLine};
+use crate::model::{CommandRecord, LogLine};
 use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
@@ -143,15 +143,14 @@ impl Commands {
         agent: Option<&AgentHandle>,
         now: UnixMicros,
     ) -> Result<(), StoreError> {
-        let before = live.tracked.record.clone();
         let (tracked, effects) = step(live.tracked.clone(), input, now);
-        live.unsaved |= tracked.record != before;
+        live.unsaved |= tracked.record != live.tracked.record;
         live.tracked = tracked;
         self.save(live).await?;
         let Some(agent) = agent else { return Ok(()) };
         for effect in effects {
             let sent = agent.send(live.message(effect));
-            if effect == Effect::Send && sent.is_err() && before.state == CommandState::Issued {
+            if effect == Effect::Send && sent.is_err() {
                 return self.put_back(live, sent, now).await;
             }
             // Anything else that could not be sent is asked about again by the tick, or when the agent is back.
@@ -159,7 +158,7 @@ impl Commands {
         Ok(())
     }
 
-    /// The session certainly did not take the order, so it may be sent anew, to whichever boot.
+    /// The session certainly did not take the order, nor did an earlier one, so it may go to whichever boot.
     async fn put_back(
         &self,
         live: &mut Live,

@@ -6,7 +6,7 @@
 //! | not sent | – | → issued | – |
 //! | standing running | → running | → running | – |
 //! | standing ended | – | doubt until the outcome arrives | as sent |
-//! | standing never seen, same boot | – | send again; cancel asked → cancelled | doubt |
+//! | standing never seen, same boot | – | send again; cancel asked → cancelled; stale → ignored | doubt |
 //! | standing never seen, other boot | – | doubt | doubt |
 //! | progressed | → running | → running | – |
 //! | ended | → its outcome | → its outcome | → its outcome |
@@ -21,7 +21,8 @@
 //! A final state takes no input at all. Two rules carry the rest:
 //!
 //! - **At most once.** An order is stored as sent before it is given to a session, and is sent again only when the
-//!   very boot that it was sent to says that it never saw it.
+//!   very boot that it was sent to says that it never saw it, in a session that has not carried it: in one that has,
+//!   such an answer is stale, since questions and orders stay in order.
 //! - **Lost is concluded last.** An agent that restarted does not know what it ran before, but its outbox may: so an
 //!   unknown command is lost only when the outbox has been read as far as it went at Hello, where serving tells of
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
@@ -67,6 +68,8 @@ pub struct Tracked {
     pub asked_at: UnixMicros,
     /// Whether the agent has answered since.
     pub answered: bool,
+    /// Whether the present session has carried the order.
+    pub carried: bool,
     /// The agent's answer puts its end in doubt.
     pub doubt: Option<Doubt>,
 }
@@ -169,7 +172,7 @@ impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
     pub const fn new(record: CommandRecord, now: UnixMicros) -> Self {
-        Self { record, asked_at: now, answered: true, doubt: None }
+        Self { record, asked_at: now, answered: true, carried: false, doubt: None }
     }
 
     fn ask(&mut self, now: UnixMicros) {
@@ -269,6 +272,7 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
         Input::Connected { .. } | Input::Silent => {
             if matches!(input, Input::Connected { .. }) {
                 tracked.doubt = None;
+                tracked.carried = false;
             }
             tracked.ask(now);
             let cancel = tracked.record.cancel_requested.then_some(Effect::Cancel);
@@ -279,6 +283,7 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
             tracked.record.boot = None;
             tracked.record.sent_at = None;
             tracked.answered = true;
+            tracked.carried = false;
         }
         Input::Standing { boot, standing, drained } => {
             tracked.answered = true;
@@ -324,6 +329,9 @@ fn heed(
         Standing::NeverSeen => {
             let never_arrived =
                 tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
+            if never_arrived && tracked.carried {
+                return Vec::new();
+            }
             if never_arrived && tracked.record.cancel_requested {
                 let reason = "cancelled; the order had not reached the agent";
                 tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
@@ -344,6 +352,7 @@ fn send(tracked: &mut Tracked, boot: BootId, now: UnixMicros) -> Vec<Effect> {
     tracked.record.boot = Some(boot);
     tracked.record.sent_at = Some(now);
     tracked.doubt = None;
+    tracked.carried = true;
     tracked.ask(now);
     vec![Effect::Send]
 }
