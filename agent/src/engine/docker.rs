@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bollard::query_parameters::{
-    KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptions,
-    StartContainerOptions, StopContainerOptionsBuilder,
+    KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
@@ -93,7 +93,10 @@ impl DockerEngine {
         self.inspect_as(container).await
     }
 
-    async fn inspect_as<T: serde::de::DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
+    async fn inspect_as<T: serde::de::DeserializeOwned>(
+        &self,
+        container: &str,
+    ) -> Result<Option<T>, EngineError> {
         let path = format!("/containers/{}/json", checked(container)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
     }
@@ -220,7 +223,8 @@ impl EngineControl for DockerEngine {
         }
         let path = format!("/images/{}/json", checked_image(reference)?);
         let inspected: Option<Inspected> = found(self.wire.get(&path, INSPECT_TIMEOUT).await)?;
-        Ok(inspected.map(|image| Image { id: image.id, repo_digests: image.repo_digests.unwrap_or_default() }))
+        Ok(inspected
+            .map(|image| Image { id: image.id, repo_digests: image.repo_digests.unwrap_or_default() }))
     }
 
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {
@@ -250,11 +254,17 @@ impl EngineControl for DockerEngine {
             ContainerAction::Pause => within(ACT_TIMEOUT, docker.pause_container(name)).await,
             ContainerAction::Unpause => within(ACT_TIMEOUT, docker.unpause_container(name)).await,
             ContainerAction::Remove => self.remove(name, false).await,
-            ContainerAction::Unknown => Err(EngineError::Refused("this agent does not know the action".to_owned())),
+            ContainerAction::Unknown => {
+                Err(EngineError::Refused("this agent does not know the action".to_owned()))
+            }
         };
         match done {
             // Pausing the paused, and the like, is a conflict to the engine; here it is done.
-            Err(EngineError::Conflict(_) | EngineError::Refused(_)) if self.is_so_already(name, action).await => Ok(()),
+            Err(EngineError::Conflict(_) | EngineError::Refused(_))
+                if self.is_so_already(name, action).await =>
+            {
+                Ok(())
+            }
             done => done,
         }
     }

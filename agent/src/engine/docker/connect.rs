@@ -83,7 +83,8 @@ impl Endpoint {
             return Err(ConnectError::Ssh(text.to_owned()));
         }
         let authority = text.strip_prefix("tcp://").ok_or_else(malformed)?;
-        let (host, port) = host_and_port(authority.strip_suffix('/').unwrap_or(authority)).ok_or_else(malformed)?;
+        let (host, port) =
+            host_and_port(authority.strip_suffix('/').unwrap_or(authority)).ok_or_else(malformed)?;
         if let Some(files) = tls {
             let name = ServerName::try_from(host.clone()).map_err(|_| malformed())?;
             return Ok(Self::Tls { name, connector: connector(files)?, host, port });
@@ -147,12 +148,19 @@ mod tests {
 
     #[test]
     fn sockets_and_loopback_need_no_tls() {
-        for (text, want) in [(None, "/var/run/docker.sock"), (Some(""), "/var/run/docker.sock"), (Some("unix:///x/y"), "/x/y")] {
+        for (text, want) in [
+            (None, "/var/run/docker.sock"),
+            (Some(""), "/var/run/docker.sock"),
+            (Some("unix:///x/y"), "/x/y"),
+        ] {
             let Ok(Endpoint::Unix(path)) = Endpoint::parse(text, None) else { panic!("{text:?}") };
             assert_eq!(path, Path::new(want));
         }
         for text in ["tcp://127.0.0.1:2375", "tcp://localhost:2375/", "tcp://[::1]:2375"] {
-            assert!(matches!(Endpoint::parse(Some(text), None), Ok(Endpoint::Loopback { port: 2375, .. })), "{text}");
+            assert!(
+                matches!(Endpoint::parse(Some(text), None), Ok(Endpoint::Loopback { port: 2375, .. })),
+                "{text}"
+            );
         }
     }
 
@@ -181,7 +189,9 @@ mod tests {
     #[test]
     fn a_missing_certificate_is_named() {
         let files = TlsFiles::in_directory(Path::new("/nowhere"));
-        let Err(error) = Endpoint::parse(Some("tcp://10.0.0.1:2376"), Some(&files)) else { panic!("accepted") };
+        let Err(error) = Endpoint::parse(Some("tcp://10.0.0.1:2376"), Some(&files)) else {
+            panic!("accepted")
+        };
         assert!(error.to_string().starts_with("/nowhere/ca.pem: "), "{error}");
     }
 }

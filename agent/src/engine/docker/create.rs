@@ -12,7 +12,9 @@ pub(super) fn body(work: &InstallWork) -> Result<Value, EngineError> {
     let binds = work.mounts.iter().map(|mount| bind(mount)).collect::<Result<Vec<_>, _>>()?;
     let policy = work.restart_policy.as_deref().unwrap_or("no");
     if !["no", "always", "unless-stopped", "on-failure"].contains(&policy) {
-        return Err(invalid(format!("restart policy {policy:?}: use no, always, unless-stopped or on-failure")));
+        return Err(invalid(format!(
+            "restart policy {policy:?}: use no, always, unless-stopped or on-failure"
+        )));
     }
     let env: Vec<String> = work.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mut host = json!({
@@ -123,7 +125,8 @@ mod tests {
             },
         });
         assert_eq!(body(&work), Ok(want));
-        assert!(body(&super::tests::work()).unwrap().get("Cmd").is_none());
+        let plain = serde_json::from_value(json!({ "name": "web", "image": "web" })).unwrap();
+        assert!(body(&plain).unwrap().get("Cmd").is_none());
     }
 
     #[test]

@@ -40,7 +40,13 @@ pub(super) fn by_message(message: &str) -> EngineError {
     let message = clipped(message);
     if says(&["no space left on device", "disk quota exceeded"]) {
         EngineError::DiskFull(message)
-    } else if says(&["unauthorized", "authentication required", "pull access denied", "toomanyrequests", "denied: "]) {
+    } else if says(&[
+        "unauthorized",
+        "authentication required",
+        "pull access denied",
+        "toomanyrequests",
+        "denied: ",
+    ]) {
         EngineError::Registry(message)
     } else if says(&["manifest unknown", "name unknown", "manifest for "]) {
         EngineError::NotFound(message)
@@ -115,17 +121,49 @@ mod tests {
     fn the_engines_words_name_who_must_act() {
         let table = [
             (404, "No such container: web", "not found"),
-            (404, "manifest for 127.0.0.1:5000/x:9 not found: manifest unknown: manifest unknown", "not found"),
-            (404, "pull access denied for nothing, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", "registry"),
+            (
+                404,
+                "manifest for 127.0.0.1:5000/x:9 not found: manifest unknown: manifest unknown",
+                "not found",
+            ),
+            (
+                404,
+                "pull access denied for nothing, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+                "registry",
+            ),
             (409, "Conflict. The container name \"/web\" is already in use by container \"1f\".", "conflict"),
-            (409, "You cannot remove a running container 1f. Stop the container before attempting removal or force remove", "conflict"),
-            (500, "Get \"http://127.0.0.1:5000/v2/\": dial tcp 127.0.0.1:5000: connect: connection refused", "registry"),
-            (500, "Get \"https://registry.example/v2/\": dial tcp: lookup registry.example: no such host", "registry"),
-            (500, "Head \"https://r.example/v2/x/manifests/1\": unauthorized: authentication required", "registry"),
+            (
+                409,
+                "You cannot remove a running container 1f. Stop the container before attempting removal or force remove",
+                "conflict",
+            ),
+            (
+                500,
+                "Get \"http://127.0.0.1:5000/v2/\": dial tcp 127.0.0.1:5000: connect: connection refused",
+                "registry",
+            ),
+            (
+                500,
+                "Get \"https://registry.example/v2/\": dial tcp: lookup registry.example: no such host",
+                "registry",
+            ),
+            (
+                500,
+                "Head \"https://r.example/v2/x/manifests/1\": unauthorized: authentication required",
+                "registry",
+            ),
             (500, "toomanyrequests: You have reached your pull rate limit.", "registry"),
-            (500, "failed to register layer: Error processing tar file(exit status 1): write /big: no space left on device", "disk full"),
+            (
+                500,
+                "failed to register layer: Error processing tar file(exit status 1): write /big: no space left on device",
+                "disk full",
+            ),
             (400, "invalid reference format", "refused"),
-            (500, "driver failed programming external connectivity on endpoint web: Bind for 0.0.0.0:80 failed: port is already allocated", "refused"),
+            (
+                500,
+                "driver failed programming external connectivity on endpoint web: Bind for 0.0.0.0:80 failed: port is already allocated",
+                "refused",
+            ),
         ];
         for (status, message, want) in table {
             assert_eq!(kind(&by_status(status, message)), want, "{message}");

@@ -172,8 +172,13 @@ mod tests {
         let EngineEvent { at, what, container } = read(line).unwrap();
         assert_eq!(at, UnixMicros(1_795_181_331_824_066));
         assert_eq!(container.unwrap().as_str(), ID);
-        let Some(EventKind::Container { name, image, action, attributes, inferred, .. }) = what else { panic!() };
-        assert_eq!((name.as_str(), image.as_str(), action.as_str(), inferred), ("t1", "base:1", "die", false));
+        let Some(EventKind::Container { name, image, action, attributes, inferred, .. }) = what else {
+            panic!()
+        };
+        assert_eq!(
+            (name.as_str(), image.as_str(), action.as_str(), inferred),
+            ("t1", "base:1", "die", false)
+        );
         let kept: Vec<_> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(kept, [("com.docker.compose.project", "shop"), ("exitCode", "137")]);
     }
@@ -195,7 +200,10 @@ mod tests {
     #[test]
     fn nonsense_is_skipped_and_long_text_cut() {
         assert_eq!(read("{"), None);
-        assert_eq!(read(r#"{"Type":"container","Action":"start","Actor":{"ID":"../x","Attributes":{}}}"#), None);
+        assert_eq!(
+            read(r#"{"Type":"container","Action":"start","Actor":{"ID":"../x","Attributes":{}}}"#),
+            None
+        );
         let long = format!(r#"{{"Type":"volume","Action":"create","Actor":{{"ID":"{}"}}}}"#, "ß".repeat(300));
         let Some(EventKind::Engine { id, .. }) = read(&long).unwrap().what else { panic!() };
         assert_eq!(id.len(), 256);
@@ -205,7 +213,9 @@ mod tests {
     fn no_wanted_name_begins_an_exec_event() {
         let filters: serde_json::Value = serde_json::from_str(FILTERS).unwrap();
         let names = filters["event"].as_array().unwrap();
-        for noise in ["exec_create: x", "exec_start: x", "exec_die", "resize", "top", "attach", "mount", "unmount"] {
+        for noise in
+            ["exec_create: x", "exec_start: x", "exec_die", "resize", "top", "attach", "mount", "unmount"]
+        {
             assert!(!names.iter().any(|name| noise.starts_with(name.as_str().unwrap())), "{noise}");
         }
     }

@@ -39,7 +39,12 @@ struct CpuSample {
 impl Sampler {
     /// Samples `containers`; leaves out those that do not run or do not answer. `host_memory` is the host's memory in
     /// bytes, which the engine gives as the limit of a container without one; 0 if it is not known.
-    pub(super) async fn sample(&self, wire: &Wire, containers: &[ContainerId], host_memory: u64) -> Vec<Figures> {
+    pub(super) async fn sample(
+        &self,
+        wire: &Wire,
+        containers: &[ContainerId],
+        host_memory: u64,
+    ) -> Vec<Figures> {
         let asked = stream::iter(containers.to_vec().into_iter().map(|id| async move {
             let path = format!("/containers/{id}/stats?stream=false&one-shot=true");
             match wire.get::<Statistics>(&path, SAMPLE_TIMEOUT).await {
@@ -60,7 +65,12 @@ impl Sampler {
             .filter_map(|(id, statistics)| {
                 let cpu = statistics.cpu()?;
                 let earlier = before.insert(id.clone(), cpu);
-                Some(statistics.figures(id, now, earlier.and_then(|earlier| percent(earlier, cpu)), host_memory))
+                Some(statistics.figures(
+                    id,
+                    now,
+                    earlier.and_then(|earlier| percent(earlier, cpu)),
+                    host_memory,
+                ))
             })
             .collect()
     }
@@ -141,7 +151,13 @@ impl Statistics {
         Some(CpuSample { at, used_nanos: self.cpu_stats.cpu_usage.total_usage })
     }
 
-    fn figures(&self, container: ContainerId, at: UnixMicros, cpu_percent: Option<f64>, host_memory: u64) -> Figures {
+    fn figures(
+        &self,
+        container: ContainerId,
+        at: UnixMicros,
+        cpu_percent: Option<f64>,
+        host_memory: u64,
+    ) -> Figures {
         let memory = &self.memory_stats;
         let cache = memory
             .stats

@@ -49,7 +49,11 @@ pub(super) fn checked_image(text: &str) -> Result<&str, EngineError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@/[]".contains(&byte);
     let segment = |part: &str| !part.is_empty() && !part.bytes().all(|byte| byte == b'.');
     let fits = text.len() <= MAX_LENGTH && text.bytes().all(plain) && text.split('/').all(segment);
-    if fits { Ok(text) } else { Err(EngineError::Refused(format!("{text:?} is not a valid image reference"))) }
+    if fits {
+        Ok(text)
+    } else {
+        Err(EngineError::Refused(format!("{text:?} is not a valid image reference")))
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +65,9 @@ mod tests {
         for good in ["web", "web_1", "a.b-c", "0123456789ab"] {
             assert_eq!(checked(good), Ok(good));
         }
-        for bad in ["", ".", "..", "../version", "a/b", "a%2f..", "a?x=1", "a#b", "-a", "_a", "a b", "ä", "a\n"] {
+        for bad in
+            ["", ".", "..", "../version", "a/b", "a%2f..", "a?x=1", "a#b", "-a", "_a", "a b", "ä", "a\n"]
+        {
             assert!(checked(bad).is_err(), "{bad:?}");
         }
         assert!(checked(&"a".repeat(513)).is_err());
@@ -82,7 +88,9 @@ mod tests {
         for (text, repository, version) in table {
             assert_eq!(ImageReference::parse(text), Ok(ImageReference { repository, version }), "{text}");
         }
-        for bad in ["", ":1", "web:", "web@", "../x", "a/../b", "a//b", "/a", "a/", "a b", "a?b", "web%2f", "./a"] {
+        for bad in
+            ["", ":1", "web:", "web@", "../x", "a/../b", "a//b", "/a", "a/", "a b", "a?b", "web%2f", "./a"]
+        {
             assert!(ImageReference::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -28,7 +28,10 @@ pub(super) fn pull(
 }
 
 /// The digest of what the registry has for `reference`.
-pub(super) async fn registry_digest(docker: &bollard::Docker, reference: &str) -> Result<String, EngineError> {
+pub(super) async fn registry_digest(
+    docker: &bollard::Docker,
+    reference: &str,
+) -> Result<String, EngineError> {
     let reference = checked_image(reference)?;
     let answer = docker.inspect_registry_image(reference, None).await.map_err(|error| {
         match errors::from_bollard(error) {
@@ -69,10 +72,14 @@ mod tests {
         let layer = read(
             r#"{"status":"Downloading","progressDetail":{"current":32768,"total":4194304},"progress":"[>  ]","id":"5d20c808ce19"}"#,
         );
-        assert_eq!((layer.layer.as_deref(), layer.done_bytes, layer.total_bytes), (Some("5d20c808ce19"), 32768, Some(4_194_304)));
+        assert_eq!(
+            (layer.layer.as_deref(), layer.done_bytes, layer.total_bytes),
+            (Some("5d20c808ce19"), 32768, Some(4_194_304))
+        );
         let done = read(r#"{"status":"Pull complete","progressDetail":{},"id":"5d20c808ce19"}"#);
         assert_eq!((done.done_bytes, done.total_bytes), (0, None));
-        let unknown_size = read(r#"{"status":"Downloading","progressDetail":{"current":7,"total":-1},"id":"a"}"#);
+        let unknown_size =
+            read(r#"{"status":"Downloading","progressDetail":{"current":7,"total":-1},"id":"a"}"#);
         assert_eq!((unknown_size.done_bytes, unknown_size.total_bytes), (7, None));
     }
 }

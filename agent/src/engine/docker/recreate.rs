@@ -47,7 +47,10 @@ pub(super) fn plan(inspection: &Value, old_defaults: Option<&Value>, image: &New
     let mode = host.get("NetworkMode").and_then(Value::as_str).unwrap_or("default").to_owned();
     let shares = mode.starts_with("container:");
     // The engine fills in a name from the id, and refuses one where the host's or another container's is used.
-    let generated = config.get("Hostname").and_then(Value::as_str).is_some_and(|name| !name.is_empty() && id.starts_with(name));
+    let generated = config
+        .get("Hostname")
+        .and_then(Value::as_str)
+        .is_some_and(|name| !name.is_empty() && id.starts_with(name));
     let foreign = shares || host.get("UTSMode").and_then(Value::as_str) == Some("host");
     if generated || foreign {
         config.remove("Hostname");
@@ -86,14 +89,20 @@ fn leave_to_image(config: &mut Map<String, Value>, defaults: &Value, host: &Map<
     if let (Some(Value::Array(env)), Some(default)) = (config.get_mut("Env"), defaults["Env"].as_array()) {
         env.retain(|entry| !default.contains(entry));
     }
-    if let (Some(Value::Object(labels)), Some(default)) = (config.get_mut("Labels"), defaults["Labels"].as_object()) {
+    if let (Some(Value::Object(labels)), Some(default)) =
+        (config.get_mut("Labels"), defaults["Labels"].as_object())
+    {
         labels.retain(|key, value| default.get(key) != Some(value));
     }
     let published = host.get("PortBindings").and_then(Value::as_object);
     for setting in ["ExposedPorts", "Volumes"] {
-        if let (Some(Value::Object(set)), Some(default)) = (config.get_mut(setting), defaults[setting].as_object()) {
+        if let (Some(Value::Object(set)), Some(default)) =
+            (config.get_mut(setting), defaults[setting].as_object())
+        {
             // A published port must stay exposed, whatever the new image exposes.
-            set.retain(|key, _| !default.contains_key(key) || published.is_some_and(|ports| ports.contains_key(key)));
+            set.retain(|key, _| {
+                !default.contains_key(key) || published.is_some_and(|ports| ports.contains_key(key))
+            });
         }
     }
     let same = |config: &Map<String, Value>, setting: &str| {
@@ -119,8 +128,14 @@ fn leave_to_image(config: &mut Map<String, Value>, defaults: &Value, host: &Map<
 fn name_anonymous_volumes(host: &mut Map<String, Value>, mounts: &Value) {
     let volumes = mounts.as_array().into_iter().flatten().filter(|mount| mount["Type"] == "volume");
     for volume in volumes {
-        let (Some(name), Some(target)) = (volume["Name"].as_str(), volume["Destination"].as_str()) else { continue };
-        let bind = if volume["RW"] == json!(false) { format!("{name}:{target}:ro") } else { format!("{name}:{target}") };
+        let (Some(name), Some(target)) = (volume["Name"].as_str(), volume["Destination"].as_str()) else {
+            continue;
+        };
+        let bind = if volume["RW"] == json!(false) {
+            format!("{name}:{target}:ro")
+        } else {
+            format!("{name}:{target}")
+        };
         let mounted = host.get_mut("Mounts").and_then(Value::as_array_mut).into_iter().flatten();
         if let Some(mount) = mounted.into_iter().find(|mount| mount["Target"] == target) {
             if mount["Type"] == "volume" && mount["Source"].as_str().unwrap_or_default().is_empty() {
@@ -164,15 +179,20 @@ fn endpoints(networks: &Value, mode: &str, id: &str) -> (Option<(String, Value)>
     let wanted = if mode == "default" { "bridge" } else { mode };
     let networks = networks.as_object();
     let is_wanted = |name: &str, endpoint: &Value| name == wanted || endpoint["NetworkID"] == wanted;
-    let found = networks.is_some_and(|networks| networks.iter().any(|(name, endpoint)| is_wanted(name, endpoint)));
+    let found =
+        networks.is_some_and(|networks| networks.iter().any(|(name, endpoint)| is_wanted(name, endpoint)));
     for (name, endpoint) in networks.into_iter().flatten() {
         let mut settings: Map<String, Value> = CHOSEN
             .iter()
-            .filter_map(|key| Some(((*key).to_owned(), endpoint.get(*key).filter(|value| !value.is_null())?.clone())))
+            .filter_map(|key| {
+                Some(((*key).to_owned(), endpoint.get(*key).filter(|value| !value.is_null())?.clone()))
+            })
             .collect();
         if let Some(Value::Array(aliases)) = settings.get_mut("Aliases") {
             // The engine adds the container's short id by itself.
-            aliases.retain(|alias| alias.as_str().is_none_or(|alias| alias.len() != 12 || !id.starts_with(alias)));
+            aliases.retain(|alias| {
+                alias.as_str().is_none_or(|alias| alias.len() != 12 || !id.starts_with(alias))
+            });
             if aliases.is_empty() {
                 settings.remove("Aliases");
             }

@@ -21,7 +21,8 @@ pub(super) fn parse(text: &str) -> Option<UnixMicros> {
     if !in_range || year <= 1 {
         return None;
     }
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds(offset)?;
+    let seconds =
+        days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds(offset)?;
     Some(UnixMicros(seconds * 1_000_000 + micros(fraction)?))
 }
 
@@ -50,7 +51,8 @@ fn offset_seconds(offset: &str) -> Option<i64> {
     if offset.eq_ignore_ascii_case("z") {
         return Some(0);
     }
-    let (sign, rest) = if let Some(rest) = offset.strip_prefix('-') { (-1, rest) } else { (1, offset.get(1..)?) };
+    let (sign, rest) =
+        if let Some(rest) = offset.strip_prefix('-') { (-1, rest) } else { (1, offset.get(1..)?) };
     let (hours, minutes) = rest.split_once(':')?;
     Some(sign * (number(hours)? * 3_600 + number(minutes)? * 60))
 }

@@ -124,7 +124,11 @@ impl Wire {
     }
 
     /// GETs `path` and reads the answer whole.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, within: Duration) -> Result<T, EngineError> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        within: Duration,
+    ) -> Result<T, EngineError> {
         self.call(Method::GET, path, Bytes::new(), within).await
     }
 
