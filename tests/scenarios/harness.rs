@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roadstead_tests::images::push_image;
-use roadstead_tests::{Dockerd, DockerdOptions, ImageOptions, Registry, busybox_image, eventually};
+use roadstead_tests::{Dockerd, DockerdOptions, ImageOptions, Registry, busybox_image, eventually, tool};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -60,4 +60,16 @@ async fn a_small_disk_runs_full() {
     let fill = ["run", "--rm", "app:1", "dd", "if=/dev/zero", "of=/big", "bs=1048576", "count=64"];
     let output = engine.docker_output(fill).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
+}
+
+#[tokio::test]
+async fn an_engine_on_tcp_asks_for_a_client_certificate() {
+    let engine = Dockerd::start_with(DockerdOptions { tls: true, ..Default::default() }).await;
+    let (host, certificates) = engine.tls_host();
+    let mut known = engine.command("docker").unwrap();
+    known.env("DOCKER_HOST", &host).env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", certificates);
+    tool::succeed(known.arg("version")).await.unwrap();
+    let mut stranger = engine.command("docker").unwrap();
+    stranger.env("DOCKER_HOST", &host).args(["--tls", "version"]);
+    assert!(tool::succeed(&mut stranger).await.is_err());
 }

@@ -9,6 +9,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use roadstead_certs_dev::{Certificates, Request, generate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -25,8 +26,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(45);
 /// What kind of engine a test wants.
 #[derive(Debug, Clone, Default)]
 pub struct DockerdOptions {
-    /// Also listen on TCP of 127.0.0.1, with client certificates.
-    pub tls: Option<TlsFiles>,
+    /// Also listen on TCP of 127.0.0.1, and ask for client certificates.
+    pub tls: bool,
     /// Keep the data on a file system of so many MB in memory, to run it full. Gone after a
     /// [power cut](Dockerd::power_cut).
     pub data_megabytes: Option<u32>,
@@ -34,15 +35,11 @@ pub struct DockerdOptions {
     pub flags: Vec<String>,
 }
 
-/// PEM files of an engine's TCP listener.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// The authority that clients' certificates come from.
-    pub ca: PathBuf,
-    /// The engine's certificate.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
+/// Where an engine listens with TLS, and the certificates of both sides.
+#[derive(Debug)]
+struct TlsListener {
+    port: u16,
+    certificates: Certificates,
 }
 
 /// A running engine; everything it started ends on drop.
@@ -52,7 +49,7 @@ pub struct TlsFiles {
 #[derive(Debug)]
 pub struct Dockerd {
     options: DockerdOptions,
-    tls_port: Option<u16>,
+    tls: Option<TlsListener>,
     daemon: Option<Child>,
     namespace: Option<Namespace>,
     block: AddressBlock,
@@ -81,9 +78,13 @@ impl Dockerd {
 
     async fn try_start(options: DockerdOptions) -> anyhow::Result<Self> {
         tool::require_root()?;
-        let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
         let (scratch, block) = (Scratch::new()?, AddressBlock::take()?);
-        let mut engine = Self { options, tls_port, daemon: None, namespace: None, block, scratch };
+        let tls = options.tls.then(|| {
+            let certificates = generate(&scratch.path().join("certificates"), &Request::default())?;
+            anyhow::Ok(TlsListener { port: free_port()?, certificates })
+        });
+        let tls = tls.transpose()?;
+        let mut engine = Self { options, tls, daemon: None, namespace: None, block, scratch };
         engine.remove_networks().await?;
         engine.launch().await?;
         Ok(engine)
@@ -101,10 +102,14 @@ impl Dockerd {
         format!("unix://{}", self.socket().display())
     }
 
-    /// `tcp://127.0.0.1:port`, if it listens with TLS.
+    /// `tcp://127.0.0.1:port`, and the folder to give as `DOCKER_CERT_PATH`.
+    ///
+    /// # Panics
+    /// When the options did not ask for TLS.
     #[must_use]
-    pub fn tls_host(&self) -> Option<String> {
-        self.tls_port.map(|port| format!("tcp://127.0.0.1:{port}"))
+    pub fn tls_host(&self) -> (String, PathBuf) {
+        let Some(tls) = &self.tls else { panic!("this engine was started without TLS") };
+        (format!("tcp://127.0.0.1:{}", tls.port), tls.certificates.client.folder.clone())
     }
 
     /// A folder that lives as long as the engine, for the test's own files.
@@ -264,13 +269,14 @@ impl Dockerd {
     }
 
     fn tls_flags(&self) -> Vec<String> {
-        let (Some(files), Some(port)) = (&self.options.tls, self.tls_port) else { return Vec::new() };
+        let Some(tls) = &self.tls else { return Vec::new() };
+        let files = &tls.certificates.server;
         vec![
-            format!("--host=tcp://127.0.0.1:{port}"),
+            format!("--host=tcp://127.0.0.1:{}", tls.port),
             "--tlsverify".to_owned(),
-            format!("--tlscacert={}", files.ca.display()),
-            format!("--tlscert={}", files.certificate.display()),
-            format!("--tlskey={}", files.key.display()),
+            format!("--tlscacert={}", files.ca().display()),
+            format!("--tlscert={}", files.certificate().display()),
+            format!("--tlskey={}", files.key().display()),
         ]
     }
 
