@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use roadstead_tests::images::push_image;
-use roadstead_tests::{Dockerd, DockerdOptions, ImageOptions, Registry, busybox_image, eventually, tool};
+use roadstead_tests::{
+    Dockerd, DockerdOptions, ImageOptions, Netns, Registry, busybox_image, eventually, tool,
+};
+use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -72,4 +75,27 @@ async fn an_engine_on_tcp_asks_for_a_client_certificate() {
     let mut stranger = engine.command("docker").unwrap();
     stranger.env("DOCKER_HOST", &host).args(["--tls", "version"]);
     assert!(tool::succeed(&mut stranger).await.is_err());
+}
+
+#[tokio::test]
+async fn a_machine_of_its_own_loses_its_cable_and_its_packets() {
+    let machine = Netns::start().await;
+    let listener = TcpListener::bind((machine.outside(), 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let reach = async || {
+        let connect = format!("</dev/tcp/{}/{port}", machine.outside());
+        let mut command = machine.command("timeout").unwrap();
+        tool::succeed(command.args(["1", "bash", "-c", &connect])).await.is_ok()
+    };
+    assert!(reach().await, "it reaches this machine");
+    machine.link_down().await;
+    assert!(!reach().await, "nothing passes a pulled cable");
+    machine.link_up().await;
+    eventually("the cable to carry again", SOON, async || reach().await.then_some(())).await;
+    machine.lose(100).await;
+    assert!(!reach().await, "everything is lost");
+    machine.lose(0).await;
+    assert!(reach().await, "nothing is lost any more");
+    machine.limit_rate(1000).await;
+    assert!(reach().await);
 }

@@ -6,6 +6,8 @@
 pub mod condition;
 pub mod dockerd;
 pub mod images;
+pub mod netns;
+pub mod proxy;
 pub mod registry;
 pub mod scratch;
 pub mod tool;
@@ -13,4 +15,6 @@ pub mod tool;
 pub use condition::eventually;
 pub use dockerd::{Dockerd, DockerdOptions};
 pub use images::{ImageOptions, busybox_image};
+pub use netns::Netns;
+pub use proxy::Proxy;
 pub use registry::Registry;
