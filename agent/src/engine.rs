@@ -1,5 +1,7 @@
 //! What the agent needs of a Docker engine, in plain types. `engine/docker.rs` is the real one.
 
+pub mod docker;
+
 use std::future::Future;
 use std::time::Duration;
 
