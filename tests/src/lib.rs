@@ -3,6 +3,7 @@
 //!
 //! It skips nothing: a missing component fails the test with the command that installs it.
 
+pub mod addresses;
 pub mod condition;
 pub mod dockerd;
 pub mod images;
