@@ -61,8 +61,13 @@ impl Netns {
     /// # Errors
     /// When `ip` is missing.
     pub fn command(&self, program: impl AsRef<Path>) -> anyhow::Result<Command> {
+        Self::command_in(&self.name(), program)
+    }
+
+    /// A command that runs `program` in the namespace of this name.
+    pub(crate) fn command_in(name: &str, program: impl AsRef<Path>) -> anyhow::Result<Command> {
         let mut command = tool::command("ip")?;
-        command.args(["netns", "exec", &self.name()]).arg(program.as_ref());
+        command.args(["netns", "exec", name]).arg(program.as_ref());
         Ok(command)
     }
 
