@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rand::Rng as _;
 use roadstead_protocol::message::hello::{Hello, JoinProof, Refusal};
 use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::version;
 use tokio::sync::Semaphore;
@@ -83,6 +84,20 @@ impl Admission {
         }
         self.refuse_clone(&record.id, hello)?;
         self.note_hello(record, hello).await
+    }
+
+    /// Records the policy that an admitted agent's owner changed.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
+        let stored =
+            self.store.update_instance(instance.clone(), move |record| record.policy = Some(policy)).await?;
+        // None: removed meanwhile. A policy cannot conflict with another instance.
+        if let Some(Ok(record)) = stored {
+            self.fleet.update_record(record);
+        }
+        Ok(())
     }
 
     async fn join(

@@ -81,7 +81,7 @@ where
         closer: CancellationToken,
         superseder: CancellationToken,
     ) -> Self {
-        let timing = Timing::new(Instant::now());
+        let timing = Timing::new(link.received(), Instant::now());
         Self { link, heartbeat, outgoing, health, closer, superseder, timing, pending_heartbeat: None }
     }
 

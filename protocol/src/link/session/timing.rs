@@ -43,10 +43,11 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    pub(super) fn new(now: Instant) -> Self {
+    /// Begins at `now`, with `received` bytes having come in before.
+    pub(super) fn new(received: u64, now: Instant) -> Self {
         Self {
             heard: now,
-            received: 0,
+            received,
             reading: true,
             paused: false,
             next_heartbeat: now + jittered(),
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn silence_is_late_and_then_the_end() {
         let start = Instant::now();
-        let timing = Timing::new(start);
+        let timing = Timing::new(0, start);
         assert_eq!(timing.verdict(start + LATE - SECOND), Verdict::Live);
         assert_eq!(timing.verdict(start + LATE), Verdict::Late);
         assert_eq!(timing.verdict(start + SILENT - SECOND), Verdict::Late);
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn one_byte_ends_silence_and_an_unchanged_count_does_not() {
         let start = Instant::now();
-        let mut timing = Timing::new(start);
+        let mut timing = Timing::new(0, start);
         timing.received(1, start + LATE);
         assert_eq!(timing.verdict(start + LATE), Verdict::Live);
         timing.received(1, start + LATE + LATE);
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn not_reading_is_not_silence_and_the_count_starts_when_reading_resumes() {
         let start = Instant::now();
-        let mut timing = Timing::new(start);
+        let mut timing = Timing::new(0, start);
         timing.reading(false, start);
         let later = start + SILENT * 10;
         assert_eq!(timing.verdict(later), Verdict::Live);
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn a_write_has_its_time_from_when_it_began() {
         let start = Instant::now();
-        let mut timing = Timing::new(start);
+        let mut timing = Timing::new(0, start);
         timing.writing(start);
         timing.writing(start + SECOND);
         assert_eq!(timing.verdict(start + STALLED - SECOND), Verdict::Live);
@@ -179,7 +180,7 @@ mod tests {
     #[test]
     fn heartbeats_come_with_jitter_and_tell_whether_reading_paused() {
         let start = Instant::now();
-        let mut timing = Timing::new(start);
+        let mut timing = Timing::new(0, start);
         assert_eq!(timing.take_heartbeat(start + HEARTBEAT - JITTER - SECOND), None);
         let first = start + HEARTBEAT + JITTER;
         assert_eq!(timing.take_heartbeat(first), Some(false));
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn the_next_change_lies_ahead_until_it_is_the_end() {
         let start = Instant::now();
-        let mut timing = Timing::new(start);
+        let mut timing = Timing::new(0, start);
         let mut now = start;
         while timing.verdict(now) != Verdict::Silent {
             let _ = timing.take_heartbeat(now);
