@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::message::hello::{Hello, Refusal};
-use roadstead_protocol::message::ids::{InstanceId, PeerKey, SessionId};
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
 use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::version::{CURRENT, ProtocolVersion};
 use tempfile::TempDir;
@@ -227,27 +227,24 @@ async fn a_cloned_identity_is_refused_and_shown() {
     let token = controller.token(Outbound, 1).await;
     let first = joining("nas", &token);
     let second = hello("nas");
-    let mut registrations = Vec::new();
+    let mut sessions = Vec::new();
     let mut refusals = Vec::new();
     let id = id::of_key(&KEY);
     for hello in [&first, &second, &first, &second, &first, &second] {
         match controller.outbound(KEY, hello).await {
             Ok(_) => {
                 let (handle, sent, _end) = agent(hello.boot);
-                registrations.push((controller.registry.enter(id.clone(), handle), sent));
-                let session = SessionId::generate();
-                std::mem::forget(controller.fleet.link_live(&id, session, Outbound, "").unwrap());
+                let feed = controller.fleet.link_live(&id, handle.session, Outbound, "").unwrap();
+                sessions.push((controller.registry.enter(id.clone(), handle), sent, feed));
             }
             Err(refusal) => refusals.push((hello.boot, refusal)),
         }
     }
     let refused = (second.boot, Refusal::ClonedIdentity);
     assert_eq!(refusals, [refused.clone(), refused]);
-    let (health, _) = health(&controller.fleet.host(&id).unwrap());
-    assert_eq!(health, Health::Unknown, "the first machine has just connected again");
-    controller.outbound(KEY, &second).await.unwrap_err();
-    let host = controller.fleet.host(&id).unwrap();
-    assert!(host.link.reason.as_ref().unwrap().contains("another machine"));
+    let (health, reason) = health(&controller.fleet.host(&id).unwrap());
+    assert_eq!(health, Health::Unhealthy);
+    assert!(reason.contains("another machine"), "{reason}");
 }
 
 #[tokio::test]
