@@ -20,6 +20,8 @@ use crate::store::{Store, StoreError};
 
 mod clones;
 mod redemption;
+#[cfg(test)]
+mod tests;
 
 use clones::Clones;
 use redemption::Newcomer;

@@ -3,38 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roadstead_protocol::join_token::JoinToken;
-use roadstead_protocol::message::codec::EncodeError;
-use roadstead_protocol::message::ids::{InstanceId, PeerKey, TokenId};
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
 use roadstead_protocol::message::time::UnixMicros;
-use sha2::{Digest as _, Sha256};
 
-use crate::dial_allow::{DialAllow, DialRefused, ResolveError};
+use crate::dial_allow::{DialAllow, ResolveError};
 use crate::fleet::Fleet;
-use crate::model::{Direction, InstanceRecord, JoinTokenRecord};
+use crate::model::{Direction, InstanceRecord};
 use crate::registry::Registry;
 use crate::store::instances::Conflict;
 use crate::store::{Store, StoreError};
 
+mod error;
 pub mod fields;
 pub mod id;
+#[cfg(test)]
+mod tests;
+mod tokens;
 
-use fields::InvalidField;
-
-/// How long a token lives if nobody says otherwise.
-pub const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(3600);
-
-/// The shortest a token may live.
-const MIN_TOKEN_TTL: Duration = Duration::from_secs(60);
-
-/// The longest a token may live.
-const MAX_TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// The most uses of one token.
-const MAX_TOKEN_USES: u32 = 1000;
-
-/// How long an expired token stays in the list, so that its agent hears that it expired rather than never was.
-const KEEP_EXPIRED: Duration = Duration::from_secs(7 * 24 * 3600);
+pub use error::EnrolError;
+use error::conflict_error;
+pub use tokens::{DEFAULT_TOKEN_TTL, IssuedToken};
 
 /// Registering and removing instances; cheap to clone.
 #[derive(Clone)]
@@ -81,66 +69,6 @@ pub struct InstanceChange {
     pub environment: Option<Option<String>>,
     /// New tags.
     pub tags: Option<Vec<String>>,
-}
-
-/// A new join token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IssuedToken {
-    /// What is stored of it.
-    pub record: JoinTokenRecord,
-    /// The token itself: shown once, kept nowhere.
-    pub text: String,
-}
-
-impl std::fmt::Debug for IssuedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedToken").field("record", &self.record).field("text", &"…").finish()
-    }
-}
-
-/// Why an enrolment was refused. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum EnrolError {
-    /// The caller gave a value that cannot be.
-    #[error(transparent)]
-    Invalid(#[from] InvalidField),
-    /// The address may not be dialled.
-    #[error("{0}.")]
-    Dial(#[from] DialRefused),
-    /// Another instance has the name.
-    #[error("An instance is named `{0}` already. Choose another name.")]
-    NameTaken(String),
-    /// Another instance has the address.
-    #[error("An instance with the address {0} is registered already. Change or remove that one.")]
-    UrlTaken(String),
-    /// No such instance.
-    #[error("There is no instance `{0}`. It may have been removed; list the instances.")]
-    UnknownInstance(InstanceId),
-    /// No such token.
-    #[error("There is no join token {0}. It may have been revoked, or it expired long ago; list the tokens.")]
-    UnknownToken(TokenId),
-    /// The instance has the other direction.
-    #[error("`{name}` is {}. Make a token of that direction, or change the instance's address.", match direction {
-        Direction::Inbound => "dialled by the controller (inbound)",
-        Direction::Outbound => "to dial the controller (outbound)",
-    })]
-    WrongDirection {
-        /// The instance.
-        name: String,
-        /// The direction it has.
-        direction: Direction,
-    },
-    /// The operator has not said where agents reach the controller.
-    #[error(
-        "The controller does not know its own address for agents. Set ROADSTEAD_AGENT_URL, for example to wss://controller.example.org:8081."
-    )]
-    NoAgentUrl,
-    /// The operator's addresses are too many or too long.
-    #[error("The token cannot be made: {0}. Shorten ROADSTEAD_AGENT_URL.")]
-    TokenText(#[from] EncodeError),
-    /// The store failed.
-    #[error("It could not be stored: {0}. Look at the controller's log and disk, then try again.")]
-    Store(#[from] StoreError),
 }
 
 impl Enrolment {
@@ -258,104 +186,6 @@ impl Enrolment {
         Ok(record)
     }
 
-    /// Makes a join token: for one instance, or for whichever agent comes with it. A token for an instance that has
-    /// joined already lets its reinstalled agent take its place.
-    ///
-    /// # Errors
-    /// If lifetime or uses are out of bounds, the instance is unknown or dialled the other way, or the store fails.
-    pub async fn issue_token(
-        &self,
-        for_instance: Option<InstanceId>,
-        direction: Direction,
-        ttl: Duration,
-        uses: u32,
-    ) -> Result<IssuedToken, EnrolError> {
-        let now = UnixMicros::now();
-        if let Some(instance) = &for_instance {
-            self.check_token_target(instance, direction, uses).await?;
-        }
-        let token = self.make_token(for_instance, direction, ttl, uses, now)?;
-        self.store.prune_join_tokens(now.minus(KEEP_EXPIRED)).await?;
-        self.store.insert_join_token(token.record.clone()).await?;
-        Ok(token)
-    }
-
-    /// Every join token, newest first, also those that were used or expired within the last week.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn tokens(&self) -> Result<Vec<JoinTokenRecord>, EnrolError> {
-        Ok(self.store.join_tokens().await?)
-    }
-
-    /// Revokes a join token. Who has joined with it stays.
-    ///
-    /// # Errors
-    /// If there is no such token or the store fails.
-    pub async fn revoke_token(&self, token: TokenId) -> Result<(), EnrolError> {
-        if self.store.delete_join_token(token).await? { Ok(()) } else { Err(EnrolError::UnknownToken(token)) }
-    }
-
-    async fn check_token_target(
-        &self,
-        instance: &InstanceId,
-        wanted: Direction,
-        uses: u32,
-    ) -> Result<(), EnrolError> {
-        let record = self.store.instance(instance.clone()).await?;
-        let record = record.ok_or_else(|| EnrolError::UnknownInstance(instance.clone()))?;
-        if direction(&record) != wanted {
-            return Err(EnrolError::WrongDirection { direction: direction(&record), name: record.name });
-        }
-        if uses > 1 {
-            let problem = "A token for one instance has one use. Make one for each agent.";
-            return Err(InvalidField::new("uses", problem).into());
-        }
-        Ok(())
-    }
-
-    fn make_token(
-        &self,
-        instance: Option<InstanceId>,
-        direction: Direction,
-        ttl: Duration,
-        uses: u32,
-        now: UnixMicros,
-    ) -> Result<IssuedToken, EnrolError> {
-        if !(MIN_TOKEN_TTL..=MAX_TOKEN_TTL).contains(&ttl) {
-            let problem =
-                "A token lives at least a minute and at most 30 days. Choose a lifetime in between.";
-            return Err(InvalidField::new("ttl", problem).into());
-        }
-        if !(1..=MAX_TOKEN_USES).contains(&uses) {
-            let problem = format!("A token has 1 to {MAX_TOKEN_USES} uses. Choose a number in between.");
-            return Err(InvalidField::new("uses", problem).into());
-        }
-        let addresses = match direction {
-            Direction::Inbound => Vec::new(),
-            Direction::Outbound if self.terms.agent_urls.is_empty() => return Err(EnrolError::NoAgentUrl),
-            Direction::Outbound => self.terms.agent_urls.clone(),
-        };
-        let token = JoinToken {
-            addresses,
-            controller: self.terms.controller_key,
-            id: TokenId::generate(),
-            secret: rand::random(),
-            expires_at: now.plus(ttl),
-        };
-        let record = JoinTokenRecord {
-            id: token.id,
-            secret_hash: Sha256::digest(token.secret).into(),
-            instance,
-            direction,
-            created_at: now,
-            expires_at: token.expires_at,
-            uses_left: uses,
-            used_at: None,
-        };
-        Ok(IssuedToken { record, text: token.to_text()? })
-    }
-
     async fn insert(
         &self,
         record: &InstanceRecord,
@@ -386,13 +216,4 @@ impl Enrolment {
 #[must_use]
 pub const fn direction(record: &InstanceRecord) -> Direction {
     if record.url.is_some() { Direction::Inbound } else { Direction::Outbound }
-}
-
-fn conflict_error(conflict: Conflict, record: &InstanceRecord) -> EnrolError {
-    match (conflict, &record.url) {
-        (Conflict::Url, Some(url)) => EnrolError::UrlTaken(url.clone()),
-        (Conflict::Name, _) => EnrolError::NameTaken(record.name.clone()),
-        // Ids and keys are not people's to choose: these cannot come from a request.
-        (Conflict::Url | Conflict::Id | Conflict::Key, _) => StoreError::Corrupt("instances").into(),
-    }
 }

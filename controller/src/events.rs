@@ -12,6 +12,8 @@ use crate::model::EventRecord;
 use crate::store::{Store, StoreError};
 
 pub mod retention;
+#[cfg(test)]
+mod tests;
 
 pub use crate::store::events::{EventFilter, kind};
 

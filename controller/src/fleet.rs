@@ -20,6 +20,8 @@ mod feed;
 mod health;
 pub mod persist;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub use feed::{Feed, PictureTooLarge};
 pub use health::{Health, health};

@@ -7,6 +7,8 @@ pub mod connect;
 pub mod dial_allow;
 pub mod enrolment;
 pub mod events;
+#[cfg(test)]
+mod fixtures;
 pub mod fleet;
 pub mod log;
 pub mod model;

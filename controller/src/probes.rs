@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 use crate::registry::{AgentHandle, SendError};
 
+#[cfg(test)]
+mod tests;
+
 /// Most probes under way at once; a further one is refused.
 const MAX_WAITING: usize = 256;
 

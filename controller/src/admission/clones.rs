@@ -87,3 +87,71 @@ impl History {
             || self.admitted.back().is_some_and(|(_, at)| now - *at < WINDOW)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use roadstead_protocol::message::ids::BootId;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::{History, MEMORY, WINDOW};
+
+    fn boot(number: u128) -> BootId {
+        BootId(Uuid::from_u128(number))
+    }
+
+    /// Plays boots that connect `every` so often, each taking over from the last admitted one.
+    fn play(boots: &[u128], every: Duration) -> Vec<bool> {
+        let (mut history, mut now, mut connected) = (History::default(), Instant::now(), None);
+        let mut results = Vec::new();
+        for number in boots {
+            let admitted = history.admits(boot(*number), connected, now);
+            if admitted {
+                connected = Some(boot(*number));
+            }
+            results.push(admitted);
+            now += every;
+        }
+        results
+    }
+
+    #[test]
+    fn one_machine_is_never_taken_for_two() {
+        let second = Duration::from_secs(1);
+        let restarts: Vec<u128> = (0..100).collect();
+        for boots in [&restarts[..], &[1; 50], &[1, 1, 2, 2, 3, 3], &[1, 2, 1], &[1, 2, 2, 1, 1]] {
+            assert!(play(boots, second).into_iter().all(|admitted| admitted), "{boots:?}");
+        }
+    }
+
+    #[test]
+    fn two_machines_are_told_apart_and_the_connected_one_stays() {
+        let second = Duration::from_secs(1);
+        assert_eq!(play(&[1, 2, 1, 2, 2, 1, 2], second), [true, true, true, false, false, true, false]);
+        // Three machines; restarts in between do not hide it.
+        assert_eq!(play(&[1, 2, 3, 1, 2], second), [true, true, true, true, false]);
+        assert_eq!(play(&[1, 2, 1, 3, 2], second), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn slow_alternation_is_not_counted() {
+        let slow = WINDOW;
+        assert!(play(&[1, 2, 1, 2, 1, 2], slow).into_iter().all(|admitted| admitted));
+    }
+
+    #[test]
+    fn the_refused_one_may_come_when_the_other_is_gone_or_time_has_passed() {
+        let (mut history, now) = (History::default(), Instant::now());
+        for (number, connected) in [(1, None), (2, Some(1)), (1, Some(2))] {
+            assert!(history.admits(boot(number), connected.map(boot), now));
+        }
+        assert!(!history.admits(boot(2), Some(boot(1)), now));
+        assert!(history.admits(boot(2), None, now));
+        assert!(!history.admits(boot(1), Some(boot(2)), now));
+        assert!(history.matters(now));
+        assert!(history.admits(boot(1), Some(boot(2)), now + MEMORY));
+        assert!(!history.matters(now + MEMORY + WINDOW));
+    }
+}

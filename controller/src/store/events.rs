@@ -257,3 +257,46 @@ fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
 fn to_seq(seq: i64) -> Result<EventSeq, StoreError> {
     u64::try_from(seq).map(EventSeq).map_err(|_| StoreError::Corrupt("event_marks"))
 }
+
+#[cfg(test)]
+mod tests {
+    use roadstead_protocol::message::time::UnixMicros;
+
+    use super::{EventFilter, PRUNE, Query};
+    use crate::fixtures::{container_id, instance, store};
+
+    #[tokio::test]
+    async fn every_query_walks_an_index() {
+        let (store, _directory) = store();
+        let mut statements = vec![
+            PRUNE.to_owned(),
+            "SELECT max(id) FROM events".to_owned(),
+            "SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2".to_owned(),
+        ];
+        for named in 0..16 {
+            let filter = EventFilter {
+                instance: (named & 1 > 0).then(|| instance("a")),
+                container: (named & 2 > 0).then(|| container_id(1)),
+                kind: (named & 4 > 0).then(|| "container".to_owned()),
+                since: (named & 8 > 0).then_some(UnixMicros(1)),
+            };
+            statements.push(Query::new(&filter, None, 10).sql);
+        }
+        store
+            .read(move |connection| {
+                for sql in statements {
+                    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                    let parameters = vec![1; statement.parameter_count()];
+                    let steps: Vec<String> = statement
+                        .query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail"))?
+                        .collect::<Result<_, _>>()?;
+                    let plan = steps.join("; ");
+                    assert!(!plan.contains("SCAN events"), "{sql}: {plan}");
+                    assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+}
