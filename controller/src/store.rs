@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+pub mod accounts;
+pub mod audit;
 mod migrations;
+mod settings;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
