@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod commands;
 pub mod model;
 pub mod registry;
 pub mod store;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub mod accounts;
 pub mod audit;
+pub mod commands;
 mod migrations;
 mod settings;
 mod writer;
