@@ -3,6 +3,12 @@
 pub mod accounts;
 pub mod audit;
 pub mod commands;
+pub mod admission;
+pub mod dial_allow;
+pub mod enrolment;
+pub mod events;
+pub mod fleet;
 pub mod model;
+pub mod probes;
 pub mod registry;
 pub mod store;

@@ -15,6 +15,11 @@ pub mod audit;
 pub mod commands;
 mod migrations;
 mod settings;
+pub mod events;
+pub mod instances;
+pub mod join_tokens;
+mod migrations;
+pub mod pictures;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.

@@ -7,6 +7,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Directed;
+
 /// Largest message of a session in bytes. Checked before decoding, and by the WebSocket before assembling.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
@@ -37,6 +39,9 @@ pub enum DecodeError {
     /// A whole message, and then more.
     #[error("{0} bytes after the message")]
     Trailing(usize),
+    /// A message that only the other side may send.
+    #[error("a message of the wrong direction")]
+    WrongDirection,
 }
 
 /// A value that cannot be sent. Ours to mend.
@@ -81,6 +86,20 @@ pub fn decode<M: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<M, Deco
     let rest = deserializer.get_ref().len();
     if rest > 0 {
         return Err(DecodeError::Trailing(rest));
+    }
+    Ok(message)
+}
+
+/// Decodes exactly one message of a session.
+///
+/// # Errors
+/// As [`decode`], and if it is a message that travels in the other direction: to this side it has an unknown name, but
+/// it is no message of a newer version.
+pub fn decode_directed<M: Directed>(bytes: &[u8]) -> Result<M, DecodeError> {
+    let message: M = decode(bytes, MAX_MESSAGE)?;
+    let opposite = || decode::<M::Opposite>(bytes, MAX_MESSAGE);
+    if message.is_unknown() && opposite().is_ok_and(|message| !message.is_unknown()) {
+        return Err(DecodeError::WrongDirection);
     }
     Ok(message)
 }
