@@ -1,24 +1,48 @@
 //! The command ledger: work asked of agents, from the request to its outcome, across every reconnect and restart.
+//!
+//! A command belongs to its id, never to a connection. Its state changes in memory first, is then stored, and only
+//! after that told to watchers and to the agent; whoever asked may hang up in between, since the tick stores and asks
+//! again. What may happen in which state is in [`state`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roadstead_protocol::message::command::{Outcome, Standing, Work};
+use roadstead_protocol::message::command::Order;
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
 use roadstead_protocol::message::policy::Policy;
-use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_protocol::message::time::UnixMicros;
+use roadstead_protocol::message::to_agent::ToAgent;
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 
-pub use crate::store::commands::CommandFilter;
 pub use error::{CancelError, IssueError};
 
+pub use crate::store::commands::CommandFilter;
+
+use self::open::{Live, OpenCommands};
+use self::state::{Effect, Input, step};
 use crate::model::{CommandRecord, LogLine};
-use crate::registry::{AgentHandle, Registry};
+use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
 mod error;
+mod issuing;
+mod log;
+mod open;
+mod serving;
+pub mod state;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+pub mod work;
+
+/// Changes that a slow reader may fall behind before it has to read the whole again.
+const CHANGES: usize = 1024;
+
+/// Most commands in one page of the list.
+pub const MAX_PAGE: usize = 200;
+
+/// Most lines in one page of a log.
+pub const MAX_LOG_PAGE: usize = 1000;
 
 /// The ledger; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +54,7 @@ struct Inner {
     store: Store,
     registry: Registry,
     changes: broadcast::Sender<CommandChange>,
+    open: Mutex<OpenCommands>,
 }
 
 /// Something new in the ledger, told after it is on disk.
@@ -65,29 +90,9 @@ impl Commands {
     /// # Errors
     /// If the store cannot be read.
     pub async fn load(store: Store, registry: Registry) -> Result<Self, StoreError> {
-        todo!()
-    }
-
-    /// Takes on a command and sends it if the agent is connected.
-    ///
-    /// # Errors
-    /// If it is refused; nothing of it is stored then.
-    pub async fn issue(
-        &self,
-        instance: &InstanceId,
-        work: Work,
-        by: &str,
-        options: IssueOptions<'_>,
-    ) -> Result<CommandRecord, IssueError> {
-        todo!()
-    }
-
-    /// Notes the wish to cancel: a command not yet sent ends at once, others when their agent stops them.
-    ///
-    /// # Errors
-    /// If there is no such command or it has ended.
-    pub async fn cancel(&self, id: CommandId, by: &str) -> Result<CommandRecord, CancelError> {
-        todo!()
+        let open = OpenCommands::load(&store, UnixMicros::now()).await?;
+        let changes = broadcast::Sender::new(CHANGES);
+        Ok(Self { inner: Arc::new(Inner { store, registry, changes, open: Mutex::new(open) }) })
     }
 
     /// One command.
@@ -95,10 +100,10 @@ impl Commands {
     /// # Errors
     /// If the store cannot be read.
     pub async fn one(&self, id: CommandId) -> Result<Option<CommandRecord>, StoreError> {
-        todo!()
+        self.inner.store.command(id).await
     }
 
-    /// Commands, newest first, from the one before `before` on; at most 200.
+    /// Commands, newest first, from the one before `before` on; at most [`MAX_PAGE`].
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -108,76 +113,94 @@ impl Commands {
         before: Option<CommandId>,
         limit: usize,
     ) -> Result<Vec<CommandRecord>, StoreError> {
-        todo!()
+        self.inner.store.commands(filter, before, limit.min(MAX_PAGE)).await
     }
 
-    /// Lines of a command's log from `from_line` on; at most 1,000.
+    /// Lines of a command's log from `from_line` on; at most [`MAX_LOG_PAGE`].
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn log(&self, id: CommandId, from_line: u64, limit: usize) -> Result<Vec<LogLine>, StoreError> {
-        todo!()
+        self.inner.store.command_lines(id, from_line, limit.min(MAX_LOG_PAGE)).await
     }
 
-    /// Everything new from now on. A reader that falls 1,024 changes behind is told so and must read again.
+    /// Everything new from now on: subscribe, then read. A reader that falls 1,024 changes behind is told so and must
+    /// read again.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<CommandChange> {
         self.inner.changes.subscribe()
     }
 
-    /// An agent's session is up and in the registry: sends what waits for it, enquires about what is out.
-    pub async fn agent_connected(&self, instance: &InstanceId, agent: &AgentHandle) {
-        todo!()
+    fn open(&self) -> MutexGuard<'_, OpenCommands> {
+        self.inner.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that was in the agent's outbox at Hello (up to `Hello.last_event`) has been handed over: a command
-    /// that the agent does not know and whose outcome was not among it is lost.
-    pub async fn outbox_drained(&self, instance: &InstanceId, agent: &AgentHandle) {
-        todo!()
-    }
-
-    /// The agent's answer to an order or an enquiry.
-    pub async fn standing(
+    /// Applies `input`, stores the outcome, tells watchers, then tells the agent what there is to tell.
+    async fn apply(
         &self,
-        instance: &InstanceId,
-        agent: &AgentHandle,
-        id: CommandId,
-        standing: Standing,
-    ) {
-        todo!()
-    }
-
-    /// Lines of running commands' logs.
-    pub async fn progress(&self, instance: &InstanceId, lines: Vec<ProgressLine>) {
-        todo!()
-    }
-
-    /// A command ended at `at` by the agent's clock, as told through its outbox. Handing it in twice is fine.
-    ///
-    /// # Errors
-    /// If it could not be stored: do not acknowledge the event then.
-    pub async fn ended(
-        &self,
-        instance: &InstanceId,
-        id: CommandId,
-        at: UnixMicros,
-        outcome: Outcome,
+        live: &mut Live,
+        input: Input,
+        agent: Option<&AgentHandle>,
+        now: UnixMicros,
     ) -> Result<(), StoreError> {
-        todo!()
+        let (tracked, effects) = step(live.tracked.clone(), input, now);
+        live.unsaved |= tracked.record != live.tracked.record;
+        live.tracked = tracked;
+        self.save(live).await?;
+        let Some(agent) = agent else { return Ok(()) };
+        for effect in effects {
+            let sent = agent.send(live.message(effect));
+            if effect == Effect::Send && sent.is_err() {
+                return self.put_back(live, sent, now).await;
+            }
+            // Anything else that could not be sent is asked about again by the tick, or when the agent is back.
+        }
+        Ok(())
     }
 
-    /// The instance was removed: none of its commands will come to an end by itself.
-    pub async fn instance_removed(&self, instance: &InstanceId) {
-        todo!()
+    /// The session certainly did not take the order, nor did an earlier one, so it may go to whichever boot.
+    async fn put_back(
+        &self,
+        live: &mut Live,
+        sent: Result<(), SendError>,
+        now: UnixMicros,
+    ) -> Result<(), StoreError> {
+        tracing::debug!(command = %live.tracked.record.id, ?sent, "order not taken; it waits");
+        let (tracked, _) = step(live.tracked.clone(), Input::NotSent, now);
+        live.tracked = tracked;
+        live.unsaved = true;
+        self.save(live).await
     }
 
-    /// Does what time alone brings about: queued commands expire, silent ones are asked about, old ones forgotten.
-    pub async fn tick(&self, now: UnixMicros) {
-        todo!()
+    /// Stores the command if it changed, then tells watchers. The caller may be dropped while this waits: the command
+    /// stays marked as unsaved then, and the tick saves it.
+    async fn save(&self, live: &mut Live) -> Result<(), StoreError> {
+        if !live.unsaved {
+            return Ok(());
+        }
+        let record = live.tracked.record.clone();
+        self.inner.store.save_command(record.clone()).await?;
+        live.unsaved = false;
+        if record.state.is_final() {
+            self.open().finish(record.id, UnixMicros::now());
+        }
+        // Nobody listening is fine.
+        let _ = self.inner.changes.send(CommandChange::State(Arc::new(record)));
+        Ok(())
     }
+}
 
-    /// Ticks every five seconds until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
-        todo!()
+impl Live {
+    fn message(&self, effect: Effect) -> ToAgent {
+        let record = &self.tracked.record;
+        match effect {
+            Effect::Send => ToAgent::Order(Box::new(Order {
+                id: record.id,
+                work: record.work.clone(),
+                deadline_secs: record.deadline_secs,
+            })),
+            Effect::Enquire => ToAgent::Enquire { command: record.id, next_line: self.log.next_line },
+            Effect::Cancel => ToAgent::Cancel { command: record.id },
+        }
     }
 }
