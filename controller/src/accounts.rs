@@ -32,7 +32,7 @@ pub const SESSION_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// Login attempts, for each address and for each account.
-const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
+pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
 
 /// Addresses and accounts whose attempts are counted apart.
 const LOGIN_KEYS: usize = 10_000;
@@ -211,6 +211,14 @@ impl Accounts {
     /// If the store cannot be read.
     pub async fn is_open(&self, token: &str) -> Result<bool, StoreError> {
         Ok(self.session(token, UnixMicros::now()).await?.is_some())
+    }
+
+    /// How many sessions are open at `now`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn open_sessions(&self, now: UnixMicros) -> Result<u64, StoreError> {
+        self.store.count_web_sessions(now).await
     }
 
     /// Ends the session of `token`, if it is one.

@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 pub mod accounts;
 pub mod audit;
 pub mod commands;
-mod migrations;
-mod settings;
 pub mod events;
+mod figures;
 pub mod instances;
 pub mod join_tokens;
 mod migrations;
 pub mod pictures;
+mod settings;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
