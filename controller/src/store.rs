@@ -10,12 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+pub mod accounts;
+pub mod audit;
 pub mod commands;
 pub mod events;
+mod figures;
 pub mod instances;
 pub mod join_tokens;
 mod migrations;
 pub mod pictures;
+mod settings;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
