@@ -103,7 +103,6 @@ impl Api {
     }
 
     /// A request of one's own making, for what the other methods cannot do wrong.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.root))
     }
