@@ -28,36 +28,22 @@
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
 //!   alone.
 
-use std::time::Duration;
-
 use roadstead_protocol::message::command::{Outcome, Standing};
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 
+use self::timing::expires_at;
 use self::words::{in_words, refusal_in_words};
 use crate::model::{CommandRecord, CommandState};
 
 #[cfg(test)]
 mod tests;
+mod timing;
 mod words;
 
-/// How long a command that does not queue may wait to be sent, where its session ended at that very moment.
-pub const SEND_WITHIN: Duration = Duration::from_secs(60);
-
-/// An agent that has not answered an order or an enquiry for so long is asked again.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// How far past its deadline a command is asked about, since its agent should have ended it.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(5 * 60);
-
-/// How often an agent is asked about a command that is overdue or to be cancelled.
-pub const REMIND_EVERY: Duration = Duration::from_secs(60);
-
-/// How long a doubt lasts before it becomes `lost`.
-pub const DOUBT_FOR: Duration = Duration::from_secs(10 * 60);
-
-/// How long an agent may be away before what it was given is `lost`.
-pub const AWAY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub use timing::{
+    ANSWER_WITHIN, AWAY_FOR, DOUBT_FOR, OVERDUE_AFTER, Presence, REMIND_EVERY, SEND_WITHIN, due,
+};
 
 /// A command with what is known of it beside its record; the rest is rebuilt after a restart by asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,21 +139,6 @@ pub enum Effect {
     Cancel,
 }
 
-/// Where a command's agent is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It has a session.
-    Connected {
-        /// The agent's process.
-        boot: BootId,
-    },
-    /// It has none.
-    Away {
-        /// Since when, as far as this controller knows.
-        since: UnixMicros,
-    },
-}
-
 impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
@@ -203,29 +174,6 @@ pub fn step(mut tracked: Tracked, input: Input, now: UnixMicros) -> (Tracked, Ve
         }
     };
     (tracked, effects)
-}
-
-/// What time alone brings about.
-#[must_use]
-pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Input> {
-    let record = &tracked.record;
-    match (record.state, presence) {
-        (CommandState::Issued, _) if now >= expires_at(record) => Some(Input::Expired),
-        (CommandState::Issued, Presence::Connected { boot }) => Some(Input::Connected { boot }),
-        (CommandState::Sent | CommandState::Running, Presence::Away { since }) => {
-            (now.since(since) >= AWAY_FOR).then_some(Input::AwayTooLong)
-        }
-        (CommandState::Sent | CommandState::Running, Presence::Connected { .. }) => {
-            if tracked.doubt.is_some_and(|doubt| now.since(doubt.since) >= DOUBT_FOR) {
-                return Some(Input::DoubtLasted);
-            }
-            let quiet = now.since(tracked.asked_at);
-            let unanswered = !tracked.answered && quiet >= ANSWER_WITHIN;
-            let should_end = record.cancel_requested || now >= overdue_at(record);
-            (unanswered || should_end && quiet >= REMIND_EVERY).then_some(Input::Silent)
-        }
-        _ => None,
-    }
 }
 
 fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect> {
@@ -383,14 +331,4 @@ fn conclude(tracked: &mut Tracked, at: UnixMicros, outcome: Outcome) {
     };
     tracked.end(state, at, reason);
     tracked.record.outcome = Some(outcome);
-}
-
-fn expires_at(record: &CommandRecord) -> UnixMicros {
-    record.queue_until.unwrap_or_else(|| record.issued_at.plus(SEND_WITHIN))
-}
-
-/// By the controller's own clock: the agent's may be off.
-fn overdue_at(record: &CommandRecord) -> UnixMicros {
-    let deadline = Duration::from_secs(u64::from(record.deadline_secs));
-    record.sent_at.unwrap_or(record.issued_at).plus(deadline).plus(OVERDUE_AFTER)
 }

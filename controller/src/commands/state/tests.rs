@@ -1,5 +1,7 @@
 //! Every input in every state, and random histories.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use roadstead_protocol::message::command::{OrderRefusal, Work};
 use roadstead_protocol::message::ids::{CommandId, InstanceId};

@@ -70,11 +70,9 @@ impl World {
     fn input(&mut self, input: Input) {
         let (after, effects) = step(self.command.clone(), input, self.now);
         self.command = after;
-        if self.linked && !(self.hung_up && !effects.is_empty()) {
+        if self.linked && !effects.is_empty() && !std::mem::take(&mut self.hung_up) {
             self.carried |= effects.contains(&Effect::Send);
             self.to_agent.extend(effects);
-        } else if self.linked {
-            self.hung_up = false;
         }
         if let Some(last) = &self.last_word {
             assert_eq!(*last, self.command.record, "a final state changed");
