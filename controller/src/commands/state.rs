@@ -28,36 +28,22 @@
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
 //!   alone.
 
-use std::time::Duration;
-
 use roadstead_protocol::message::command::{Outcome, Standing};
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 
+use self::timing::expires_at;
 use self::words::{in_words, refusal_in_words};
 use crate::model::{CommandRecord, CommandState};
 
 #[cfg(test)]
 mod tests;
+mod timing;
 mod words;
 
-/// How long a command that does not queue may wait to be sent, where its session ended at that very moment.
-pub const SEND_WITHIN: Duration = Duration::from_secs(60);
-
-/// An agent that has not answered an order or an enquiry for so long is asked again.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// How far past its deadline a command is asked about, since its agent should have ended it.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(5 * 60);
-
-/// How often an agent is asked about a command that is overdue or to be cancelled.
-pub const REMIND_EVERY: Duration = Duration::from_secs(60);
-
-/// How long a doubt lasts before it becomes `lost`.
-pub const DOUBT_FOR: Duration = Duration::from_secs(10 * 60);
-
-/// How long an agent may be away before what it was given is `lost`.
-pub const AWAY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub use timing::{
+    ANSWER_WITHIN, AWAY_FOR, DOUBT_FOR, OVERDUE_AFTER, Presence, REMIND_EVERY, SEND_WITHIN, due,
+};
 
 /// A command with what is known of it beside its record; the rest is rebuilt after a restart by asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +54,6 @@ pub struct Tracked {
     pub asked_at: UnixMicros,
     /// Whether the agent has answered since.
     pub answered: bool,
-    /// Whether the present session has carried the order.
-    pub carried: bool,
     /// The agent's answer puts its end in doubt.
     pub doubt: Option<Doubt>,
 }
@@ -110,6 +94,8 @@ pub enum Input {
         standing: Standing,
         /// Whether the outbox has been read as far as it went at Hello.
         drained: bool,
+        /// Whether the session that brings the answer has carried the order.
+        carried: bool,
     },
     /// A line of its log arrived, so it runs.
     Progressed {
@@ -153,26 +139,11 @@ pub enum Effect {
     Cancel,
 }
 
-/// Where a command's agent is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It has a session.
-    Connected {
-        /// The agent's process.
-        boot: BootId,
-    },
-    /// It has none.
-    Away {
-        /// Since when, as far as this controller knows.
-        since: UnixMicros,
-    },
-}
-
 impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
     pub const fn new(record: CommandRecord, now: UnixMicros) -> Self {
-        Self { record, asked_at: now, answered: true, carried: false, doubt: None }
+        Self { record, asked_at: now, answered: true, doubt: None }
     }
 
     fn ask(&mut self, now: UnixMicros) {
@@ -203,29 +174,6 @@ pub fn step(mut tracked: Tracked, input: Input, now: UnixMicros) -> (Tracked, Ve
         }
     };
     (tracked, effects)
-}
-
-/// What time alone brings about.
-#[must_use]
-pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Input> {
-    let record = &tracked.record;
-    match (record.state, presence) {
-        (CommandState::Issued, _) if now >= expires_at(record) => Some(Input::Expired),
-        (CommandState::Issued, Presence::Connected { boot }) => Some(Input::Connected { boot }),
-        (CommandState::Sent | CommandState::Running, Presence::Away { since }) => {
-            (now.since(since) >= AWAY_FOR).then_some(Input::AwayTooLong)
-        }
-        (CommandState::Sent | CommandState::Running, Presence::Connected { .. }) => {
-            if tracked.doubt.is_some_and(|doubt| now.since(doubt.since) >= DOUBT_FOR) {
-                return Some(Input::DoubtLasted);
-            }
-            let quiet = now.since(tracked.asked_at);
-            let unanswered = !tracked.answered && quiet >= ANSWER_WITHIN;
-            let should_end = record.cancel_requested || now >= overdue_at(record);
-            (unanswered || should_end && quiet >= REMIND_EVERY).then_some(Input::Silent)
-        }
-        _ => None,
-    }
 }
 
 fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect> {
@@ -272,7 +220,6 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
         Input::Connected { .. } | Input::Silent => {
             if matches!(input, Input::Connected { .. }) {
                 tracked.doubt = None;
-                tracked.carried = false;
             }
             tracked.ask(now);
             let cancel = tracked.record.cancel_requested.then_some(Effect::Cancel);
@@ -283,11 +230,14 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
             tracked.record.boot = None;
             tracked.record.sent_at = None;
             tracked.answered = true;
-            tracked.carried = false;
         }
-        Input::Standing { boot, standing, drained } => {
+        Input::Standing { boot, standing: Standing::NeverSeen, drained, carried } => {
             tracked.answered = true;
-            return heed(tracked, boot, &standing, drained, now);
+            return never_seen(tracked, boot, drained, carried, now);
+        }
+        Input::Standing { boot, standing, .. } => {
+            tracked.answered = true;
+            heed(tracked, boot, &standing, now);
         }
         Input::Progressed { at } => run(tracked, None, at),
         Input::Ended { at, outcome } => conclude(tracked, at, outcome),
@@ -312,47 +262,45 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
 
 const FORGOTTEN: &str = "the agent restarted while the command was out and does not know it";
 
-/// What an agent's answer means for a command that is out.
-fn heed(
+/// What it means that the agent's process has never heard of the command.
+fn never_seen(
     tracked: &mut Tracked,
     boot: BootId,
-    standing: &Standing,
     drained: bool,
+    carried: bool,
     now: UnixMicros,
 ) -> Vec<Effect> {
+    let order_missed = tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
+    if order_missed && carried {
+        // The answer to a question from before the order.
+    } else if order_missed && tracked.record.cancel_requested {
+        let reason = "cancelled; the order had not reached the agent";
+        tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
+    } else if order_missed {
+        return send(tracked, boot, now);
+    } else if drained {
+        tracked.lose(now, FORGOTTEN);
+    } else {
+        doubt(tracked, Doubted::NeverSeen, now);
+    }
+    Vec::new()
+}
+
+fn heed(tracked: &mut Tracked, boot: BootId, standing: &Standing, now: UnixMicros) {
     match standing {
         Standing::Running { since } => {
             tracked.doubt = None;
             run(tracked, Some(boot), *since);
         }
         Standing::Ended => doubt(tracked, Doubted::OutcomeMissing, now),
-        Standing::NeverSeen => {
-            let never_arrived =
-                tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
-            if never_arrived && tracked.carried {
-                return Vec::new();
-            }
-            if never_arrived && tracked.record.cancel_requested {
-                let reason = "cancelled; the order had not reached the agent";
-                tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
-            } else if never_arrived {
-                return send(tracked, boot, now);
-            } else if drained {
-                tracked.lose(now, FORGOTTEN);
-            } else {
-                doubt(tracked, Doubted::NeverSeen, now);
-            }
-        }
-        Standing::Unknown => {}
+        Standing::NeverSeen | Standing::Unknown => {}
     }
-    Vec::new()
 }
 
 fn send(tracked: &mut Tracked, boot: BootId, now: UnixMicros) -> Vec<Effect> {
     tracked.record.boot = Some(boot);
     tracked.record.sent_at = Some(now);
     tracked.doubt = None;
-    tracked.carried = true;
     tracked.ask(now);
     vec![Effect::Send]
 }
@@ -383,14 +331,4 @@ fn conclude(tracked: &mut Tracked, at: UnixMicros, outcome: Outcome) {
     };
     tracked.end(state, at, reason);
     tracked.record.outcome = Some(outcome);
-}
-
-fn expires_at(record: &CommandRecord) -> UnixMicros {
-    record.queue_until.unwrap_or_else(|| record.issued_at.plus(SEND_WITHIN))
-}
-
-/// By the controller's own clock: the agent's may be off.
-fn overdue_at(record: &CommandRecord) -> UnixMicros {
-    let deadline = Duration::from_secs(u64::from(record.deadline_secs));
-    record.sent_at.unwrap_or(record.issued_at).plus(deadline).plus(OVERDUE_AFTER)
 }
