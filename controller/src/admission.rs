@@ -104,10 +104,8 @@ impl Admission {
     /// If it could not be stored.
     pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
         // Removed meanwhile is fine, and a policy cannot conflict with another instance.
-        self.store
-            .update_instance(instance.clone(), move |record| record.policy = Some(policy))
-            .await?
-            .map(drop);
+        let _ =
+            self.store.update_instance(instance.clone(), move |record| record.policy = Some(policy)).await?;
         self.fleet.refresh_record(&self.store, instance).await
     }
 
