@@ -6,7 +6,7 @@
 //! | not sent | – | → issued | – |
 //! | standing running | → running | → running | – |
 //! | standing ended | – | doubt until the outcome arrives | as sent |
-//! | standing never seen, same boot | – | send again; cancel asked → cancelled; stale → ignored | doubt |
+//! | standing never seen, same boot | – | send again; order declined → issued; cancel asked → cancelled | doubt |
 //! | standing never seen, other boot | – | doubt | doubt |
 //! | progressed | → running | → running | – |
 //! | ended | → its outcome | → its outcome | → its outcome |
@@ -20,9 +20,9 @@
 //!
 //! A final state takes no input at all. Two rules carry the rest:
 //!
-//! - **At most once.** An order is stored as sent before it is given to a session, and is sent again only when the
-//!   very boot that it was sent to says that it never saw it, in a session that has not carried it: in one that has,
-//!   such an answer is stale, since questions and orders stay in order.
+//! - **At most once.** An order is stored as sent before it is given to a session. It is sent again only when the very
+//!   boot that it was sent to says that it never saw it, in answer to a question that this order did not overtake.
+//!   Said in answer to the order itself, it means that the agent takes no orders now; the tick tries again.
 //! - **Lost is concluded last.** An agent that restarted does not know what it ran before, but its outbox may: so an
 //!   unknown command is lost only when the outbox has been read as far as it went at Hello, where serving tells of
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
@@ -36,11 +36,13 @@ use self::timing::expires_at;
 use self::words::{in_words, refusal_in_words};
 use crate::model::{CommandRecord, CommandState};
 
+mod answers;
 #[cfg(test)]
 mod tests;
 mod timing;
 mod words;
 
+pub use answers::{Answers, Heard};
 pub use timing::{
     ANSWER_WITHIN, AWAY_FOR, DOUBT_FOR, OVERDUE_AFTER, Presence, REMIND_EVERY, SEND_WITHIN, due,
 };
@@ -94,8 +96,8 @@ pub enum Input {
         standing: Standing,
         /// Whether the outbox has been read as far as it went at Hello.
         drained: bool,
-        /// Whether the session that brings the answer has carried the order.
-        carried: bool,
+        /// Where the answer stands to the order.
+        heard: Heard,
     },
     /// A line of its log arrived, so it runs.
     Progressed {
@@ -180,7 +182,10 @@ fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effe
     match input {
         Input::Connected { .. } | Input::Expired if now >= expires_at(&tracked.record) => {
             let waited = expires_at(&tracked.record).since(tracked.record.issued_at);
-            let reason = format!("not sent: the agent did not come back within {}", in_words(waited));
+            let reason = format!(
+                "not begun: the agent did not come back, or took no order, within {}",
+                in_words(waited)
+            );
             tracked.end(CommandState::Failed, now, Some(reason));
         }
         Input::Connected { boot } => {
@@ -225,15 +230,10 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
             let cancel = tracked.record.cancel_requested.then_some(Effect::Cancel);
             return [Effect::Enquire].into_iter().chain(cancel).collect();
         }
-        Input::NotSent if tracked.record.state == CommandState::Sent => {
-            tracked.record.state = CommandState::Issued;
-            tracked.record.boot = None;
-            tracked.record.sent_at = None;
+        Input::NotSent if tracked.record.state == CommandState::Sent => put_back(tracked),
+        Input::Standing { boot, standing: Standing::NeverSeen, drained, heard } => {
             tracked.answered = true;
-        }
-        Input::Standing { boot, standing: Standing::NeverSeen, drained, carried } => {
-            tracked.answered = true;
-            return never_seen(tracked, boot, drained, carried, now);
+            return never_seen(tracked, boot, drained, heard, now);
         }
         Input::Standing { boot, standing, .. } => {
             tracked.answered = true;
@@ -267,15 +267,18 @@ fn never_seen(
     tracked: &mut Tracked,
     boot: BootId,
     drained: bool,
-    carried: bool,
+    heard: Heard,
     now: UnixMicros,
 ) -> Vec<Effect> {
     let order_missed = tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
-    if order_missed && carried {
-        // The answer to a question from before the order.
-    } else if order_missed && tracked.record.cancel_requested {
-        let reason = "cancelled; the order had not reached the agent";
+    if order_missed && heard == Heard::BeforeOrder {
+        return Vec::new();
+    }
+    if order_missed && tracked.record.cancel_requested {
+        let reason = "cancelled before the agent began it";
         tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
+    } else if order_missed && heard == Heard::AfterOrder {
+        put_back(tracked);
     } else if order_missed {
         return send(tracked, boot, now);
     } else if drained {
@@ -303,6 +306,14 @@ fn send(tracked: &mut Tracked, boot: BootId, now: UnixMicros) -> Vec<Effect> {
     tracked.doubt = None;
     tracked.ask(now);
     vec![Effect::Send]
+}
+
+/// The agent certainly does not have the order.
+fn put_back(tracked: &mut Tracked) {
+    tracked.record.state = CommandState::Issued;
+    tracked.record.boot = None;
+    tracked.record.sent_at = None;
+    tracked.answered = true;
 }
 
 fn run(tracked: &mut Tracked, boot: Option<BootId>, since: UnixMicros) {
