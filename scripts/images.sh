@@ -16,20 +16,31 @@ target_dir=${CARGO_TARGET_DIR:-target}/static
 version=$(cargo metadata --format-version 1 --no-deps --locked |
     sed 's/.*"name":"roadstead-agent","version":"\([^"]*\)".*/\1/')
 
-mkdir -p docker/out/empty
-for program in agent controller; do
-    cargo_profile=$profile
-    folder=$profile
-    [ "$profile" != dist ] || { cargo_profile=dist-$program && folder=dist-$program; }
-    [ "$profile" != dev ] || folder=debug
-    say "building roadstead-$program, static ($cargo_profile)"
+# static_build cargo-profile package …
+static_build() {
+    local cargo_profile=$1 package
+    shift
+    say "building $*, static ($cargo_profile)"
+    local packages=()
+    for package in "$@"; do packages+=(-p "$package"); done
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --target "$target" \
-        --target-dir "$target_dir" --profile "$cargo_profile" -p "roadstead-$program"
-    mkdir -p "docker/out/$program"
-    binary=docker/out/$program/roadstead-$program
-    cp "$target_dir/$target/$folder/roadstead-$program" "$binary"
-    ! grep -qa '/ld-linux' "$binary" || fail "$binary is not static"
-done
+        --target-dir "$target_dir" --profile "$cargo_profile" "${packages[@]}"
+    for package in "$@"; do
+        local out=docker/out/${package#roadstead-}
+        mkdir -p "$out"
+        cp "$target_dir/$target/${cargo_profile/#dev/debug}/$package" "$out/"
+        ! grep -qa '/ld-linux' "$out/$package" || fail "$out/$package is not static"
+    done
+}
+
+mkdir -p docker/out/empty
+if [ "$profile" = dist ]; then
+    # Each with a profile of its own, and with no feature that only the other asks for.
+    static_build dist-agent roadstead-agent
+    static_build dist-controller roadstead-controller
+else
+    static_build "$profile" roadstead-agent roadstead-controller
+fi
 
 [ "${1:-}" != --no-images ] || exit 0
 for program in agent controller; do

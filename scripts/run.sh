@@ -30,8 +30,8 @@ engine_comes_up() {
 start_engine() {
     if [ -d /run/systemd/system ]; then
         say "starting the Docker engine (systemctl start docker)"
-        as_root systemctl start docker && engine_comes_up 30 && return
-    elif have service && as_root service docker start >/dev/null 2>&1 && engine_comes_up 30; then
+        as_root systemctl start docker && engine_comes_up 15 && return
+    elif have service && as_root service docker start >/dev/null 2>&1 && engine_comes_up 15; then
         say "started the Docker engine (service docker start)"
         return
     fi
@@ -42,7 +42,7 @@ start_engine() {
         say "starting the Docker engine in the background (dockerd$flags; log: $log)"
         as_root sh -c "PATH=\$PATH:/usr/sbin; exec setsid dockerd$flags >>$log 2>&1 </dev/null" &
         engine_comes_up 20 && return
-        as_root sh -c 'if [ -f /var/run/docker.pid ]; then kill "$(cat /var/run/docker.pid)"; fi' 2>/dev/null || true
+        as_root pkill --pidfile /var/run/docker.pid 2>/dev/null || true
     done
     as_root tail -n 20 "$log" >&2
     fail "the Docker engine did not start; the end of its log is above"
@@ -50,7 +50,7 @@ start_engine() {
 
 install_build_tools
 # With sudo it belongs to root after the first run.
-[ -d "$data" ] || mkdir -m 700 -p "$data"
+[ -d "$data" ] || { mkdir -p "$data" && chmod 700 "$data"; }
 
 case ${ROADSTEAD_LOCAL_AGENT:-auto} in
 off) ;;
@@ -68,7 +68,7 @@ off) ;;
 esac
 
 say "building Roadstead (the first time takes some minutes)"
-cargo build --locked --release --quiet -p roadstead-agent -p roadstead-controller
+cargo build --locked --release -p roadstead-agent -p roadstead-controller
 
 say "data is kept in $data"
 export ROADSTEAD_DATA_DIR=$data

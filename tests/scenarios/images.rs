@@ -27,10 +27,13 @@ async fn build(engine: &Dockerd) {
 }
 
 async fn compose(engine: &Dockerd, file: &str, settings: &[(&str, &str)], arguments: &[&str]) -> String {
-    let mut command = engine.command("docker-compose").unwrap();
-    command.arg("--file").arg(repository(file)).args(["--project-name", "roadstead"]).args(arguments);
-    command.env("ROADSTEAD_DOCKER_SOCKET", engine.socket()).envs(settings.iter().copied());
-    tool::succeed(&mut command).await.unwrap_or_else(|error| panic!("{error:#}"))
+    let run = async {
+        let mut command = engine.command("docker-compose")?;
+        command.arg("--file").arg(repository(file)).args(["--project-name", "roadstead"]).args(arguments);
+        command.env("ROADSTEAD_DOCKER_SOCKET", engine.socket()).envs(settings.iter().copied());
+        tool::succeed(&mut command).await
+    };
+    run.await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// The web address of the controller that compose started, by the port that the engine chose.
