@@ -150,22 +150,19 @@ impl Commands {
         let Some(agent) = agent else { return Ok(()) };
         for effect in effects {
             let sent = agent.send(live.message(effect));
-            if effect == Effect::Send && sent.is_err() {
-                return self.put_back(live, sent, now).await;
+            match (effect, sent) {
+                (Effect::Send, Ok(())) => live.carried_by = Some(agent.session),
+                (Effect::Send, Err(error)) => return self.put_back(live, error, now).await,
+                (Effect::Enquire | Effect::Cancel, _) => {}
             }
-            // Anything else that could not be sent is asked about again by the tick, or when the agent is back.
+            // What else could not be sent is asked about again by the tick, or when the agent is back.
         }
         Ok(())
     }
 
     /// The session certainly did not take the order, nor did an earlier one, so it may go to whichever boot.
-    async fn put_back(
-        &self,
-        live: &mut Live,
-        sent: Result<(), SendError>,
-        now: UnixMicros,
-    ) -> Result<(), StoreError> {
-        tracing::debug!(command = %live.tracked.record.id, ?sent, "order not taken; it waits");
+    async fn put_back(&self, live: &mut Live, error: SendError, now: UnixMicros) -> Result<(), StoreError> {
+        tracing::debug!(command = %live.tracked.record.id, %error, "order not taken; it waits");
         let (tracked, _) = step(live.tracked.clone(), Input::NotSent, now);
         live.tracked = tracked;
         live.unsaved = true;

@@ -45,13 +45,15 @@ pub(super) struct Entry {
 pub(super) struct Live {
     pub tracked: Tracked,
     pub log: LogMark,
+    /// The session that has carried the order; none if it is from before this controller started.
+    pub carried_by: Option<SessionId>,
     /// The record has changed since it was last stored.
     pub unsaved: bool,
 }
 
 impl Live {
     pub fn new(record: CommandRecord, log: LogMark, now: UnixMicros) -> Self {
-        Self { tracked: Tracked::new(record, now), log, unsaved: false }
+        Self { tracked: Tracked::new(record, now), log, carried_by: None, unsaved: false }
     }
 }
 

@@ -75,7 +75,8 @@ impl Commands {
             return;
         }
         let drained = self.open().is_drained(instance, agent.session);
-        let input = Input::Standing { boot: agent.boot, standing, drained };
+        let carried = live.carried_by == Some(agent.session);
+        let input = Input::Standing { boot: agent.boot, standing, drained, carried };
         self.apply_or_warn(&mut live, input, Some(agent), UnixMicros::now()).await;
     }
 

@@ -68,8 +68,6 @@ pub struct Tracked {
     pub asked_at: UnixMicros,
     /// Whether the agent has answered since.
     pub answered: bool,
-    /// Whether the present session has carried the order.
-    pub carried: bool,
     /// The agent's answer puts its end in doubt.
     pub doubt: Option<Doubt>,
 }
@@ -110,6 +108,8 @@ pub enum Input {
         standing: Standing,
         /// Whether the outbox has been read as far as it went at Hello.
         drained: bool,
+        /// Whether the session that brings the answer has carried the order.
+        carried: bool,
     },
     /// A line of its log arrived, so it runs.
     Progressed {
@@ -172,7 +172,7 @@ impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
     pub const fn new(record: CommandRecord, now: UnixMicros) -> Self {
-        Self { record, asked_at: now, answered: true, carried: false, doubt: None }
+        Self { record, asked_at: now, answered: true, doubt: None }
     }
 
     fn ask(&mut self, now: UnixMicros) {
@@ -272,7 +272,6 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
         Input::Connected { .. } | Input::Silent => {
             if matches!(input, Input::Connected { .. }) {
                 tracked.doubt = None;
-                tracked.carried = false;
             }
             tracked.ask(now);
             let cancel = tracked.record.cancel_requested.then_some(Effect::Cancel);
@@ -283,11 +282,14 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
             tracked.record.boot = None;
             tracked.record.sent_at = None;
             tracked.answered = true;
-            tracked.carried = false;
         }
-        Input::Standing { boot, standing, drained } => {
+        Input::Standing { boot, standing: Standing::NeverSeen, drained, carried } => {
             tracked.answered = true;
-            return heed(tracked, boot, &standing, drained, now);
+            return never_seen(tracked, boot, drained, carried, now);
+        }
+        Input::Standing { boot, standing, .. } => {
+            tracked.answered = true;
+            heed(tracked, boot, &standing, now);
         }
         Input::Progressed { at } => run(tracked, None, at),
         Input::Ended { at, outcome } => conclude(tracked, at, outcome),
@@ -312,47 +314,45 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
 
 const FORGOTTEN: &str = "the agent restarted while the command was out and does not know it";
 
-/// What an agent's answer means for a command that is out.
-fn heed(
+/// What it means that the agent's process has never heard of the command.
+fn never_seen(
     tracked: &mut Tracked,
     boot: BootId,
-    standing: &Standing,
     drained: bool,
+    carried: bool,
     now: UnixMicros,
 ) -> Vec<Effect> {
+    let order_missed = tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
+    if order_missed && carried {
+        // The answer to a question from before the order.
+    } else if order_missed && tracked.record.cancel_requested {
+        let reason = "cancelled; the order had not reached the agent";
+        tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
+    } else if order_missed {
+        return send(tracked, boot, now);
+    } else if drained {
+        tracked.lose(now, FORGOTTEN);
+    } else {
+        doubt(tracked, Doubted::NeverSeen, now);
+    }
+    Vec::new()
+}
+
+fn heed(tracked: &mut Tracked, boot: BootId, standing: &Standing, now: UnixMicros) {
     match standing {
         Standing::Running { since } => {
             tracked.doubt = None;
             run(tracked, Some(boot), *since);
         }
         Standing::Ended => doubt(tracked, Doubted::OutcomeMissing, now),
-        Standing::NeverSeen => {
-            let never_arrived =
-                tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
-            if never_arrived && tracked.carried {
-                return Vec::new();
-            }
-            if never_arrived && tracked.record.cancel_requested {
-                let reason = "cancelled; the order had not reached the agent";
-                tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
-            } else if never_arrived {
-                return send(tracked, boot, now);
-            } else if drained {
-                tracked.lose(now, FORGOTTEN);
-            } else {
-                doubt(tracked, Doubted::NeverSeen, now);
-            }
-        }
-        Standing::Unknown => {}
+        Standing::NeverSeen | Standing::Unknown => {}
     }
-    Vec::new()
 }
 
 fn send(tracked: &mut Tracked, boot: BootId, now: UnixMicros) -> Vec<Effect> {
     tracked.record.boot = Some(boot);
     tracked.record.sent_at = Some(now);
     tracked.doubt = None;
-    tracked.carried = true;
     tracked.ask(now);
     vec![Effect::Send]
 }

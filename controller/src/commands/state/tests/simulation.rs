@@ -19,6 +19,8 @@ enum Fate {
     AgentRestarts,
     ControllerRestarts,
     Cancel,
+    /// The next thing to be told to the agent is not: whoever asked hung up.
+    HangUp,
     Wait(u8),
 }
 
@@ -34,6 +36,8 @@ struct World {
     command: Tracked,
     linked: bool,
     drained: bool,
+    carried: bool,
+    hung_up: bool,
     to_agent: VecDeque<Effect>,
     to_controller: VecDeque<(BootId, Standing)>,
     boot: u128,
@@ -51,6 +55,8 @@ impl World {
             command: tracked(Issued),
             linked: false,
             drained: false,
+            carried: false,
+            hung_up: false,
             to_agent: VecDeque::new(),
             to_controller: VecDeque::new(),
             boot: 1,
@@ -64,8 +70,11 @@ impl World {
     fn input(&mut self, input: Input) {
         let (after, effects) = step(self.command.clone(), input, self.now);
         self.command = after;
-        if self.linked {
+        if self.linked && !(self.hung_up && !effects.is_empty()) {
+            self.carried |= effects.contains(&Effect::Send);
             self.to_agent.extend(effects);
+        } else if self.linked {
+            self.hung_up = false;
         }
         if let Some(last) = &self.last_word {
             assert_eq!(*last, self.command.record, "a final state changed");
@@ -106,6 +115,7 @@ impl World {
             Fate::Link if !self.linked => {
                 self.linked = true;
                 self.drained = false;
+                self.carried = false;
                 self.input(Input::Connected { boot: boot(self.boot) });
             }
             Fate::CutLink => self.cut(),
@@ -116,7 +126,12 @@ impl World {
             }
             Fate::ToController => {
                 if let Some((boot, standing)) = self.to_controller.pop_front() {
-                    self.input(Input::Standing { boot, standing, drained: self.drained });
+                    self.input(Input::Standing {
+                        boot,
+                        standing,
+                        drained: self.drained,
+                        carried: self.carried,
+                    });
                 }
             }
             Fate::TellOutbox if self.linked => {
@@ -141,6 +156,7 @@ impl World {
                 self.command = Tracked::new(self.command.record.clone(), self.now);
             }
             Fate::Cancel => self.input(cancel()),
+            Fate::HangUp => self.hung_up = true,
             Fate::Wait(seconds) => {
                 self.now = self.now.plus(Duration::from_secs(u64::from(seconds)));
                 let here = Presence::Connected { boot: boot(self.boot) };
@@ -176,6 +192,7 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::AgentRestarts),
         1 => Just(Fate::ControllerRestarts),
         1 => Just(Fate::Cancel),
+        1 => Just(Fate::HangUp),
         2 => (1_u8..40).prop_map(Fate::Wait),
     ]
 }
