@@ -114,7 +114,10 @@ fn greet(listening: &Listening) -> anyhow::Result<()> {
         Some(password) => {
             writeln!(out, "Sign in as admin with the password {}  (shown only this once)", bold(password))?;
         }
-        None => writeln!(out, "Sign in as admin with the password you have (forgotten? reset-password makes a new one)")?,
+        None => writeln!(
+            out,
+            "Sign in as admin with the password you have (forgotten? reset-password makes a new one)"
+        )?,
     }
     writeln!(out, "Agents dial in at {}", listening.agent_urls.join(", "))?;
     out.flush().context("cannot print")
