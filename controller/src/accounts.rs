@@ -148,6 +148,17 @@ impl Accounts {
         Ok(self.store.put_user(user).await?)
     }
 
+    /// Gives the administrator a new password, which ends every session of his, and returns it.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn reset_admin(&self) -> Result<String, AccountsError> {
+        let password = password::generate();
+        let admin = self.store.user(ADMIN).await?;
+        self.ensure_admin(admin, password.clone()).await?;
+        Ok(password)
+    }
+
     /// Whether guests are let in.
     #[must_use]
     pub const fn demo_mode(&self) -> bool {

@@ -24,7 +24,8 @@ use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
 use crate::connect::{Front, dialling, listening};
 use crate::enrolment::{DEFAULT_TOKEN_TTL, Enrolment, id};
-use crate::events::{Events, retention};
+use crate::events::Events;
+use crate::events::retention::{self, Retention};
 use crate::fleet::{Fleet, persist};
 use crate::http::{self, About, Services};
 use crate::model::Direction;
@@ -163,7 +164,7 @@ impl Controller {
         let Self { front, services, web, web_tls, agents, local_agent, .. } = self;
         let mut parts = JoinSet::new();
         parts.spawn(persist::run(services.fleet.clone(), services.store.clone(), shutdown.clone()));
-        parts.spawn(retention::run(services.store.clone(), shutdown.clone()));
+        parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
         if let Some(agent) = local_agent {
             let enrolment = services.enrolment.clone();
@@ -308,7 +309,7 @@ fn local_agent(config: &Config, agents: SocketAddr) -> anyhow::Result<Option<Sup
 fn this_instance(agent_data: &Path) -> anyhow::Result<InstanceId> {
     Store::prepare_directory(agent_data)?;
     let key = Identity::load_or_create(&agent_data.join("identity"))?.key();
-    Ok(id::of_key(key))
+    Ok(id::of_key(&key))
 }
 
 async fn local_join_token(enrolment: &Enrolment) -> Option<String> {
@@ -325,8 +326,8 @@ fn web_tls(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>>
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("{} (ROADSTEAD_TLS_CERT)", cert.display()))?;
-    let key =
-        PrivateKeyDer::from_pem_file(key).with_context(|| format!("{} (ROADSTEAD_TLS_KEY)", key.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("{} (ROADSTEAD_TLS_KEY)", key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
-use roadstead_protocol::message::ids::PeerKey;
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -89,8 +89,10 @@ pub struct Services {
 pub struct About {
     /// Its version.
     pub version: String,
-    /// Name of its own instance.
-    pub this_instance: String,
+    /// Name of its host.
+    pub name: String,
+    /// Its own instance, if it runs an agent for its host.
+    pub this_instance: Option<InstanceId>,
     /// Its key, as agents pin it.
     pub key: PeerKey,
     /// Where agents reach it (`wss://host:port`), best first.
@@ -159,7 +161,6 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// The router over `services`. Streams end when `ending` is cancelled.
-#[must_use]
 pub fn router(services: Services, ending: CancellationToken) -> Router {
     let app = Arc::new(App::new(services, ending));
     let (router, _) = routes().split_for_parts();

@@ -30,8 +30,8 @@ pub struct InstancesView {
     total_count: usize,
     /// How many of them are healthy.
     healthy_count: usize,
-    /// Name of the controller's own instance.
-    this_instance: String,
+    /// The controller's own host, if it runs an agent for it.
+    this_instance: Option<InstanceView>,
 }
 
 /// An instance to register.
@@ -88,11 +88,14 @@ pub struct ChangeRequest {
     responses((status = OK, body = InstancesView)))]
 pub async fn list_instances(State(app): State<Arc<App>>, _: Reader) -> Json<InstancesView> {
     let instances = views(&app.services.fleet.hosts());
+    let this = app.services.about.this_instance.as_ref();
     Json(InstancesView {
+        this_instance: this
+            .and_then(|id| instances.iter().find(|instance| instance.id == id.as_str()))
+            .cloned(),
         total_count: instances.len(),
         healthy_count: instances.iter().filter(|instance| instance.health == HealthView::Healthy).count(),
         instances,
-        this_instance: app.services.about.this_instance.clone(),
     })
 }
 

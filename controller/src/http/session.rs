@@ -39,8 +39,10 @@ pub struct SessionView {
     demo_mode: bool,
     /// Version of the controller.
     version: String,
-    /// Name of the controller's own instance.
-    this_instance: String,
+    /// Name of the controller's host.
+    host: String,
+    /// Id of the controller's own instance, if it runs an agent for its host.
+    this_instance: Option<String>,
 }
 
 /// Log in: sets the session cookie.
@@ -113,7 +115,8 @@ fn view(app: &App, person: Person) -> SessionView {
         may_change: person.role.changes(),
         demo_mode: app.services.accounts.demo_mode(),
         version: app.services.about.version.clone(),
-        this_instance: app.services.about.this_instance.clone(),
+        host: app.services.about.name.clone(),
+        this_instance: app.services.about.this_instance.as_ref().map(ToString::to_string),
     }
 }
 
