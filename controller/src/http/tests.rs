@@ -96,7 +96,8 @@ impl Site {
             probes: Probes::default(),
             about: About {
                 version: "1.2.3".to_owned(),
-                this_instance: "home".to_owned(),
+                name: "home".to_owned(),
+                this_instance: Some("home".parse().unwrap()),
                 key,
                 agent_urls,
                 agent_image: "roadstead-agent:1.2.3".to_owned(),
