@@ -86,18 +86,27 @@ impl Admission {
         self.note_hello(record, hello).await
     }
 
+    /// The key that the agent at a dialled instance's address must have. None if it may be any: nobody has joined
+    /// yet, or a token waits for the instance's reinstalled agent, which has a new one.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn pinned_key(&self, dialled: &InstanceId) -> Result<Option<PeerKey>, StoreError> {
+        if self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await? {
+            return Ok(None);
+        }
+        Ok(self.store.instance(dialled.clone()).await?.and_then(|record| record.key))
+    }
+
     /// Records the policy that an admitted agent's owner changed.
     ///
     /// # Errors
     /// If it could not be stored.
     pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
-        let stored =
+        // Removed meanwhile is fine, and a policy cannot conflict with another instance.
+        let _ =
             self.store.update_instance(instance.clone(), move |record| record.policy = Some(policy)).await?;
-        // None: removed meanwhile. A policy cannot conflict with another instance.
-        if let Some(Ok(record)) = stored {
-            self.fleet.update_record(record);
-        }
-        Ok(())
+        self.fleet.refresh_record(&self.store, instance).await
     }
 
     async fn join(
@@ -157,7 +166,7 @@ impl Admission {
             .map_err(internal)?;
         // None: removed since it was looked up.
         let record = stored.ok_or(Refusal::Removed)?.map_err(|_| Refusal::Internal)?;
-        self.fleet.update_record(record.clone());
+        self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         Ok(record)
     }
 }

@@ -149,11 +149,9 @@ impl Commands {
         self.save(live).await?;
         let Some(agent) = agent else { return Ok(()) };
         for effect in effects {
-            let sent = agent.send(live.message(effect));
-            match (effect, sent) {
-                (Effect::Send, Ok(())) => live.carried_by = Some(agent.session),
-                (Effect::Send, Err(error)) => return self.put_back(live, error, now).await,
-                (Effect::Enquire | Effect::Cancel, _) => {}
+            let sent = live.tell(agent, effect);
+            if let (Effect::Send, Err(error)) = (effect, sent) {
+                return self.put_back(live, error, now).await;
             }
             // What else could not be sent is asked about again by the tick, or when the agent is back.
         }
@@ -188,6 +186,13 @@ impl Commands {
 }
 
 impl Live {
+    /// Gives the session what is to be told, and notes that it owes an answer.
+    fn tell(&mut self, agent: &AgentHandle, effect: Effect) -> Result<(), SendError> {
+        agent.send(self.message(effect))?;
+        self.answers.asked(agent.session, effect);
+        Ok(())
+    }
+
     fn message(&self, effect: Effect) -> ToAgent {
         let record = &self.tracked.record;
         match effect {

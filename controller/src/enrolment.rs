@@ -165,7 +165,7 @@ impl Enrolment {
             .await?
             .ok_or_else(|| EnrolError::UnknownInstance(instance.clone()))?;
         let record = stored.map_err(|conflict| conflict_error(conflict, &wished))?;
-        self.fleet.upsert_record(record.clone());
+        self.fleet.refresh_record(&self.store, instance).await?;
         if moved {
             self.end_session(instance);
         }

@@ -104,5 +104,5 @@ pub(crate) fn hello(name: &str) -> Hello {
 pub(crate) fn agent(boot: BootId) -> (AgentHandle, mpsc::Receiver<ToAgent>, CancellationToken) {
     let (messages, sent) = mpsc::channel(16);
     let end = CancellationToken::new();
-    (AgentHandle::new(SessionId::generate(), boot, messages, end.clone()), sent, end)
+    (AgentHandle::new(SessionId::generate(), boot, messages, end.clone(), end.clone()), sent, end)
 }

@@ -15,6 +15,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast;
 
 use crate::model::{Direction, InstanceRecord};
+use crate::store::{Store, StoreError};
 
 mod feed;
 mod health;
@@ -23,7 +24,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use feed::{Feed, PictureTooLarge};
+pub use feed::{Feed, NoLongerFed, PictureTooLarge};
 pub use health::{Health, health};
 use slot::Slot;
 
@@ -152,6 +153,8 @@ pub struct Fleet {
 struct Inner {
     hosts: Mutex<BTreeMap<InstanceId, Slot>>,
     changes: broadcast::Sender<FleetChange>,
+    /// Held while a record is read from the store and taken over, so that an older one never comes after a newer.
+    records: tokio::sync::Mutex<()>,
 }
 
 impl Default for Fleet {
@@ -165,7 +168,13 @@ impl Fleet {
     #[must_use]
     pub fn new() -> Self {
         let (changes, _) = broadcast::channel(WAITING_CHANGES);
-        Self { inner: Arc::new(Inner { hosts: Mutex::default(), changes }) }
+        Self {
+            inner: Arc::new(Inner {
+                hosts: Mutex::default(),
+                changes,
+                records: tokio::sync::Mutex::default(),
+            }),
+        }
     }
 
     /// One host.
@@ -187,7 +196,7 @@ impl Fleet {
         (hosts.values().map(Slot::view).collect(), self.inner.changes.subscribe())
     }
 
-    /// Enters an instance, or what is registered of it now.
+    /// Enters a new instance.
     pub fn upsert_record(&self, record: InstanceRecord) {
         let mut hosts = self.lock();
         let change = match hosts.get_mut(&record.id) {
@@ -202,9 +211,17 @@ impl Fleet {
         self.tell(change);
     }
 
-    /// What is registered of an instance now; of no effect if it was removed.
-    pub fn update_record(&self, record: InstanceRecord) {
-        self.update(&record.id.clone(), |slot| slot.set_record(record));
+    /// Takes over what is registered of an instance now; of no effect if it was removed. To be called after each
+    /// change of a record: whichever call comes last reads what all of them have stored.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn refresh_record(&self, store: &Store, instance: &InstanceId) -> Result<(), StoreError> {
+        let _in_order = self.inner.records.lock().await;
+        if let Some(record) = store.instance(instance.clone()).await? {
+            self.update(instance, |slot| slot.set_record(record));
+        }
+        Ok(())
     }
 
     /// Forgets an instance. Its [`Feed`], if there is one, has no effect from here on.

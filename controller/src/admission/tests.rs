@@ -174,6 +174,20 @@ async fn a_reinstalled_host_takes_its_instance_over_with_a_token_for_it() {
 }
 
 #[tokio::test]
+async fn a_dialled_agent_is_pinned_unless_a_token_waits_for_it() {
+    let controller = controller();
+    let (id, token) = controller.register("nas", Some("wss://127.0.0.1:9000")).await;
+    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), None);
+    controller.inbound(KEY, &joining("nas", &token), &id).await.unwrap();
+    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), Some(KEY));
+    let rejoin = controller.enrolment.issue_token(Some(id.clone()), Inbound, HOUR, 1).await.unwrap();
+    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), None);
+    assert_eq!(controller.inbound(OTHER_KEY, &hello("nas"), &id).await, Err(Refusal::NotRegistered));
+    controller.inbound(OTHER_KEY, &joining("nas", &rejoin), &id).await.unwrap();
+    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), Some(OTHER_KEY));
+}
+
+#[tokio::test]
 async fn an_unbound_inbound_token_joins_only_where_nobody_has() {
     let controller = controller();
     let (id, _) = controller.register("nas", Some("wss://127.0.0.1:9000")).await;

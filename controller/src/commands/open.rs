@@ -10,7 +10,7 @@ use roadstead_protocol::message::time::UnixMicros;
 
 use super::error::IssueError;
 use super::log::LogMark;
-use super::state::Tracked;
+use super::state::{Answers, Tracked};
 use super::work::changes;
 use crate::model::CommandRecord;
 use crate::store::{Store, StoreError};
@@ -45,15 +45,15 @@ pub(super) struct Entry {
 pub(super) struct Live {
     pub tracked: Tracked,
     pub log: LogMark,
-    /// The session that has carried the order; none if it is from before this controller started.
-    pub carried_by: Option<SessionId>,
+    /// What the present session was asked.
+    pub answers: Answers,
     /// The record has changed since it was last stored.
     pub unsaved: bool,
 }
 
 impl Live {
     pub fn new(record: CommandRecord, log: LogMark, now: UnixMicros) -> Self {
-        Self { tracked: Tracked::new(record, now), log, carried_by: None, unsaved: false }
+        Self { tracked: Tracked::new(record, now), log, answers: Answers::default(), unsaved: false }
     }
 }
 

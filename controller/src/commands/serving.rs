@@ -7,7 +7,6 @@ use roadstead_protocol::message::command::{Outcome, Standing};
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
 use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_protocol::message::time::UnixMicros;
-use roadstead_protocol::message::to_agent::ToAgent;
 
 use super::open::{Entry, Live};
 use super::state::{Effect, Input};
@@ -29,7 +28,7 @@ impl Commands {
             let mut live = entry.live.lock().await;
             if live.tracked.record.state.is_final() {
                 // If the session takes no more, the log lacks its end until the next one.
-                let _ = agent.send(live.message(Effect::Enquire));
+                let _ = live.tell(agent, Effect::Enquire);
             } else {
                 self.apply_or_warn(
                     &mut live,
@@ -75,8 +74,8 @@ impl Commands {
             return;
         }
         let drained = self.open().is_drained(instance, agent.session);
-        let carried = live.carried_by == Some(agent.session);
-        let input = Input::Standing { boot: agent.boot, standing, drained, carried };
+        let heard = live.answers.answered(agent.session);
+        let input = Input::Standing { boot: agent.boot, standing, drained, heard };
         self.apply_or_warn(&mut live, input, Some(agent), UnixMicros::now()).await;
     }
 
@@ -143,7 +142,7 @@ impl Commands {
         let agent = self.inner.registry.agent(&entry.instance);
         if let Some(agent) = agent.as_ref().filter(|_| taken.ask) {
             // If the session takes no more, the next line that arrives asks again.
-            let _ = agent.send(ToAgent::Enquire { command: id, next_line: live.log.next_line });
+            let _ = live.tell(agent, Effect::Enquire);
         }
         match first_at {
             Some(at) if matches!(live.tracked.record.state, CommandState::Issued | CommandState::Sent) => {

@@ -6,7 +6,7 @@
 //! | not sent | – | → issued | – |
 //! | standing running | → running | → running | – |
 //! | standing ended | – | doubt until the outcome arrives | as sent |
-//! | standing never seen, same boot | – | send again; cancel asked → cancelled; stale → ignored | doubt |
+//! | standing never seen, same boot | – | send again; order declined → issued; cancel asked → cancelled | doubt |
 //! | standing never seen, other boot | – | doubt | doubt |
 //! | progressed | → running | → running | – |
 //! | ended | → its outcome | → its outcome | → its outcome |
@@ -20,44 +20,32 @@
 //!
 //! A final state takes no input at all. Two rules carry the rest:
 //!
-//! - **At most once.** An order is stored as sent before it is given to a session, and is sent again only when the
-//!   very boot that it was sent to says that it never saw it, in a session that has not carried it: in one that has,
-//!   such an answer is stale, since questions and orders stay in order.
+//! - **At most once.** An order is stored as sent before it is given to a session. It is sent again only when the very
+//!   boot that it was sent to says that it never saw it, in answer to a question that this order did not overtake.
+//!   Said in answer to the order itself, it means that the agent takes no orders now; the tick tries again.
 //! - **Lost is concluded last.** An agent that restarted does not know what it ran before, but its outbox may: so an
 //!   unknown command is lost only when the outbox has been read as far as it went at Hello, where serving tells of
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
 //!   alone.
 
-use std::time::Duration;
-
 use roadstead_protocol::message::command::{Outcome, Standing};
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 
+use self::timing::expires_at;
 use self::words::{in_words, refusal_in_words};
 use crate::model::{CommandRecord, CommandState};
 
+mod answers;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod words;
 
-/// How long a command that does not queue may wait to be sent, where its session ended at that very moment.
-pub const SEND_WITHIN: Duration = Duration::from_secs(60);
-
-/// An agent that has not answered an order or an enquiry for so long is asked again.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// How far past its deadline a command is asked about, since its agent should have ended it.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(5 * 60);
-
-/// How often an agent is asked about a command that is overdue or to be cancelled.
-pub const REMIND_EVERY: Duration = Duration::from_secs(60);
-
-/// How long a doubt lasts before it becomes `lost`.
-pub const DOUBT_FOR: Duration = Duration::from_secs(10 * 60);
-
-/// How long an agent may be away before what it was given is `lost`.
-pub const AWAY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub use answers::{Answers, Heard};
+pub use timing::{
+    ANSWER_WITHIN, AWAY_FOR, DOUBT_FOR, OVERDUE_AFTER, Presence, REMIND_EVERY, SEND_WITHIN, due,
+};
 
 /// A command with what is known of it beside its record; the rest is rebuilt after a restart by asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +96,8 @@ pub enum Input {
         standing: Standing,
         /// Whether the outbox has been read as far as it went at Hello.
         drained: bool,
-        /// Whether the session that brings the answer has carried the order.
-        carried: bool,
+        /// Where the answer stands to the order.
+        heard: Heard,
     },
     /// A line of its log arrived, so it runs.
     Progressed {
@@ -153,21 +141,6 @@ pub enum Effect {
     Cancel,
 }
 
-/// Where a command's agent is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It has a session.
-    Connected {
-        /// The agent's process.
-        boot: BootId,
-    },
-    /// It has none.
-    Away {
-        /// Since when, as far as this controller knows.
-        since: UnixMicros,
-    },
-}
-
 impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
@@ -205,34 +178,14 @@ pub fn step(mut tracked: Tracked, input: Input, now: UnixMicros) -> (Tracked, Ve
     (tracked, effects)
 }
 
-/// What time alone brings about.
-#[must_use]
-pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Input> {
-    let record = &tracked.record;
-    match (record.state, presence) {
-        (CommandState::Issued, _) if now >= expires_at(record) => Some(Input::Expired),
-        (CommandState::Issued, Presence::Connected { boot }) => Some(Input::Connected { boot }),
-        (CommandState::Sent | CommandState::Running, Presence::Away { since }) => {
-            (now.since(since) >= AWAY_FOR).then_some(Input::AwayTooLong)
-        }
-        (CommandState::Sent | CommandState::Running, Presence::Connected { .. }) => {
-            if tracked.doubt.is_some_and(|doubt| now.since(doubt.since) >= DOUBT_FOR) {
-                return Some(Input::DoubtLasted);
-            }
-            let quiet = now.since(tracked.asked_at);
-            let unanswered = !tracked.answered && quiet >= ANSWER_WITHIN;
-            let should_end = record.cancel_requested || now >= overdue_at(record);
-            (unanswered || should_end && quiet >= REMIND_EVERY).then_some(Input::Silent)
-        }
-        _ => None,
-    }
-}
-
 fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect> {
     match input {
         Input::Connected { .. } | Input::Expired if now >= expires_at(&tracked.record) => {
             let waited = expires_at(&tracked.record).since(tracked.record.issued_at);
-            let reason = format!("not sent: the agent did not come back within {}", in_words(waited));
+            let reason = format!(
+                "not begun: the agent did not come back, or took no order, within {}",
+                in_words(waited)
+            );
             tracked.end(CommandState::Failed, now, Some(reason));
         }
         Input::Connected { boot } => {
@@ -277,15 +230,10 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
             let cancel = tracked.record.cancel_requested.then_some(Effect::Cancel);
             return [Effect::Enquire].into_iter().chain(cancel).collect();
         }
-        Input::NotSent if tracked.record.state == CommandState::Sent => {
-            tracked.record.state = CommandState::Issued;
-            tracked.record.boot = None;
-            tracked.record.sent_at = None;
+        Input::NotSent if tracked.record.state == CommandState::Sent => put_back(tracked),
+        Input::Standing { boot, standing: Standing::NeverSeen, drained, heard } => {
             tracked.answered = true;
-        }
-        Input::Standing { boot, standing: Standing::NeverSeen, drained, carried } => {
-            tracked.answered = true;
-            return never_seen(tracked, boot, drained, carried, now);
+            return never_seen(tracked, boot, drained, heard, now);
         }
         Input::Standing { boot, standing, .. } => {
             tracked.answered = true;
@@ -319,15 +267,18 @@ fn never_seen(
     tracked: &mut Tracked,
     boot: BootId,
     drained: bool,
-    carried: bool,
+    heard: Heard,
     now: UnixMicros,
 ) -> Vec<Effect> {
     let order_missed = tracked.record.state == CommandState::Sent && tracked.record.boot == Some(boot);
-    if order_missed && carried {
-        // The answer to a question from before the order.
-    } else if order_missed && tracked.record.cancel_requested {
-        let reason = "cancelled; the order had not reached the agent";
+    if order_missed && heard == Heard::BeforeOrder {
+        return Vec::new();
+    }
+    if order_missed && tracked.record.cancel_requested {
+        let reason = "cancelled before the agent began it";
         tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
+    } else if order_missed && heard == Heard::AfterOrder {
+        put_back(tracked);
     } else if order_missed {
         return send(tracked, boot, now);
     } else if drained {
@@ -357,6 +308,14 @@ fn send(tracked: &mut Tracked, boot: BootId, now: UnixMicros) -> Vec<Effect> {
     vec![Effect::Send]
 }
 
+/// The agent certainly does not have the order.
+fn put_back(tracked: &mut Tracked) {
+    tracked.record.state = CommandState::Issued;
+    tracked.record.boot = None;
+    tracked.record.sent_at = None;
+    tracked.answered = true;
+}
+
 fn run(tracked: &mut Tracked, boot: Option<BootId>, since: UnixMicros) {
     let record = &mut tracked.record;
     record.state = CommandState::Running;
@@ -383,14 +342,4 @@ fn conclude(tracked: &mut Tracked, at: UnixMicros, outcome: Outcome) {
     };
     tracked.end(state, at, reason);
     tracked.record.outcome = Some(outcome);
-}
-
-fn expires_at(record: &CommandRecord) -> UnixMicros {
-    record.queue_until.unwrap_or_else(|| record.issued_at.plus(SEND_WITHIN))
-}
-
-/// By the controller's own clock: the agent's may be off.
-fn overdue_at(record: &CommandRecord) -> UnixMicros {
-    let deadline = Duration::from_secs(u64::from(record.deadline_secs));
-    record.sent_at.unwrap_or(record.issued_at).plus(deadline).plus(OVERDUE_AFTER)
 }

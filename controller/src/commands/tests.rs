@@ -45,7 +45,13 @@ impl Ledger {
     /// A session of an agent, whose queue holds `room` messages.
     async fn connect(&self, boot: BootId, room: usize) -> Agent {
         let (messages, received) = mpsc::channel(room);
-        let handle = AgentHandle::new(SessionId::generate(), boot, messages, CancellationToken::new());
+        let handle = AgentHandle::new(
+            SessionId::generate(),
+            boot,
+            messages,
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
         let (registration, _) = self.registry.enter(host(), handle.clone());
         self.commands.agent_connected(&host(), &handle).await;
         Agent { handle, received, _registration: registration }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Front;
 use crate::events::IntakeError;
-use crate::fleet::{Feed, PictureTooLarge};
+use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::AgentHandle;
 use crate::store::StoreError;
@@ -133,8 +133,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         return;
     };
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
-    let Session { outgoing, mut incoming, mut health, closer, .. } = session;
-    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone());
+    let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
+    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder);
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
@@ -147,6 +147,7 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         let step = tokio::select! {
             end = &mut pump => break end,
             () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
+            Ok(()) = heartbeats.changed() => Step::Heartbeat,
             Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
             Some(message) = incoming.recv() => Step::Message(message),
         };
@@ -154,6 +155,11 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
             Step::Stop => closer.cancel(),
             Step::Health(LinkHealth::Late) => serving.feed.late(),
             Step::Health(LinkHealth::Live) => serving.feed.recovered(),
+            Step::Heartbeat => {
+                if serving.feed.seen().is_err() {
+                    closer.cancel();
+                }
+            }
             Step::Message(message) => {
                 if let Err(error) = serving.receive(message).await {
                     tracing::warn!(instance = %serving.instance, %error, "ending a session");
@@ -168,6 +174,7 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
 
 enum Step {
     Stop,
+    Heartbeat,
     Health(LinkHealth),
     Message(ToController),
 }
@@ -186,7 +193,7 @@ struct Serving<'a> {
 impl Serving<'_> {
     async fn receive(&mut self, message: ToController) -> Result<(), Broken> {
         let (front, instance) = (self.front, &self.instance);
-        self.feed.seen();
+        self.feed.seen()?;
         match message {
             ToController::Snapshot(part) => self.feed.snapshot_part(part)?,
             ToController::Change { change } => self.feed.change(change)?,
@@ -232,12 +239,7 @@ impl Serving<'_> {
 
     fn conclude(self, session: SessionId, end: &SessionEnd) {
         let instance = &self.instance;
-        let superseded = self.front.registry.agent(instance).is_some_and(|agent| agent.session != session);
-        if superseded {
-            tracing::info!(%instance, %session, "a session was superseded by a newer one");
-        } else {
-            tracing::info!(%instance, %session, %end, "an agent is gone");
-        }
+        tracing::info!(%instance, %session, %end, "an agent is gone");
         self.feed.end(end.to_string());
     }
 }
@@ -245,6 +247,8 @@ impl Serving<'_> {
 /// Why a session is ended by us.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
+    #[error(transparent)]
+    NoLongerFed(#[from] NoLongerFed),
     #[error(transparent)]
     Picture(#[from] PictureTooLarge),
     #[error(transparent)]

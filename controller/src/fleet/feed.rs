@@ -26,17 +26,29 @@ pub struct PictureTooLarge {
     pub limit: usize,
 }
 
+/// A newer session of the instance has begun, or the instance was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a newer session has begun, or the instance was removed")]
+pub struct NoLongerFed;
+
 impl Feed {
     pub(super) fn new(fleet: Fleet, instance: InstanceId, session: SessionId) -> Self {
         Self { fleet, instance, session, reason: "the session ended unexpectedly".to_owned() }
     }
 
-    /// The agent was heard of just now. Call it for each message and heartbeat: it costs next to nothing.
-    pub fn seen(&self) {
+    /// The agent was heard of just now. Call it for each message: it costs next to nothing.
+    ///
+    /// # Errors
+    /// If the picture is no longer fed by this session, which must end then: when two sessions of one agent begin in
+    /// the same moment, either could be left without a part of what it needs, and the agent's next link mends it.
+    pub fn seen(&self) -> Result<(), NoLongerFed> {
+        let mut result = Err(NoLongerFed);
         self.update(|slot| {
             slot.seen();
+            result = Ok(());
             None
         });
+        result
     }
 
     /// A heartbeat is missing.

@@ -11,7 +11,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use super::{Feed, Fleet, FleetChange, Health, Host, LinkState, health, persist};
+use super::{Feed, Fleet, FleetChange, Health, Host, LinkState, NoLongerFed, health, persist};
 use crate::fixtures::{container, container_id, engine, instance, record, store};
 use crate::model::Direction;
 
@@ -117,6 +117,7 @@ fn a_superseded_session_changes_nothing_any_more() {
     new.snapshot_part(whole(vec![running(2)])).unwrap();
     old.change(Change::Upsert { container: Box::new(running(3)) }).unwrap();
     old.late();
+    assert_eq!((old.seen(), new.seen()), (Err(NoLongerFed), Ok(())));
     old.end("superseded");
     let host = host(&fleet, "a");
     assert_eq!(host.link.state, LinkState::Live);
@@ -141,8 +142,7 @@ fn a_removed_instance_has_no_link_and_is_told() {
     assert!(fleet.host(&instance("a")).is_none());
     let session = SessionId::generate();
     assert!(fleet.link_live(&instance("a"), session, Direction::Outbound, "").is_none());
-    fleet.update_record(record("a"));
-    assert!(fleet.hosts().is_empty(), "an update does not bring it back");
+    assert_eq!(feed.seen(), Err(NoLongerFed));
 }
 
 #[test]
@@ -274,6 +274,53 @@ fn follow(changes: &mut Receiver<FleetChange>, view: &mut Host) {
             FleetChange::Figures { .. } | FleetChange::Removed(_) => {}
         }
     }
+}
+
+#[test]
+fn nothing_falls_between_the_view_and_what_follows() {
+    let fleet = fleet_with("a");
+    let feed = live(&fleet, "a");
+    feed.snapshot_part(whole(Vec::new())).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..500 {
+                feed.change(Change::Upsert { container: Box::new(running(number)) }).unwrap();
+            }
+        });
+        let followers: Vec<_> = std::iter::repeat_with(|| fleet.subscribe()).take(20).collect();
+        scope.spawn(move || {
+            for (hosts, mut changes) in followers {
+                let mut view = Host::clone(&hosts[0]);
+                while view.containers.len() < 500 {
+                    let FleetChange::Containers { upsert, .. } = changes.blocking_recv().unwrap() else {
+                        panic!("only containers change")
+                    };
+                    for container in upsert {
+                        let twice = view.containers.insert(container.id.clone(), container);
+                        assert!(twice.is_none(), "what is in the view does not follow it");
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[tokio::test]
+async fn a_refreshed_record_is_what_is_stored_and_brings_nothing_back() {
+    let (store, _directory) = store();
+    store.insert_instance(record("a")).await.unwrap().unwrap();
+    let fleet = fleet_with("a");
+    let _feed = live(&fleet, "a");
+    let seen = host(&fleet, "a").record.last_seen;
+    let rename = |record: &mut crate::model::InstanceRecord| record.name = "renamed".to_owned();
+    store.update_instance(instance("a"), rename).await.unwrap().unwrap().unwrap();
+    fleet.refresh_record(&store, &instance("a")).await.unwrap();
+    let renamed = host(&fleet, "a");
+    assert_eq!(renamed.record.name, "renamed");
+    assert_eq!(renamed.record.last_seen, seen, "what is stored of it is older");
+    fleet.remove(&instance("a"));
+    fleet.refresh_record(&store, &instance("a")).await.unwrap();
+    assert!(fleet.hosts().is_empty());
 }
 
 proptest! {

@@ -84,6 +84,25 @@ impl Store {
         .await
     }
 
+    /// Whether a token for `instance` can still be redeemed.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn has_open_join_token(
+        &self,
+        instance: InstanceId,
+        now: UnixMicros,
+    ) -> Result<bool, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT 1 FROM join_tokens WHERE instance = ?1 AND uses_left > 0 AND expires_at > ?2",
+                )?
+                .exists(params![instance.as_str(), now.0])?)
+        })
+        .await
+    }
+
     /// Deletes a token. Whether there was one.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub struct Session<Tx, Rx> {
     pub incoming: mpsc::Receiver<Rx>,
     /// Whether the peer is heard in time.
     pub health: watch::Receiver<LinkHealth>,
+    /// How many heartbeats of the peer were heard: the only sign of life of an idle one.
+    pub heartbeats: watch::Receiver<u64>,
     /// Cancel it to end the session: what is queued is sent, the peer is told, both within 2 s.
     pub closer: CancellationToken,
     /// Cancel it to end the session because a newer one of the same peer takes its place; both sides then see
@@ -97,10 +99,18 @@ where
     let (outgoing, from_user) = mpsc::channel(OUTGOING);
     let (to_user, incoming) = mpsc::channel(INCOMING);
     let (health_sender, health) = watch::channel(LinkHealth::Live);
+    let (heartbeat_sender, heartbeats) = watch::channel(0);
     let closer = CancellationToken::new();
     let superseder = CancellationToken::new();
-    let pump = pump::Pump::new(link, heartbeat, from_user, health_sender, closer.clone(), superseder.clone());
-    (Session { outgoing, incoming, health, closer, superseder }, pump.run(to_user))
+    let pump = pump::Pump::new(
+        link,
+        heartbeat,
+        from_user,
+        (health_sender, heartbeat_sender),
+        closer.clone(),
+        superseder.clone(),
+    );
+    (Session { outgoing, incoming, health, heartbeats, closer, superseder }, pump.run(to_user))
 }
 
 #[cfg(test)]

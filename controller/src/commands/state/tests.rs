@@ -1,8 +1,10 @@
 //! Every input in every state, and random histories.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use roadstead_protocol::message::command::{OrderRefusal, Work};
-use roadstead_protocol::message::ids::{CommandId, InstanceId};
+use roadstead_protocol::message::ids::{CommandId, InstanceId, SessionId};
 use roadstead_protocol::message::policy::Verb;
 
 use super::CommandState::{Cancelled, Failed, Issued, Lost, Running, Sent, Succeeded};
@@ -39,7 +41,7 @@ pub(super) fn tracked(state: CommandState) -> Tracked {
 }
 
 fn answer(boot_number: u128, standing: Standing, drained: bool) -> Input {
-    Input::Standing { boot: boot(boot_number), standing, drained, carried: false }
+    Input::Standing { boot: boot(boot_number), standing, drained, heard: Heard::WithoutOrder }
 }
 
 fn ended(outcome: Outcome) -> Input {
@@ -134,7 +136,10 @@ fn a_queued_command_that_waited_too_long_is_not_sent() {
     assert_eq!(due(&queued, Presence::Away { since: NOW }, late), Some(Input::Expired));
     let (after, effects) = step(queued, Input::Connected { boot: boot(1) }, late);
     assert_eq!((after.record.state, effects), (Failed, Vec::new()));
-    assert_eq!(after.record.reason.as_deref(), Some("not sent: the agent did not come back within 24 hours"));
+    assert_eq!(
+        after.record.reason.as_deref(),
+        Some("not begun: the agent did not come back, or took no order, within 24 hours")
+    );
 }
 
 #[test]
@@ -174,15 +179,43 @@ fn a_cancelled_order_that_never_arrived_is_not_sent_again() {
     assert_eq!(effects, [Effect::Enquire, Effect::Cancel], "the wish outlives the session");
 }
 
+fn never_seen(heard: Heard) -> Input {
+    Input::Standing { boot: boot(1), standing: Standing::NeverSeen, drained: true, heard }
+}
+
 #[test]
 fn an_answer_from_before_the_order_is_stale() {
-    let stale =
-        Input::Standing { boot: boot(1), standing: Standing::NeverSeen, drained: true, carried: true };
     let (asked, _) = step(tracked(Sent), cancel(), NOW);
     for before in [tracked(Sent), asked] {
-        let (after, effects) = step(before.clone(), stale.clone(), NOW);
+        let (after, effects) = step(before.clone(), never_seen(Heard::BeforeOrder), NOW);
         assert_eq!((after.record, effects), (before.record, Vec::new()), "the order is on its way by now");
     }
+}
+
+#[test]
+fn an_order_that_the_agent_declines_waits() {
+    let (waiting, effects) = step(tracked(Sent), never_seen(Heard::AfterOrder), NOW);
+    assert_eq!((waiting.record.state, waiting.record.boot, effects), (Issued, None, Vec::new()));
+    let here = Presence::Connected { boot: boot(1) };
+    assert_eq!(due(&waiting, here, NOW), Some(Input::Connected { boot: boot(1) }));
+    let (asked, _) = step(tracked(Sent), cancel(), NOW);
+    assert_eq!(step(asked, never_seen(Heard::AfterOrder), NOW).0.record.state, Cancelled);
+}
+
+#[test]
+fn answers_are_told_apart_by_their_order() {
+    let (one, two) = (SessionId::generate(), SessionId::generate());
+    let mut answers = Answers::default();
+    assert_eq!(answers.answered(one), Heard::WithoutOrder);
+    for effect in [Effect::Enquire, Effect::Enquire, Effect::Send, Effect::Cancel, Effect::Enquire] {
+        answers.asked(one, effect);
+    }
+    assert_eq!(answers.answered(two), Heard::WithoutOrder, "another session");
+    let heard = [(); 5].map(|()| answers.answered(one));
+    assert_eq!(heard[..2], [Heard::BeforeOrder; 2]);
+    assert_eq!(heard[2..], [Heard::AfterOrder; 3]);
+    answers.asked(two, Effect::Enquire);
+    assert_eq!(answers.answered(two), Heard::WithoutOrder);
 }
 
 #[test]

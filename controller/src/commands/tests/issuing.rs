@@ -122,7 +122,10 @@ async fn a_command_goes_on_when_whoever_asked_hangs_up() {
     agent.answers(&ledger, listed[0].id, Standing::NeverSeen).await;
     assert!(is_order(&agent.hears()[0], listed[0].id));
     agent.answers(&ledger, listed[0].id, Standing::NeverSeen).await;
-    assert_eq!(agent.hears(), [], "an answer from before the order");
+    assert_eq!(agent.hears(), []);
+    assert_eq!(ledger.state(listed[0].id).await, CommandState::Issued, "the agent takes no orders now");
+    ledger.commands.tick(now).await;
+    assert!(is_order(&agent.hears()[0], listed[0].id));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(super) struct Pump<S, Tx> {
     heartbeat: Heartbeat,
     outgoing: mpsc::Receiver<Tx>,
     health: watch::Sender<LinkHealth>,
+    heartbeats: watch::Sender<u64>,
     closer: CancellationToken,
     superseder: CancellationToken,
     timing: Timing,
@@ -77,12 +78,22 @@ where
         link: Link<S>,
         heartbeat: Heartbeat,
         outgoing: mpsc::Receiver<Tx>,
-        health: watch::Sender<LinkHealth>,
+        (health, heartbeats): (watch::Sender<LinkHealth>, watch::Sender<u64>),
         closer: CancellationToken,
         superseder: CancellationToken,
     ) -> Self {
         let timing = Timing::new(link.received(), Instant::now());
-        Self { link, heartbeat, outgoing, health, closer, superseder, timing, pending_heartbeat: None }
+        Self {
+            link,
+            heartbeat,
+            outgoing,
+            health,
+            heartbeats,
+            closer,
+            superseder,
+            timing,
+            pending_heartbeat: None,
+        }
     }
 
     pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Rx>) -> SessionEnd {
@@ -156,9 +167,13 @@ where
             // The socket has queued the answer; it has to be written even if nothing more is read.
             Some(Ok(Message::Ping(_))) => {
                 self.timing.writing(Instant::now());
+                self.heartbeats.send_modify(|heard| *heard += 1);
                 Ok(())
             }
-            Some(Ok(Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Pong(_))) => {
+                self.heartbeats.send_modify(|heard| *heard += 1);
+                Ok(())
+            }
             Some(Ok(Message::Close(frame))) => Err(Ending::Closed(farewell::named_by_peer(frame))),
             Some(Ok(other @ (Message::Text(_) | Message::Frame(_)))) => {
                 let reason = websocket::describe(&other).to_owned();

@@ -21,6 +21,8 @@ enum Fate {
     Cancel,
     /// The next thing to be told to the agent is not: whoever asked hung up.
     HangUp,
+    /// The agent takes no orders for now, or does again.
+    Decline,
     Wait(u8),
 }
 
@@ -36,7 +38,9 @@ struct World {
     command: Tracked,
     linked: bool,
     drained: bool,
-    carried: bool,
+    session: SessionId,
+    answers: Answers,
+    declines: bool,
     hung_up: bool,
     to_agent: VecDeque<Effect>,
     to_controller: VecDeque<(BootId, Standing)>,
@@ -55,7 +59,9 @@ impl World {
             command: tracked(Issued),
             linked: false,
             drained: false,
-            carried: false,
+            session: SessionId::generate(),
+            answers: Answers::default(),
+            declines: false,
             hung_up: false,
             to_agent: VecDeque::new(),
             to_controller: VecDeque::new(),
@@ -70,11 +76,11 @@ impl World {
     fn input(&mut self, input: Input) {
         let (after, effects) = step(self.command.clone(), input, self.now);
         self.command = after;
-        if self.linked && !(self.hung_up && !effects.is_empty()) {
-            self.carried |= effects.contains(&Effect::Send);
-            self.to_agent.extend(effects);
-        } else if self.linked {
-            self.hung_up = false;
+        if self.linked && !effects.is_empty() && !std::mem::take(&mut self.hung_up) {
+            for effect in effects {
+                self.answers.asked(self.session, effect);
+                self.to_agent.push_back(effect);
+            }
         }
         if let Some(last) = &self.last_word {
             assert_eq!(*last, self.command.record, "a final state changed");
@@ -91,7 +97,7 @@ impl World {
 
     fn agent_hears(&mut self, effect: Effect) {
         match effect {
-            Effect::Send if self.work == Work::Unheard => {
+            Effect::Send if self.work == Work::Unheard && !self.declines => {
                 self.work = Work::Runs;
                 self.starts += 1;
             }
@@ -115,7 +121,7 @@ impl World {
             Fate::Link if !self.linked => {
                 self.linked = true;
                 self.drained = false;
-                self.carried = false;
+                self.session = SessionId::generate();
                 self.input(Input::Connected { boot: boot(self.boot) });
             }
             Fate::CutLink => self.cut(),
@@ -126,12 +132,8 @@ impl World {
             }
             Fate::ToController => {
                 if let Some((boot, standing)) = self.to_controller.pop_front() {
-                    self.input(Input::Standing {
-                        boot,
-                        standing,
-                        drained: self.drained,
-                        carried: self.carried,
-                    });
+                    let heard = self.answers.answered(self.session);
+                    self.input(Input::Standing { boot, standing, drained: self.drained, heard });
                 }
             }
             Fate::TellOutbox if self.linked => {
@@ -157,6 +159,7 @@ impl World {
             }
             Fate::Cancel => self.input(cancel()),
             Fate::HangUp => self.hung_up = true,
+            Fate::Decline => self.declines = !self.declines,
             Fate::Wait(seconds) => {
                 self.now = self.now.plus(Duration::from_secs(u64::from(seconds)));
                 let here = Presence::Connected { boot: boot(self.boot) };
@@ -193,6 +196,7 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::ControllerRestarts),
         1 => Just(Fate::Cancel),
         1 => Just(Fate::HangUp),
+        1 => Just(Fate::Decline),
         2 => (1_u8..40).prop_map(Fate::Wait),
     ]
 }
