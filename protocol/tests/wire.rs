@@ -7,6 +7,7 @@
 //! When a minor version adds a *field*, the values no longer encode to the old bytes: copy the table to `v1_1.txt`, let
 //! that one be compared in both directions and the old one by decoding only. Whoever adds a field without
 //! `#[serde(default)]` finds out because the old table no longer decodes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 #[path = "wire/evolution.rs"]
 mod evolution;
