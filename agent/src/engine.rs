@@ -1,5 +1,9 @@
 //! What the agent needs of a Docker engine, in plain types. `engine/docker.rs` is the real one.
 
+pub mod docker;
+#[cfg(feature = "test-util")]
+pub mod fake;
+
 use std::future::Future;
 use std::time::Duration;
 

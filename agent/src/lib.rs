@@ -1,4 +1,6 @@
 //! The Roadstead agent: runs beside one Docker engine, tells the controller about it, and does what its owner
 //! allows.
 
+pub mod commands;
 pub mod engine;
+pub mod policy;

@@ -59,6 +59,11 @@ impl AgentHandle {
         })
     }
 
+    /// Waits until the session takes no more messages because it is over.
+    pub async fn ended(&self) {
+        self.messages.closed().await;
+    }
+
     /// Ends the session.
     pub fn end(&self) {
         self.end.cancel();

@@ -1,0 +1,57 @@
+//! The fake engine as the watcher sees it.
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::time::UnixMicros;
+use tokio::sync::mpsc;
+
+use super::FakeEngine;
+use super::model::SUBSCRIBER_ROOM;
+use crate::engine::{EngineError, EngineEvent, EngineInfo, EngineView};
+
+impl EngineView for FakeEngine {
+    async fn identify(&self) -> Result<EngineInfo, EngineError> {
+        self.call("identify", false).await?;
+        Ok(self.model().info.clone())
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        self.call("containers", false).await?;
+        Ok(self.model().observe_all())
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        let name = self.one(id).map_or_else(|| id.to_owned(), |container| container.name);
+        self.call(&format!("container {name}"), false).await?;
+        Ok(self.one(id))
+    }
+
+    async fn events(
+        &self,
+        since: Option<UnixMicros>,
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+        self.call("events", false).await?;
+        let (sender, receiver) = mpsc::channel(SUBSCRIBER_ROOM);
+        let past: Vec<_> = {
+            let mut model = self.model();
+            model.subscribers.push(sender);
+            let kept = model.history.iter().filter(|event| since.is_some_and(|since| event.at >= since));
+            kept.cloned().map(Ok).collect()
+        };
+        let live = stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|event| (event, receiver))
+        });
+        Ok(stream::iter(past).chain(live).boxed())
+    }
+
+    async fn figures(&self, containers: &[ContainerId]) -> Vec<Figures> {
+        if self.call("figures", false).await.is_err() {
+            return Vec::new();
+        }
+        let mut model = self.model();
+        model.samplings += 1;
+        containers.iter().filter_map(|id| model.figures.get(id.as_str()).cloned()).collect()
+    }
+}
