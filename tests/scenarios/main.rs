@@ -1,0 +1,3 @@
+//! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
+
+mod harness;
