@@ -2,3 +2,4 @@
 //! allows.
 
 pub mod engine;
+pub mod outbox;
