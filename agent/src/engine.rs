@@ -1,5 +1,6 @@
 //! What the agent needs of a Docker engine, in plain types. `engine/docker.rs` is the real one.
 
+pub mod docker;
 #[cfg(feature = "test-util")]
 pub mod fake;
 

@@ -1,5 +1,8 @@
 //! The Roadstead agent: runs beside one Docker engine, tells the controller about it, and does what its owner
 //! allows.
 
+pub mod commands;
 pub mod engine;
+pub mod executor;
 pub mod outbox;
+pub mod policy;

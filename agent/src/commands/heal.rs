@@ -1,0 +1,89 @@
+//! Mending what an interrupted replacement left behind: an agent or a host that died half way.
+
+use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::progress::{Step, StepState};
+
+use super::Context;
+use super::replace::{NEW_MARK, OLD_MARK, base_name, put_back};
+use super::verify::{Expectation, Verdict, verify};
+use crate::engine::{Engine, EngineError};
+
+/// Mends every leftover among `containers`. Returns whether there was any, so that the caller looks again.
+pub(super) async fn heal<E: Engine>(
+    context: &Context<E>,
+    containers: &[Container],
+    expectation: Expectation,
+) -> Result<bool, EngineError> {
+    let mut healed = false;
+    for old in containers.iter().filter(|container| container.name.contains(OLD_MARK)) {
+        healed = true;
+        let name = base_name(&old.name);
+        match containers.iter().find(|other| other.name == name) {
+            Some(successor) => settle(context, old, successor, expectation).await?,
+            None => restore(context, containers, old).await?,
+        }
+    }
+    for new in containers.iter().filter(|container| container.name.contains(NEW_MARK)) {
+        healed = true;
+        let name = base_name(&new.name);
+        say(context, name, StepState::Started, "removing a new container that never took over");
+        context.engine.remove(new.id.as_str(), true).await.or_else(gone_is_fine)?;
+        let old = containers.iter().find(|other| other.name == name);
+        if let Some(old) = old.filter(|old| stopped_for(old, Some(new))) {
+            put_back(context, old, None, true).await?;
+        }
+        say(context, name, StepState::Done, "");
+    }
+    Ok(healed)
+}
+
+/// The successor has the name: it stays if it is up, and makes room if it is not.
+async fn settle<E: Engine>(
+    context: &Context<E>,
+    old: &Container,
+    successor: &Container,
+    expectation: Expectation,
+) -> Result<(), EngineError> {
+    let name = &successor.name;
+    say(context, name, StepState::Started, "an interrupted replacement was found: is the new container up?");
+    match verify(context, name, successor.id.as_str(), expectation).await {
+        Verdict::Up => {
+            context.engine.remove(old.id.as_str(), true).await.or_else(gone_is_fine)?;
+            say(context, name, StepState::Done, "the new container is up; the old one was removed");
+        }
+        Verdict::Down { reason, .. } => {
+            put_back(context, old, Some(&successor.id), stopped_for(old, Some(successor))).await?;
+            say(context, name, StepState::Done, &format!("the old container is back: {reason}"));
+        }
+        Verdict::Halted => {}
+    }
+    Ok(())
+}
+
+/// Nobody has the name: the old one takes it back.
+async fn restore<E: Engine>(
+    context: &Context<E>,
+    containers: &[Container],
+    old: &Container,
+) -> Result<(), EngineError> {
+    let name = base_name(&old.name);
+    let is_new = |other: &&Container| other.name.contains(NEW_MARK) && base_name(&other.name) == name;
+    let new = containers.iter().find(is_new);
+    say(context, name, StepState::Started, "an interrupted replacement was found");
+    put_back(context, old, new.map(|new| &new.id), stopped_for(old, new)).await?;
+    say(context, name, StepState::Done, "the old container is back");
+    Ok(())
+}
+
+/// Whether `old` ended because `new` was to take its place, not long before.
+fn stopped_for(old: &Container, new: Option<&Container>) -> bool {
+    new.is_none_or(|new| old.finished_at.is_some_and(|finished| finished >= new.created_at))
+}
+
+fn gone_is_fine(error: EngineError) -> Result<(), EngineError> {
+    if matches!(error, EngineError::NotFound(_)) { Ok(()) } else { Err(error) }
+}
+
+fn say<E: Engine>(context: &Context<E>, name: &str, state: StepState, detail: &str) {
+    context.journal.step(Step::Cleanup, Some(name), state, detail);
+}

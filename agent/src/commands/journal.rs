@@ -1,0 +1,257 @@
+//! What one command has said so far: bounded, numbered without holes, and read again from any line.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use roadstead_protocol::message::codec::encoded_size;
+use roadstead_protocol::message::command::Strategy;
+use roadstead_protocol::message::ids::CommandId;
+use roadstead_protocol::message::progress::{
+    LogStream, PlannedService, Progress, ProgressLine, Step, StepState,
+};
+use roadstead_protocol::message::time::UnixMicros;
+use tokio::sync::Notify;
+
+/// Lines of output and of bytes that one command may record. Steps are recorded even beyond it.
+pub const MAX_LINES: usize = 10_000;
+
+/// Bytes of text that one command may record in lines of output.
+const MAX_TEXT: usize = 1024 * 1024;
+
+/// Longest line of output in bytes; the rest of it is cut off.
+pub const MAX_LINE_TEXT: usize = 4096;
+
+/// Services that one plan line names; a larger plan takes several lines, so that each fits a message.
+const SERVICES_PER_PLAN: usize = 40;
+
+/// The log of one command. Writing never waits: what exceeds the bounds is counted, and the count becomes a line.
+#[derive(Debug)]
+pub struct Journal {
+    command: CommandId,
+    written: Arc<Notify>,
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    lines: Vec<ProgressLine>,
+    text_bytes: usize,
+    dropped: u64,
+    /// Next line to send in the session that is up; none if nobody asked in it.
+    cursor: Option<usize>,
+}
+
+impl Journal {
+    /// An empty log; `written` is notified of every line.
+    #[must_use]
+    pub fn new(command: CommandId, written: Arc<Notify>) -> Self {
+        Self { command, written, book: Mutex::default() }
+    }
+
+    /// Says how the command will go about it.
+    pub fn plan(&self, strategy: Option<Strategy>, why: &str, services: &[PlannedService]) {
+        let mut chunks: Vec<_> = services.chunks(SERVICES_PER_PLAN).map(<[_]>::to_vec).collect();
+        if chunks.is_empty() {
+            chunks.push(Vec::new());
+        }
+        for services in chunks {
+            self.write(Progress::Plan { strategy, why: cut(why), services });
+        }
+    }
+
+    /// Says where a step is.
+    pub fn step(&self, step: Step, service: Option<&str>, state: StepState, detail: &str) {
+        self.write(Progress::Step { step, service: service.map(str::to_owned), state, detail: cut(detail) });
+    }
+
+    /// Records a line of output; what exceeds [`MAX_LINE_TEXT`] is cut off.
+    pub fn log(&self, stream: LogStream, service: Option<&str>, text: &str) {
+        self.write(Progress::Log { stream, service: service.map(str::to_owned), text: cut(text) });
+    }
+
+    /// Records a remark of the agent itself.
+    pub fn note(&self, service: Option<&str>, text: &str) {
+        self.log(LogStream::Agent, service, text);
+    }
+
+    /// Records a line of any kind.
+    pub fn write(&self, entry: Progress) {
+        let mut book = self.book();
+        let text = match &entry {
+            Progress::Log { text, .. } => Some(text.len()),
+            Progress::Layer { .. } => Some(0),
+            _ => None,
+        };
+        if let Some(bytes) = text {
+            if book.lines.len() >= MAX_LINES || book.text_bytes + bytes > MAX_TEXT {
+                book.dropped += 1;
+                return;
+            }
+            book.text_bytes += bytes;
+        } else {
+            self.admit_dropped(&mut book);
+        }
+        self.push(&mut book, entry);
+        drop(book);
+        self.written.notify_one();
+    }
+
+    /// Says how many lines were dropped, if any were. Called when the command has ended.
+    pub fn close(&self) {
+        self.admit_dropped(&mut self.book());
+        self.written.notify_one();
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.book().lines.len()
+    }
+
+    /// Whether nothing was said yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sends from `next_line` on, in the session that is up.
+    pub fn seek(&self, next_line: u64) {
+        let mut book = self.book();
+        let line = usize::try_from(next_line).unwrap_or(usize::MAX);
+        book.cursor = Some(line.min(book.lines.len()));
+        drop(book);
+        self.written.notify_one();
+    }
+
+    /// Sends nothing more until somebody asks.
+    pub fn hush(&self) {
+        self.book().cursor = None;
+    }
+
+    /// Whether a reader is set at some line in the session that is up.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.book().cursor.is_some()
+    }
+
+    /// The next lines to send that together encode to at most `room` bytes; at least one if `must` is set and there
+    /// is one. Returns their size.
+    pub fn take(&self, room: usize, must: bool, into: &mut Vec<ProgressLine>) -> usize {
+        let mut book = self.book();
+        let Some(mut cursor) = book.cursor else { return 0 };
+        let mut used = 0;
+        while let Some(line) = book.lines.get(cursor) {
+            // A line that cannot be encoded does not exist: strings and numbers always can.
+            let size = encoded_size(line).unwrap_or(0);
+            if used + size > room && !(must && used == 0) {
+                break;
+            }
+            used += size;
+            cursor += 1;
+            into.push(line.clone());
+        }
+        book.cursor = Some(cursor);
+        used
+    }
+
+    fn admit_dropped(&self, book: &mut Book) {
+        let count = std::mem::take(&mut book.dropped);
+        if count > 0 {
+            self.push(book, Progress::Dropped { count });
+        }
+    }
+
+    fn push(&self, book: &mut Book, entry: Progress) {
+        let line = book.lines.len() as u64;
+        book.lines.push(ProgressLine { command: self.command, line, at: UnixMicros::now(), entry });
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The beginning of `text` that fits a line.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_LINE_TEXT)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> Journal {
+        Journal::new(CommandId::generate(), Arc::default())
+    }
+
+    fn all(journal: &Journal) -> Vec<ProgressLine> {
+        let mut lines = Vec::new();
+        journal.seek(0);
+        while journal.take(16_384, true, &mut lines) > 0 {}
+        lines
+    }
+
+    #[test]
+    fn beyond_the_bound_output_is_counted_and_steps_stay() {
+        let journal = journal();
+        for number in 0..MAX_LINES + 5 {
+            journal.log(LogStream::Stdout, None, &number.to_string());
+        }
+        journal.step(Step::Script, None, StepState::Done, "");
+        journal.log(LogStream::Stdout, None, "too late");
+        journal.close();
+        let lines = all(&journal);
+        assert_eq!(lines.len(), MAX_LINES + 3);
+        assert!(lines.iter().enumerate().all(|(number, line)| line.line == number as u64));
+        assert_eq!(lines[MAX_LINES].entry, Progress::Dropped { count: 5 });
+        assert!(matches!(lines[MAX_LINES + 1].entry, Progress::Step { .. }));
+        assert_eq!(lines[MAX_LINES + 2].entry, Progress::Dropped { count: 1 });
+    }
+
+    #[test]
+    fn long_text_is_cut_at_a_character() {
+        let journal = journal();
+        journal.log(LogStream::Stdout, None, &"ä".repeat(MAX_LINE_TEXT));
+        let Progress::Log { text, .. } = &all(&journal)[0].entry else { panic!("a log line") };
+        assert_eq!(text.len(), MAX_LINE_TEXT);
+    }
+
+    #[test]
+    fn text_is_bounded_in_bytes_too() {
+        let journal = journal();
+        for _ in 0..MAX_LINES {
+            journal.log(LogStream::Stderr, None, &"x".repeat(MAX_LINE_TEXT));
+        }
+        journal.close();
+        assert_eq!(journal.len(), MAX_TEXT / MAX_LINE_TEXT + 1);
+    }
+
+    #[test]
+    fn batches_keep_to_their_room_and_nothing_is_read_unasked() {
+        let journal = journal();
+        journal.note(None, "one");
+        let mut lines = Vec::new();
+        assert_eq!(journal.take(1_000, true, &mut lines), 0);
+        journal.seek(0);
+        assert_eq!(journal.take(10, false, &mut lines), 0);
+        assert!(journal.take(10, true, &mut lines) > 10);
+        journal.seek(99);
+        journal.note(None, "two");
+        journal.take(1_000, true, &mut lines);
+        assert_eq!(lines.iter().map(|line| line.line).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_large_plan_takes_several_lines_that_each_fit_a_message() {
+        let journal = journal();
+        let service = |number| PlannedService {
+            service: format!("service-{number}"),
+            image: "registry.example.org/group/image:tag".repeat(3),
+            current: Some("sha256:".to_owned() + &"a".repeat(64)),
+        };
+        let services: Vec<_> = (0..100).map(service).collect();
+        journal.plan(Some(Strategy::Engine), "why", &services);
+        let lines = all(&journal);
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|line| encoded_size(line).unwrap() < 16_384));
+    }
+}

@@ -1,0 +1,215 @@
+//! Replacing one container by one of another image: the old one is kept, stopped, until the new one is verified,
+//! and put back where it is not.
+
+use roadstead_protocol::message::command::ContainerAction;
+use roadstead_protocol::message::container::{Container, ContainerState};
+use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::progress::{Step, StepState};
+
+use super::Context;
+use super::verify::{Expectation, Verdict, verify};
+use crate::engine::{Engine, EngineError};
+
+/// In the name of a container that is about to take another's place.
+pub(super) const NEW_MARK: &str = "_roadstead_new_";
+
+/// In the name of a container that gave its place up, until its successor is verified.
+pub(super) const OLD_MARK: &str = "_roadstead_old_";
+
+/// One container to replace.
+pub(super) struct Replacement<'a> {
+    /// What it is called in reports: its service, or its name.
+    pub service: &'a str,
+    /// Reference of the image the new one is to run.
+    pub image: &'a str,
+    /// The container as it is.
+    pub old: &'a Container,
+    /// What to expect of the new one.
+    pub expectation: Expectation,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// The new one runs and was verified.
+    Done(ContainerId),
+    /// Nothing was changed, because the command was told to stop.
+    Halted,
+    /// The old one was never touched.
+    Untouched {
+        /// Why.
+        reason: String,
+    },
+    /// The new one did not come up; the old one is back.
+    RolledBack {
+        /// Why.
+        reason: String,
+        /// The last lines the new one logged.
+        log_tail: Vec<String>,
+    },
+    /// The new one did not come up, and the old one could not be put back.
+    Stuck {
+        /// Why, and what to do.
+        reason: String,
+        /// The last lines the new one logged.
+        log_tail: Vec<String>,
+    },
+}
+
+/// What is not as it should be, and what the new one said.
+struct Trouble {
+    reason: String,
+    log_tail: Vec<String>,
+}
+
+impl From<EngineError> for Trouble {
+    fn from(error: EngineError) -> Self {
+        Self { reason: error.to_string(), log_tail: Vec::new() }
+    }
+}
+
+/// Whether a container is running or about to, so that its successor should be.
+pub(super) const fn runs(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Restarting)
+}
+
+/// Whether a container did its work and ended, and is not meant to run on.
+pub(super) fn ran_once(container: &Container) -> bool {
+    container.state == ContainerState::Exited
+        && container.exit_code == Some(0)
+        && matches!(container.restart_policy.as_str(), "" | "no")
+}
+
+impl Replacement<'_> {
+    /// Replaces the container. Safe points: before the old one is stopped (nothing has changed then), and while the
+    /// new one is being verified (the old one is put back then).
+    pub async fn run<E: Engine>(&self, context: &Context<E>) -> Replaced {
+        let old = self.old;
+        let new_name = format!("{}{NEW_MARK}{}", old.name, old.id.short());
+        let detail = format!("a new container for {}", old.name);
+        let engine = &context.engine;
+        let created = engine.create_like(old.id.as_str(), &new_name, self.image);
+        let new = match context.step(Step::Create, self.service, &detail, created).await {
+            Ok(new) => new,
+            Err(error) => return Replaced::Untouched { reason: error.to_string() },
+        };
+        if context.halted() {
+            self.discard(context, &new).await;
+            return Replaced::Halted;
+        }
+        match self.swap(context, &new).await {
+            Ok(()) => {
+                let removed = engine.remove(old.id.as_str(), false);
+                // What could not be removed now is removed by the next sync.
+                let _ =
+                    context.step(Step::Cleanup, self.service, "removing the old container", removed).await;
+                Replaced::Done(new)
+            }
+            Err(trouble) => self.roll_back(context, &new, trouble).await,
+        }
+    }
+
+    /// Stops the old, lets the new take its name, starts and verifies it.
+    async fn swap<E: Engine>(&self, context: &Context<E>, new: &ContainerId) -> Result<(), Trouble> {
+        let (engine, old) = (&context.engine, self.old);
+        if runs(old) {
+            // The container's own grace period applies.
+            let stopped = engine.act(old.id.as_str(), ContainerAction::Stop);
+            context.step(Step::Stop, self.service, &format!("stopping {}", old.name), stopped).await?;
+        }
+        engine.rename(old.id.as_str(), &old_name(old)).await?;
+        engine.rename(new.as_str(), &old.name).await?;
+        let started = engine.act(new.as_str(), ContainerAction::Start);
+        context.step(Step::Start, self.service, &format!("starting {}", old.name), started).await?;
+        match verify(context, self.service, new.as_str(), self.expectation).await {
+            Verdict::Up => Ok(()),
+            Verdict::Down { reason, log_tail } => Err(Trouble { reason, log_tail }),
+            Verdict::Halted => {
+                Err(Trouble { reason: "cancelled before it was verified".to_owned(), log_tail: Vec::new() })
+            }
+        }
+    }
+
+    async fn roll_back<E: Engine>(
+        &self,
+        context: &Context<E>,
+        new: &ContainerId,
+        trouble: Trouble,
+    ) -> Replaced {
+        context.journal.step(Step::Rollback, Some(self.service), StepState::Started, &trouble.reason);
+        let Trouble { reason, log_tail } = trouble;
+        match put_back(context, self.old, Some(new), runs(self.old)).await {
+            Ok(()) => {
+                let detail = format!("{} is the old container again", self.old.name);
+                context.journal.step(Step::Rollback, Some(self.service), StepState::Done, &detail);
+                Replaced::RolledBack { reason, log_tail }
+            }
+            Err(error) => {
+                let name = &self.old.name;
+                let reason = format!(
+                    "{reason}; and the old container could not be put back ({error}): look for `{name}` and \
+                     `{}` on the host, the next sync tries again",
+                    old_name(self.old)
+                );
+                context.journal.step(Step::Rollback, Some(self.service), StepState::Failed, &reason);
+                Replaced::Stuck { reason, log_tail }
+            }
+        }
+    }
+
+    async fn discard<E: Engine>(&self, context: &Context<E>, new: &ContainerId) {
+        let removed = context.engine.remove(new.as_str(), true);
+        // A leftover is removed by the next sync.
+        let _ = context.step(Step::Cleanup, self.service, "removing the new container", removed).await;
+    }
+}
+
+/// Removes the new container and gives the old one its name, and its work, back. Does each part that is still to
+/// be done, so that it may be repeated.
+pub(super) async fn put_back<E: Engine>(
+    context: &Context<E>,
+    old: &Container,
+    new: Option<&ContainerId>,
+    start: bool,
+) -> Result<(), EngineError> {
+    let engine = &context.engine;
+    if let Some(new) = new {
+        match engine.remove(new.as_str(), true).await {
+            Ok(()) | Err(EngineError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let name = base_name(&old.name);
+    let current = engine.container(old.id.as_str()).await?;
+    let current =
+        current.ok_or_else(|| EngineError::NotFound(format!("the old container {name} is gone")))?;
+    if current.name != name {
+        engine.rename(old.id.as_str(), name).await?;
+    }
+    if start {
+        engine.act(old.id.as_str(), ContainerAction::Start).await?;
+    }
+    Ok(())
+}
+
+fn old_name(old: &Container) -> String {
+    format!("{}{OLD_MARK}{}", old.name, old.id.short())
+}
+
+/// A container's name without the marks of a replacement.
+pub(super) fn base_name(name: &str) -> &str {
+    let end = [NEW_MARK, OLD_MARK].iter().filter_map(|mark| name.find(mark)).min();
+    end.map_or(name, |end| &name[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_come_off_names() {
+        assert_eq!(base_name("shop_web_1_roadstead_old_0123456789ab"), "shop_web_1");
+        assert_eq!(base_name("shop_web_1_roadstead_new_0123456789ab"), "shop_web_1");
+        assert_eq!(base_name("shop_web_1"), "shop_web_1");
+    }
+}

@@ -1,0 +1,168 @@
+//! The `sync` command: pull a compose project's images, restart what changed, verify it. Says how before it begins.
+
+mod aftermath;
+mod compose;
+mod engine;
+pub(super) mod outcome;
+pub(super) mod plan;
+mod pulls;
+mod script;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roadstead_protocol::message::command::{OrderRefusal, Outcome, Strategy, SyncWork};
+
+use super::heal::heal;
+use super::program::{Ended, is_executable};
+use super::verify::Expectation;
+use super::{Context, failed, invalid};
+use crate::engine::Engine;
+use compose::Compose;
+use plan::Project;
+
+/// How a sync is going to be done, with what it needs for that.
+enum Way {
+    Script(PathBuf),
+    Compose(Box<Compose>),
+    Engine,
+}
+
+pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Outcome {
+    let mut project = match find(context, work).await {
+        Ok(project) => project,
+        Err(outcome) => return outcome,
+    };
+    let (way, why) = match choose(context, &project, work.strategy).await {
+        Ok(chosen) => chosen,
+        Err(outcome) => return outcome,
+    };
+    announce(context, &way, &why, &mut project, work);
+    let expectation = Expectation {
+        window: Duration::from_secs(work.verify_secs.into()),
+        settle: context.options.settle,
+        one_shot: false,
+    };
+    if project.has_leftovers() {
+        // Mended before anything is compared, or a half-replaced service would be taken for the real one.
+        if let Err(error) = heal(context, &project.containers, expectation).await {
+            return failed(format!("what an interrupted sync left behind could not be mended: {error}"));
+        }
+        project = match find(context, work).await {
+            Ok(project) => project,
+            Err(outcome) => return outcome,
+        };
+        way.refine(&mut project, work);
+    }
+    match way {
+        Way::Script(script) => script::run(context, &project, &script, expectation).await,
+        Way::Compose(compose) => compose.run(context, &project, !work.services.is_empty(), expectation).await,
+        Way::Engine => engine::run(context, &project, expectation).await,
+    }
+}
+
+async fn find<E: Engine>(context: &Context<E>, work: &SyncWork) -> Result<Project, Outcome> {
+    let containers = context.engine.containers().await.map_err(failed)?;
+    let own = context.engine.own_container().await;
+    let mut project = Project::find(&containers, &work.project, own.as_ref()).map_err(invalid)?;
+    project.select(&work.services).map_err(invalid)?;
+    Ok(project)
+}
+
+/// The way asked for, or the best there is, and why.
+async fn choose<E: Engine>(
+    context: &Context<E>,
+    project: &Project,
+    asked: Option<Strategy>,
+) -> Result<(Way, String), Outcome> {
+    let script = context.options.sync_script.as_ref();
+    match asked {
+        Some(Strategy::Script) => {
+            let Some(script) = script else {
+                return Err(invalid("no script is configured on this host (ROADSTEAD_SYNC_SCRIPT)"));
+            };
+            usable(script.clone()).map(|script| (Way::Script(script), "asked for".to_owned()))
+        }
+        Some(Strategy::Compose) => match Compose::prepare(context, project).await {
+            Ok(compose) => {
+                let why = format!("asked for; {}", compose.why());
+                Ok((Way::Compose(Box::new(compose)), why))
+            }
+            Err(reason) => Err(invalid(format!("a sync by compose is not possible: {reason}"))),
+        },
+        Some(Strategy::Engine) => Ok((Way::Engine, "asked for".to_owned())),
+        Some(Strategy::Unknown) => Err(Outcome::Refused { refusal: OrderRefusal::Unsupported }),
+        None => match script {
+            Some(script) => {
+                let why = "a script is configured on this host".to_owned();
+                usable(script.clone()).map(|script| (Way::Script(script), why))
+            }
+            None => Ok(compose_or_engine(context, project).await),
+        },
+    }
+}
+
+async fn compose_or_engine<E: Engine>(context: &Context<E>, project: &Project) -> (Way, String) {
+    match Compose::prepare(context, project).await {
+        Ok(compose) if compose.unset_variables().is_empty() => {
+            let why = compose.why();
+            (Way::Compose(Box::new(compose)), why)
+        }
+        // Whoever started the project had them set; compose would recreate its services with blanks.
+        Ok(compose) => {
+            let names = compose.unset_variables().join(", ");
+            (Way::Engine, format!("compose would not know the variables {names}"))
+        }
+        Err(reason) => (Way::Engine, format!("compose is not possible: {reason}")),
+    }
+}
+
+fn usable(script: PathBuf) -> Result<PathBuf, Outcome> {
+    if is_executable(&script) {
+        return Ok(script);
+    }
+    Err(invalid(format!("the configured script {} is not an executable file", script.display())))
+}
+
+/// Says how the sync will be done, before it changes anything.
+fn announce<E: Engine>(context: &Context<E>, way: &Way, why: &str, project: &mut Project, work: &SyncWork) {
+    way.refine(project, work);
+    let mut why = why.to_owned();
+    if project.has_leftovers() {
+        why.push_str("; an interrupted sync left containers behind, which are mended first");
+    }
+    if let Some(own) = project.own_service() {
+        why.push_str(&match way {
+            Way::Script(_) => format!("; the script must leave {} alone, it runs this agent", own.name),
+            _ => format!("; {} is left out, it runs this agent", own.name),
+        });
+    }
+    context.journal.plan(Some(way.strategy()), &why, &project.planned());
+}
+
+impl Way {
+    const fn strategy(&self) -> Strategy {
+        match self {
+            Self::Script(_) => Strategy::Script,
+            Self::Compose(_) => Strategy::Compose,
+            Self::Engine => Strategy::Engine,
+        }
+    }
+
+    /// Puts into the project what only compose knows of it.
+    fn refine(&self, project: &mut Project, work: &SyncWork) {
+        let Self::Compose(compose) = self else { return };
+        compose.refine(project);
+        if work.services.is_empty() && project.own_service().is_none() {
+            compose.extend(project);
+        }
+    }
+}
+
+/// How a program ended, and the last of what it said.
+fn exit_words(what: &str, ended: &Ended) -> String {
+    let how =
+        ended.status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
+    let last: Vec<_> = ended.last.iter().rev().take(3).rev().map(String::as_str).collect();
+    if last.is_empty() { format!("{what} {how}") } else { format!("{what} {how}: {}", last.join(" | ")) }
+}

@@ -1,0 +1,118 @@
+//! After a program has done the restarting: what really became of each service.
+
+use roadstead_protocol::message::command::{ServiceOutcome, ServiceResult};
+use roadstead_protocol::message::container::Container;
+
+use super::outcome;
+use super::plan::{Project, Service};
+use super::pulls::{Source, runs_only};
+use crate::commands::Context;
+use crate::commands::replace::{ran_once, runs};
+use crate::commands::verify::{Expectation, Verdict, verify};
+use crate::engine::{Engine, EngineError};
+
+/// Looks at every service again and verifies those that the program touched.
+///
+/// `source` is what the service's image should be now.
+pub(super) async fn look<E: Engine>(
+    context: &Context<E>,
+    before: &Project,
+    source: impl Fn(&Service) -> Option<Source>,
+    expectation: Expectation,
+) -> Result<Vec<ServiceOutcome>, EngineError> {
+    let containers = context.engine.containers().await?;
+    let now = Project::find(&containers, &before.name, None).unwrap_or_else(|_| Project {
+        name: before.name.clone(),
+        services: Vec::new(),
+        containers: Vec::new(),
+    });
+    let mut outcomes = Vec::new();
+    for service in &before.services {
+        if service.own {
+            outcomes.push(outcome::own(service));
+            continue;
+        }
+        let blank = outcome::blank(service);
+        let Some(after) = now.services.iter().find(|after| after.name == service.name) else {
+            outcomes.push(missing(service, blank));
+            continue;
+        };
+        let blank = ServiceOutcome { after: after.running_image(), image: after.image.clone(), ..blank };
+        let touched: Vec<_> = after.containers.iter().filter(|now| was_touched(service, now)).collect();
+        let outcome = if touched.is_empty() {
+            untouched(after, source(service), blank)
+        } else {
+            verified(context, service, &touched, blank, expectation).await
+        };
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+fn was_touched(before: &Service, now: &Container) -> bool {
+    let same = before.containers.iter().find(|container| container.id == now.id);
+    same.is_none_or(|same| same.started_at != now.started_at)
+}
+
+fn missing(service: &Service, blank: ServiceOutcome) -> ServiceOutcome {
+    if service.containers.is_empty() {
+        return blank;
+    }
+    let reason = Some("it has no container any more".to_owned());
+    ServiceOutcome { after: None, result: ServiceResult::Failed, reason, ..blank }
+}
+
+fn untouched(now: &Service, source: Option<Source>, blank: ServiceOutcome) -> ServiceOutcome {
+    let (result, reason) = match source {
+        Some(Source::Ready(id)) if runs_only(now, &id) => {
+            let idle = now.containers.iter().find(|container| !runs(container) && !ran_once(container));
+            (
+                ServiceResult::AlreadyCurrent,
+                idle.map(|idle| format!("{} is not running; it was left so", idle.name)),
+            )
+        }
+        Some(Source::Ready(id)) => (
+            ServiceResult::Outdated,
+            Some(format!("its image is {id} now, but its container was left as it was")),
+        ),
+        Some(Source::Leave(reason)) => (ServiceResult::CannotCheck, Some(reason)),
+        Some(Source::Failed(reason)) => (ServiceResult::Failed, Some(reason)),
+        None => (ServiceResult::NotReached, None),
+    };
+    ServiceOutcome { result, reason, ..blank }
+}
+
+async fn verified<E: Engine>(
+    context: &Context<E>,
+    before: &Service,
+    touched: &[&Container],
+    blank: ServiceOutcome,
+    expectation: Expectation,
+) -> ServiceOutcome {
+    // A service that never ran before, or ran once, may have its work done by now.
+    let one_shot = before.containers.iter().all(ran_once);
+    let expectation = Expectation { one_shot, ..expectation };
+    for container in touched {
+        match verify(context, &before.name, container.id.as_str(), expectation).await {
+            Verdict::Up => {}
+            Verdict::Down { reason, log_tail } => {
+                return ServiceOutcome {
+                    result: ServiceResult::Failed,
+                    reason: Some(reason),
+                    log_tail,
+                    ..blank
+                };
+            }
+            Verdict::Halted => {
+                let reason =
+                    Some("it was restarted, but the command was cancelled before it was verified".to_owned());
+                return ServiceOutcome { result: ServiceResult::Failed, reason, ..blank };
+            }
+        }
+    }
+    let changed = touched.iter().any(|now| {
+        before.containers.is_empty() || before.containers.iter().all(|old| old.image_id != now.image_id)
+    });
+    let result = if changed { ServiceResult::Updated } else { ServiceResult::Restarted };
+    ServiceOutcome { result, ..blank }
+}

@@ -1,0 +1,222 @@
+//! The engine's events: which are asked for, and what each becomes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use http_body_util::BodyExt;
+use hyper::Method;
+use hyper::body::Incoming;
+use roadstead_protocol::message::event::EventKind;
+use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::time::UnixMicros;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::wire::{Wire, escaped};
+use super::{ACT_TIMEOUT, errors, times};
+use crate::engine::{EngineError, EngineEvent};
+
+/// What is asked for. The engine filters, since a container with a health check makes three `exec_…` events per check
+/// and every subscriber that does not keep up slows the engine down for everybody. `health_status` switches the
+/// engine from comparing names to comparing beginnings; none of these begins another that is not wanted.
+const FILTERS: &str = r#"{"type":["container","image","network","volume","daemon"],"event":["create","start","restart","stop","die","kill","oom","pause","unpause","rename","update","destroy","health_status","pull","push","tag","untag","delete","load","import","save","connect","disconnect","remove","reload"]}"#;
+
+/// Attributes of a container event that are kept: the rest are its labels, which the picture has.
+const ATTRIBUTES: [&str; 6] = [
+    "exitCode",
+    "signal",
+    "execDuration",
+    "oldName",
+    "com.docker.compose.project",
+    "com.docker.compose.service",
+];
+
+/// Longest attribute that is kept, in bytes.
+const MAX_ATTRIBUTE: usize = 256;
+
+/// Longest line that is read, in bytes. An event carries the labels of its container.
+const MAX_LINE: usize = 1024 * 1024;
+
+/// How far back a subscription without a `since` reaches, in microseconds: the engine answers before it subscribes,
+/// so without looking back an event right after the answer could be missed.
+const OVERLAP: i64 = 250_000;
+
+/// Subscribes. The subscription stands when this returns.
+pub(super) async fn subscribe(
+    wire: &Wire,
+    since: Option<UnixMicros>,
+) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+    let since = since.unwrap_or_else(|| UnixMicros(UnixMicros::now().0 - OVERLAP));
+    let path = format!("/events?since={}&filters={}", times::since(since), escaped(FILTERS));
+    let response = timeout(ACT_TIMEOUT, wire.open(Method::GET, &path, Bytes::new()))
+        .await
+        .map_err(|_| EngineError::TimedOut(ACT_TIMEOUT))??;
+    let lines = Lines { body: Some(response.into_body()), read: BytesMut::new() };
+    let events = stream::unfold(lines, |mut lines| async move {
+        let line = lines.next().await?;
+        Some((line, lines))
+    });
+    Ok(events.filter_map(|line| async move { line.map(|line| event(&line)).transpose() }).boxed())
+}
+
+/// The lines of a body that has no end of its own.
+struct Lines {
+    /// None after a failure, which is told once.
+    body: Option<Incoming>,
+    read: BytesMut,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Option<Result<Bytes, EngineError>> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                return Some(Ok(self.read.split_to(end + 1).freeze()));
+            }
+            let failure = match self.body.as_mut()?.frame().await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) if self.read.len() + data.len() <= MAX_LINE => {
+                        self.read.extend_from_slice(&data);
+                        continue;
+                    }
+                    Ok(_) => errors::unreadable("an event longer than 1 MiB"),
+                    Err(_) => continue,
+                },
+                Err(error) => errors::unreachable(&error),
+            };
+            self.body = None;
+            return Some(Err(failure));
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Message {
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    action: String,
+    #[serde(default)]
+    actor: Actor,
+    #[serde(rename = "timeNano", default)]
+    time_nano: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Actor {
+    #[serde(rename = "ID")]
+    id: String,
+    attributes: HashMap<String, String>,
+}
+
+/// One line of the stream; none if it says nothing to us.
+fn event(line: &[u8]) -> Option<EngineEvent> {
+    let message: Message = match serde_json::from_slice(line) {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::debug!(%error, "an event of the engine cannot be read and is skipped");
+            return None;
+        }
+    };
+    let at = times::from_nanos(message.time_nano);
+    let Actor { id, mut attributes } = message.actor;
+    let mut take = |key: &str| attributes.remove(key).map(|value| clipped(&value));
+    match message.r#type.as_str() {
+        "container" => {
+            let id = ContainerId::try_from(id).ok()?;
+            let kept: BTreeMap<_, _> =
+                ATTRIBUTES.iter().filter_map(|key| Some(((*key).to_owned(), take(key)?))).collect();
+            let what = EventKind::Container {
+                id: id.clone(),
+                name: take("name").unwrap_or_default(),
+                image: take("image").unwrap_or_default(),
+                action: clipped(&message.action),
+                attributes: kept,
+                inferred: false,
+            };
+            Some(EngineEvent { at, what: Some(what), container: Some(id) })
+        }
+        // Every start and stop has these too: the picture changes, but nothing is to be told.
+        "network" if matches!(message.action.as_str(), "connect" | "disconnect") => {
+            let container = take("container").and_then(|id| ContainerId::try_from(id).ok())?;
+            Some(EngineEvent { at, what: None, container: Some(container) })
+        }
+        object => {
+            let id = take("name").unwrap_or_else(|| clipped(&id));
+            let what = EventKind::Engine { object: object.to_owned(), id, action: clipped(&message.action) };
+            Some(EngineEvent { at, what: Some(what), container: None })
+        }
+    }
+}
+
+fn clipped(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_ATTRIBUTE)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "e0640a4e3412e04ead2f89260678de88e27d35ae40b773c941045574f8a64f9e";
+
+    fn read(line: &str) -> Option<EngineEvent> {
+        event(line.replace("$ID", ID).as_bytes())
+    }
+
+    #[test]
+    fn a_containers_end_keeps_what_matters() {
+        let line = r#"{"status":"die","id":"$ID","from":"base:1","Type":"container","Action":"die","Actor":{"ID":"$ID","Attributes":{"com.docker.compose.project":"shop","maintainer":"x","exitCode":"137","image":"base:1","name":"t1"}},"scope":"local","time":1795181331,"timeNano":1795181331824066657}"#;
+        let EngineEvent { at, what, container } = read(line).unwrap();
+        assert_eq!(at, UnixMicros(1_795_181_331_824_066));
+        assert_eq!(container.unwrap().as_str(), ID);
+        let Some(EventKind::Container { name, image, action, attributes, inferred, .. }) = what else {
+            panic!()
+        };
+        assert_eq!(
+            (name.as_str(), image.as_str(), action.as_str(), inferred),
+            ("t1", "base:1", "die", false)
+        );
+        let kept: Vec<_> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(kept, [("com.docker.compose.project", "shop"), ("exitCode", "137")]);
+    }
+
+    #[test]
+    fn a_network_changes_a_containers_picture_only() {
+        let line = r#"{"Type":"network","Action":"connect","Actor":{"ID":"4bb4","Attributes":{"container":"$ID","name":"front","type":"bridge"}},"timeNano":1}"#;
+        let event = read(line).unwrap();
+        assert_eq!((event.what, event.container.unwrap().as_str()), (None, ID));
+    }
+
+    #[test]
+    fn other_objects_are_named() {
+        let line = r#"{"status":"pull","id":"base:1","Type":"image","Action":"pull","Actor":{"ID":"base:1","Attributes":{"name":"base"}},"timeNano":1}"#;
+        let Some(EventKind::Engine { object, id, action }) = read(line).unwrap().what else { panic!() };
+        assert_eq!((object.as_str(), id.as_str(), action.as_str()), ("image", "base", "pull"));
+    }
+
+    #[test]
+    fn nonsense_is_skipped_and_long_text_cut() {
+        assert_eq!(read("{"), None);
+        assert_eq!(
+            read(r#"{"Type":"container","Action":"start","Actor":{"ID":"../x","Attributes":{}}}"#),
+            None
+        );
+        let long = format!(r#"{{"Type":"volume","Action":"create","Actor":{{"ID":"{}"}}}}"#, "ß".repeat(300));
+        let Some(EventKind::Engine { id, .. }) = read(&long).unwrap().what else { panic!() };
+        assert_eq!(id.len(), 256);
+    }
+
+    #[test]
+    fn no_wanted_name_begins_an_exec_event() {
+        let filters: serde_json::Value = serde_json::from_str(FILTERS).unwrap();
+        let names = filters["event"].as_array().unwrap();
+        for noise in
+            ["exec_create: x", "exec_start: x", "exec_die", "resize", "top", "attach", "mount", "unmount"]
+        {
+            assert!(!names.iter().any(|name| noise.starts_with(name.as_str().unwrap())), "{noise}");
+        }
+    }
+}

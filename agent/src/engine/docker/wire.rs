@@ -1,0 +1,267 @@
+//! HTTP to the engine: one connection per request, over whatever the endpoint is, on the API version both sides know.
+//!
+//! bollard builds and reads most requests and is handed this as its transport, since its own want the socket to exist
+//! when the program starts, load the system's certificate authorities, and leave the API version to the engine. What
+//! must not lose fields (inspect to create) or must be known to stand (the event stream) is asked for here directly.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::connect::Endpoint;
+use super::errors;
+use crate::engine::EngineError;
+
+/// Newest API version whose answers are understood here; what bollard's types were made from.
+const NEWEST_API: ApiVersion = ApiVersion { major: 1, minor: 53 };
+
+/// A socket that is there answers at once; a host that is away must not hold anybody up for long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Largest answer read whole, in bytes: a list of thousands of containers fits.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// A version of the engine's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ApiVersion {
+    major: u16,
+    minor: u16,
+}
+
+impl ApiVersion {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.trim().split_once('.')?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+/// The way to one engine.
+pub(super) struct Wire {
+    endpoint: Endpoint,
+    /// What was agreed with the engine that ran last; none until it was asked.
+    api: Mutex<Option<ApiVersion>>,
+    /// The tasks that move bytes; they end with their connection, at the latest with this.
+    connections: Mutex<JoinSet<()>>,
+}
+
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+impl Wire {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, api: Mutex::new(None), connections: Mutex::new(JoinSet::new()) }
+    }
+
+    /// Asks the engine which API versions it speaks and settles on one for everything that follows.
+    pub(super) async fn negotiate(&self) -> Result<ApiVersion, WireError> {
+        let request = request(Method::GET, "/_ping", Bytes::new())?;
+        let response = self.send_to("/_ping", request).await?;
+        let spoken = response.headers().get("api-version").and_then(|value| value.to_str().ok());
+        // An engine that does not say is older than any that is supported; let it answer for itself.
+        let agreed = spoken.and_then(ApiVersion::parse).unwrap_or(NEWEST_API).min(NEWEST_API);
+        *self.api.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed);
+        Ok(agreed)
+    }
+
+    /// Sends a request whose path names no API version. Returns when the response head is there.
+    pub(super) async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, WireError>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let agreed = *self.api.lock().unwrap_or_else(PoisonError::into_inner);
+        let ApiVersion { major, minor } = match agreed {
+            Some(agreed) => agreed,
+            None => self.negotiate().await?,
+        };
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = format!("/v{major}.{minor}{}", without_version(path));
+        self.send_to(&path, request).await
+    }
+
+    async fn send_to<B>(&self, path: &str, mut request: Request<B>) -> Result<Response<Incoming>, WireError>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        *request.uri_mut() = path.parse::<Uri>().map_err(io::Error::other)?;
+        request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
+        let socket = timeout(CONNECT_TIMEOUT, self.connect())
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 5 s"))??;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        {
+            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            while connections.try_join_next().is_some() {}
+            connections.spawn(async move {
+                // Whoever waits for the response gets the error.
+                let _ = connection.await;
+            });
+        }
+        Ok(sender.send_request(request).await?)
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Socket>> {
+        Ok(match &self.endpoint {
+            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Endpoint::Loopback { address, port } => Box::new(TcpStream::connect((*address, *port)).await?),
+            Endpoint::Tls { host, port, name, connector } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                Box::new(connector.connect(name.clone(), stream).await?)
+            }
+        })
+    }
+
+    /// GETs `path` and reads the answer whole.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        within: Duration,
+    ) -> Result<T, EngineError> {
+        self.call(Method::GET, path, Bytes::new(), within).await
+    }
+
+    /// POSTs `body`, JSON, to `path` and reads the answer whole.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        within: Duration,
+    ) -> Result<T, EngineError> {
+        self.call(Method::POST, path, Bytes::from(body.to_string()), within).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<T, EngineError> {
+        let answer = async {
+            let response = self.open(method, path, body).await?;
+            read_whole(response, MAX_ANSWER).await
+        };
+        let answer = timeout(within, answer).await.map_err(|_| EngineError::TimedOut(within))??;
+        // An empty answer (204) is read as null.
+        let answer = if answer.is_empty() { b"null".as_slice() } else { &answer };
+        serde_json::from_slice(answer).map_err(|error| errors::unreadable(&error.to_string()))
+    }
+
+    /// Sends a request and returns the response if the engine agreed to it.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, EngineError> {
+        let request = request(method, path, body).map_err(|error| errors::unreachable(&error))?;
+        let response = self.send(request).await.map_err(|error| errors::unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let answer = read_whole(response, MAX_ANSWER).await?;
+        let message = serde_json::from_slice::<serde_json::Value>(&answer)
+            .ok()
+            .and_then(|answer| answer["message"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| String::from_utf8_lossy(&answer).trim().to_owned());
+        Err(errors::by_status(status.as_u16(), &message))
+    }
+}
+
+fn request(method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, WireError> {
+    let json = HeaderValue::from_static("application/json");
+    let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, json);
+    Ok(request.body(Full::new(body)).map_err(io::Error::other)?)
+}
+
+/// `path` without a leading `/v1.41`, which some versions of bollard put there.
+fn without_version(path: &str) -> &str {
+    let Some(rest) = path.strip_prefix("/v") else { return path };
+    match rest.find('/') {
+        Some(end) if ApiVersion::parse(&rest[..end]).is_some() => &rest[end..],
+        _ => path,
+    }
+}
+
+/// The body of `response`, refused beyond `limit` bytes.
+async fn read_whole(response: Response<Incoming>, limit: usize) -> Result<Bytes, EngineError> {
+    let mut body = response.into_body();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| errors::unreachable(&error))?;
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        if whole.len() > limit {
+            return Err(errors::unreadable(&format!("more than {limit} bytes")));
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// A request that got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+impl From<WireError> for bollard::errors::Error {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Socket(err) => Self::IOError { err },
+            WireError::Http(err) => Self::HyperResponseError { err },
+        }
+    }
+}
+
+/// `text` made safe as a part of a path or query.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_stripped_from_paths() {
+        let version = |text| ApiVersion::parse(text).unwrap();
+        assert!(version("1.41") < version("1.100"));
+        assert!(version("1.44") < NEWEST_API);
+        for bad in ["", "1", "1.x", "v1.41", "1.41.2"] {
+            assert_eq!(ApiVersion::parse(bad), None, "{bad}");
+        }
+        assert_eq!(without_version("/v1.53/containers/json?all=1"), "/containers/json?all=1");
+        assert_eq!(without_version("/volumes/x"), "/volumes/x");
+        assert_eq!(without_version("/v1.53"), "/v1.53");
+    }
+
+    #[test]
+    fn what_goes_into_a_path_is_escaped() {
+        assert_eq!(escaped("a b/../c?d=%"), "a%20b%2F..%2Fc%3Fd%3D%25");
+    }
+}
