@@ -166,3 +166,17 @@ async fn metrics_need_no_login_from_the_own_host_alone() {
     assert_eq!(ask([127, 0, 0, 1], Some(("x-forwarded-for", "192.0.2.1"))).await.status, 401);
     assert_eq!(ask([127, 0, 0, 1], Some(("host", "rebound.example.org"))).await.status, 401);
 }
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_panic_or_never_answer() {
+    let site = Site::open().await;
+    let app = std::sync::Arc::new(super::super::App::new(site.services.clone(), site.ending.clone()));
+    let layer = axum::middleware::from_fn_with_state(app, super::super::guard::guard);
+    let router = axum::Router::new()
+        .route("/panic", axum::routing::get(async || -> &'static str { panic!("on purpose") }))
+        .route("/forever", axum::routing::get(async || std::future::pending::<&'static str>().await))
+        .layer(layer);
+    let site = Site { router, ..site };
+    site.send(request(Method::GET, "/panic", "", None)).await.problem(500, "internal");
+    site.send(request(Method::GET, "/forever", "", None)).await.problem(503, "deadline");
+}
