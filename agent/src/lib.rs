@@ -3,4 +3,6 @@
 
 pub mod commands;
 pub mod engine;
+pub mod executor;
+pub mod outbox;
 pub mod policy;

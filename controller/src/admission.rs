@@ -103,9 +103,9 @@ impl Admission {
     /// # Errors
     /// If it could not be stored.
     pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
-        // Removed meanwhile is fine, and a policy cannot conflict with another instance.
-        let _ =
-            self.store.update_instance(instance.clone(), move |record| record.policy = Some(policy)).await?;
+        // What it answers does not matter: removed meanwhile is fine, and a policy conflicts with no other instance.
+        let change = move |record: &mut InstanceRecord| record.policy = Some(policy);
+        self.store.update_instance(instance.clone(), change).await?;
         self.fleet.refresh_record(&self.store, instance).await
     }
 

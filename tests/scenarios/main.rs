@@ -1,4 +1,5 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
 mod harness;
+mod sync;
 mod images;

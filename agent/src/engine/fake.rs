@@ -189,6 +189,11 @@ impl FakeEngine {
         self.model().failures.push((text.to_owned(), times, error));
     }
 
+    /// Every call whose line contains `text` panics.
+    pub fn panic_when(&self, text: &str) {
+        self.model().panics.push(text.to_owned());
+    }
+
     /// Calls whose line contains `text` wait until the hold is released or dropped.
     #[must_use]
     pub fn hold_when(&self, text: &str) -> Hold {
@@ -237,7 +242,11 @@ impl FakeEngine {
             if changes {
                 model.calls.push(line.to_owned());
             }
-            model.holds_of(line)
+            let panics = model.panics.iter().any(|text| line.contains(text));
+            let holds = model.holds_of(line);
+            drop(model);
+            assert!(!panics, "the script says that `{line}` panics");
+            holds
         };
         for (reached, mut opened) in waits {
             reached.send_replace(true);

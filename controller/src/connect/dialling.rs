@@ -117,7 +117,8 @@ async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<
             .map_err(|_| format!("{}: the name could not be resolved in time", address.host()))?
             .map_err(|error| format!("{}: cannot be resolved: {error}", address.host()))?
             .collect();
-    let trust = front.fleet.host(id).and_then(|host| host.record.key).map_or(Trust::AnyProven, Trust::Only);
+    let key = front.admission.pinned_key(id).await.map_err(|error| error.to_string())?;
+    let trust = key.map_or(Trust::AnyProven, Trust::Only);
     let mut reason = format!("{}: no address", address.host());
     for socket in sockets {
         if let Err(refused) = front.dial_allow.permits(socket.ip()) {

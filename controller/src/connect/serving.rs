@@ -128,14 +128,15 @@ async fn welcome(
 async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, stop: CancellationToken) {
     let Admitted { link, hello, record, session: id, acknowledged } = admitted;
     let remote = link.remote().to_owned();
-    let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
-        tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
-        return;
-    };
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
     let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder);
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
+    // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
+    let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
+        tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
+        return;
+    };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
@@ -162,7 +163,10 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
             }
             Step::Message(message) => {
                 if let Err(error) = serving.receive(message).await {
-                    tracing::warn!(instance = %serving.instance, %error, "ending a session");
+                    // A session that was replaced ends anyway; its agent's outbox brings what is dropped here.
+                    if !matches!(error, Broken::NoLongerFed(_)) {
+                        tracing::warn!(instance = %serving.instance, %error, "ending a session");
+                    }
                     closer.cancel();
                 }
             }

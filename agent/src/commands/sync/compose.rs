@@ -6,7 +6,7 @@ mod tool;
 
 use std::time::Duration;
 
-use roadstead_protocol::message::command::Outcome;
+use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
 use roadstead_protocol::message::progress::{Step, StepState};
 
 use super::outcome;
@@ -49,22 +49,30 @@ impl Compose {
         format!("{} is here and reads the project's files", self.tool.describe())
     }
 
-    /// Fills in what only the files know: images that are to run, services that are built here.
+    /// Fills in what only the files know: images that are to run, services that compose would not update.
     pub fn refine(&self, project: &mut Project) {
         for service in &mut project.services {
-            let Some(written) = self.config.services.get(&service.name) else { continue };
-            service.built = written.built;
+            let Some(written) = self.config.services.get(&service.name) else {
+                let reason = "the project's files do not name it, or only in a profile that is not active";
+                service.leave = Some(reason.to_owned());
+                continue;
+            };
+            if written.built {
+                service.leave = Some("its image is built on this host, not pulled".to_owned());
+            }
             if let Some(image) = &written.image {
                 service.image.clone_from(image);
             }
         }
     }
 
-    /// Adds the services that are in the files and have no container yet.
+    /// Adds the services that are in the files and that compose is going to create.
     pub fn extend(&self, project: &mut Project) {
         for (name, written) in &self.config.services {
             let known = project.services.iter().any(|service| service.name == *name);
-            if let (false, false, Some(image)) = (known, written.built, &written.image) {
+            if let (false, false, false, Some(image)) =
+                (known, written.built, written.optional, &written.image)
+            {
                 project.services.push(Service { image: image.clone(), ..Service::new(name) });
             }
         }
@@ -93,7 +101,8 @@ impl Compose {
             Err(error) => return outcome::broken(&error.to_string(), untouched()),
         };
         let source = |service: &Service| pulls.sources.get(&service.name).cloned();
-        match aftermath::look(context, project, source, expectation).await {
+        let looked = aftermath::look(context, project, source, expectation).await;
+        match looked.map(|services| services.into_iter().map(not_left).collect()) {
             Ok(services) if context.halted() => outcome::end(true, services),
             Ok(services) => match trouble {
                 Some(trouble) => outcome::broken(&trouble, services),
@@ -110,14 +119,12 @@ impl Compose {
         project: &Project,
         subset: bool,
     ) -> Result<Option<String>, ProgramError> {
-        let own = project.own_service().is_some();
-        let named = subset || own;
-        let services: Vec<_> = project
-            .services
-            .iter()
-            .filter(|service| named && !service.own && self.config.services.contains_key(&service.name))
-            .map(|service| service.name.as_str())
-            .collect();
+        let written = |service: &&Service| self.config.services.get(&service.name);
+        // A service in a profile is updated only by name.
+        let optional = project.services.iter().any(|service| written(&service).is_some_and(|w| w.optional));
+        let named = subset || optional || project.own_service().is_some();
+        let services = project.services.iter().filter(|service| named && !service.own);
+        let services: Vec<_> = services.filter(|s| written(s).is_some()).map(|s| s.name.as_str()).collect();
         if named && services.is_empty() {
             context.journal.step(Step::Compose, None, StepState::Skipped, "no service is left to update");
             return Ok(None);
@@ -134,4 +141,12 @@ impl Compose {
         context.journal.step(Step::Compose, None, state, trouble.as_deref().unwrap_or_default());
         ended.map(|_| trouble)
     }
+}
+
+/// Compose was to update every service: one that it left with its old image was not.
+fn not_left(service: ServiceOutcome) -> ServiceOutcome {
+    if service.result == ServiceResult::Outdated {
+        return ServiceOutcome { result: ServiceResult::Failed, ..service };
+    }
+    service
 }

@@ -29,8 +29,8 @@ pub(in crate::commands) struct Service {
     pub containers: Vec<Container>,
     /// Whether this agent itself runs in it.
     pub own: bool,
-    /// Whether compose builds its image, which then is in no registry.
-    pub built: bool,
+    /// Why it is to be left as it is, where only compose knows that.
+    pub leave: Option<String>,
 }
 
 /// Where a project's compose files are, by its containers' labels.
@@ -140,7 +140,7 @@ impl Project {
 impl Service {
     pub(super) fn new(name: &str) -> Self {
         let name = name.to_owned();
-        Self { name, image: String::new(), containers: Vec::new(), own: false, built: false }
+        Self { name, image: String::new(), containers: Vec::new(), own: false, leave: None }
     }
 
     /// What runs now; what ran last if nothing runs.

@@ -66,7 +66,7 @@ pub(super) async fn pull_all<E: Engine>(context: &Context<E>, services: &[Servic
     let mut by_image: BTreeMap<&str, Source> = BTreeMap::new();
     let mut halted = false;
     for service in services.iter().filter(|service| !service.own) {
-        let Some(reference) = service.pullable().filter(|_| !service.built) else {
+        let Some(reference) = service.pullable().filter(|_| service.leave.is_none()) else {
             sources.insert(service.name.clone(), Source::Leave(unpullable(service)));
             continue;
         };
@@ -97,8 +97,6 @@ pub(super) async fn pull_all<E: Engine>(context: &Context<E>, services: &[Servic
 }
 
 fn unpullable(service: &Service) -> String {
-    if service.built {
-        return "its image is built on this host, not pulled".to_owned();
-    }
-    format!("it was created from `{}`, which names no image in a registry", service.image)
+    let nameless = || format!("it was created from `{}`, which names no image in a registry", service.image);
+    service.leave.clone().unwrap_or_else(nameless)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{AlertDescription, ClientConfig};
+use rustls::{AlertDescription, ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -207,6 +207,26 @@ fn client_hello_of_tls_1_2() -> Vec<u8> {
     record.extend_from_slice(&u16::try_from(hello.len()).unwrap().to_be_bytes());
     record.extend_from_slice(&hello);
     record
+}
+
+#[tokio::test]
+async fn no_handshake_is_ever_shortened_by_an_earlier_one() {
+    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    let listening = listen(&theirs, Trust::AnyProven, ListenLimits::default()).await;
+    let mut config = tls::client_config(&ours, Trust::AnyProven);
+    config.resumption = rustls::client::Resumption::default();
+    let connector = TlsConnector::from(Arc::new(config));
+    for _ in 0..3 {
+        let name = ServerName::try_from(tls::SERVER_NAME).unwrap();
+        let stream = connector.connect(name, listening.connect().await).await.unwrap();
+        // What is read during the upgrade is what would have brought a ticket.
+        let (socket, _) = tokio_tungstenite::client_async("wss://host:1/agent", stream).await.unwrap();
+        let kind = socket.get_ref().get_ref().1.handshake_kind();
+        assert!(
+            matches!(kind, Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)),
+            "{kind:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::SessionEnd;
 use super::pump::{Ending, Moved, Socket, drive};
-use crate::link::websocket;
+use crate::link::{Link, websocket};
 use crate::message::codec::{self, MAX_MESSAGE};
 
 /// How long it may take in all.
@@ -52,7 +52,7 @@ fn is_complaint(code: CloseCode) -> bool {
 
 /// Ends the connection as `ending` says, and gives the session's end its name.
 pub(super) async fn take_leave<S, Tx>(
-    mut socket: Socket<S>,
+    mut link: Box<Link<S>>,
     mut outgoing: mpsc::Receiver<Tx>,
     ending: Ending,
 ) -> SessionEnd
@@ -68,6 +68,7 @@ where
     if cut {
         return end;
     }
+    let socket = &mut link.socket;
     let leave = async {
         if rejecting {
             // The rest of what the peer sends is not worth reading as frames, and after an error cannot be.
@@ -77,7 +78,7 @@ where
             return;
         }
         let queued = if send_queued { Some(&mut outgoing) } else { None };
-        say_goodbye(&mut socket, queued, frame).await;
+        say_goodbye(socket, queued, frame).await;
         // The connection is done with; a peer that has gone already is no loss.
         let _ = socket.get_mut().shutdown().await;
     };

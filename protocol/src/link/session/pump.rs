@@ -28,7 +28,8 @@ use crate::message::codec::{self, MAX_MESSAGE};
 pub(super) type Socket<S> = WebSocketStream<TlsStream<Metered<S>>>;
 
 pub(super) struct Pump<S, Tx> {
-    link: Link<S>,
+    /// Boxed, since a future holds what it was given twice over, and there may be ten thousand of these.
+    link: Box<Link<S>>,
     heartbeat: Heartbeat,
     outgoing: mpsc::Receiver<Tx>,
     health: watch::Sender<LinkHealth>,
@@ -83,6 +84,7 @@ where
         superseder: CancellationToken,
     ) -> Self {
         let timing = Timing::new(link.received(), Instant::now());
+        let link = Box::new(link);
         Self {
             link,
             heartbeat,
@@ -98,8 +100,8 @@ where
 
     pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Rx>) -> SessionEnd {
         let ending = self.carry(&incoming).await;
-        // Boxed, since ten thousand pumps would carry its state along for what happens once.
-        Box::pin(farewell::take_leave(self.link.socket, self.outgoing, ending)).await
+        // Boxed, so that no pump carries its state along for what happens once.
+        Box::pin(farewell::take_leave(self.link, self.outgoing, ending)).await
     }
 
     async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Rx>) -> Ending {

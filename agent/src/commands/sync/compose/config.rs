@@ -23,6 +23,8 @@ pub(super) struct Config {
 pub(super) struct Written {
     pub image: Option<String>,
     pub built: bool,
+    /// It belongs to a profile, so that it runs only if asked for.
+    pub optional: bool,
 }
 
 /// Asks compose.
@@ -66,6 +68,7 @@ fn from_first(text: &str) -> BTreeMap<String, Written> {
                     service.image = Some(unquote(image).to_owned());
                 }
                 service.built |= entry.starts_with("build:");
+                service.optional |= entry.starts_with("profiles:");
             }
             _ => {}
         }
@@ -91,10 +94,16 @@ fn from_json(text: &str) -> Result<BTreeMap<String, Written>, String> {
         image: Option<String>,
         #[serde(default)]
         build: Option<serde::de::IgnoredAny>,
+        #[serde(default)]
+        profiles: Vec<String>,
     }
     let document: Document = serde_json::from_str(text)
         .map_err(|error| format!("compose's own description is unreadable: {error}"))?;
-    let written = |entry: Entry| Written { image: entry.image, built: entry.build.is_some() };
+    let written = |entry: Entry| Written {
+        image: entry.image,
+        built: entry.build.is_some(),
+        optional: !entry.profiles.is_empty(),
+    };
     Ok(document.services.into_iter().map(|(name, entry)| (name, written(entry))).collect())
 }
 
@@ -117,19 +126,19 @@ mod tests {
     use super::*;
 
     fn written(image: &str, built: bool) -> Written {
-        Written { image: (!image.is_empty()).then(|| image.to_owned()), built }
+        Written { image: (!image.is_empty()).then(|| image.to_owned()), built, optional: false }
     }
 
     #[test]
     fn the_first_generations_layout_is_read() {
         let text = "networks:\n  web: {}\nservices:\n  db:\n    environment:\n      image: not-me\n    image: db:1\n  \
-                    'no':\n    build:\n      context: /srv\n  web:\n    image: 'app:1'\n    ports:\n    - 80:80/tcp\n\
+                    'no':\n    build:\n      context: /srv\n  web:\n    image: 'app:1'\n    profiles:\n    - extra\n    ports:\n    - 80:80/tcp\n\
                     version: '3.9'\nvolumes:\n  image:\n    name: x\n";
         let services = from_first(text);
         let expected = BTreeMap::from([
             ("db".to_owned(), written("db:1", false)),
             ("no".to_owned(), written("", true)),
-            ("web".to_owned(), written("app:1", false)),
+            ("web".to_owned(), Written { optional: true, ..written("app:1", false) }),
         ]);
         assert_eq!(services, expected);
     }

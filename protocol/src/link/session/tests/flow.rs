@@ -108,3 +108,13 @@ async fn messages_of_a_newer_version_are_passed_on_as_unknown() {
     assert_eq!(session.incoming.recv().await.unwrap(), ToController::Unknown);
     session.outgoing.send(probe(1)).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pump_needs_little_memory() {
+    use crate::link::session::{Heartbeat, open};
+
+    let (dialled, _accepted) = crate::link::memory::pair().await;
+    let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
+    let size = size_of_val(&pump);
+    assert!(size <= 1024, "{size} bytes, times ten thousand");
+}

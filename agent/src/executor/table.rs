@@ -1,0 +1,251 @@
+//! Which commands there are, what they change, and what became of the ones before. Pure but for notifications.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use roadstead_protocol::message::command::Standing;
+use roadstead_protocol::message::ids::CommandId;
+use roadstead_protocol::message::progress::ProgressLine;
+use roadstead_protocol::message::time::UnixMicros;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::Target;
+use crate::commands::journal::Journal;
+
+/// Ended commands that are remembered, so that a late repetition does not run them again.
+const REMEMBERED: usize = 1_000;
+
+/// Ended commands whose lines are kept for a controller that was away.
+const KEPT_JOURNALS: usize = 8;
+
+/// Commands, refused ones included, whose outcome is not on disk yet. Beyond it orders are not taken.
+const MAX_PENDING: usize = 256;
+
+/// Why a command was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked.
+    Asked,
+    /// It took too long.
+    Deadline,
+    /// The agent stops.
+    Closing,
+}
+
+/// What a command's task needs of the table.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub since: UnixMicros,
+    pub halt: CancellationToken,
+    pub journal: Arc<Journal>,
+}
+
+/// What became of an order.
+pub(super) enum Admission {
+    /// It was ordered before, or is not taken.
+    Known(Standing),
+    /// It has a place.
+    Begun(Entry),
+    /// It is known from now on, but there is no place for it.
+    TooMany(Entry),
+}
+
+struct Pending {
+    entry: Entry,
+    /// Whether it takes a place; not any more while its outcome is being written.
+    active: bool,
+    target: Option<Target>,
+    why: Option<Why>,
+}
+
+pub(super) struct Table {
+    at_once: usize,
+    written: Arc<Notify>,
+    pending: BTreeMap<CommandId, Pending>,
+    ended: VecDeque<CommandId>,
+    journals: VecDeque<(CommandId, Arc<Journal>)>,
+    closing: bool,
+}
+
+impl Table {
+    pub fn new(at_once: u32, written: Arc<Notify>) -> Self {
+        Self {
+            at_once: usize::try_from(at_once).unwrap_or(usize::MAX),
+            written,
+            pending: BTreeMap::new(),
+            ended: VecDeque::new(),
+            journals: VecDeque::new(),
+            closing: false,
+        }
+    }
+
+    pub fn admit(&mut self, id: CommandId) -> Admission {
+        if let Some(pending) = self.pending.get(&id) {
+            if !pending.entry.journal.is_read() {
+                pending.entry.journal.seek(0);
+            }
+            return Admission::Known(Standing::Running { since: pending.entry.since });
+        }
+        if self.ended.contains(&id) {
+            return Admission::Known(Standing::Ended);
+        }
+        if self.closing || self.pending.len() >= MAX_PENDING {
+            return Admission::Known(Standing::NeverSeen);
+        }
+        let active = self.pending.values().filter(|pending| pending.active).count() < self.at_once;
+        let journal = Arc::new(Journal::new(id, Arc::clone(&self.written)));
+        journal.seek(0);
+        let entry = Entry { since: UnixMicros::now(), halt: CancellationToken::new(), journal };
+        self.pending.insert(id, Pending { entry: entry.clone(), active, target: None, why: None });
+        if active { Admission::Begun(entry) } else { Admission::TooMany(entry) }
+    }
+
+    /// Claims `target` for a command.
+    ///
+    /// # Errors
+    /// The command that changes it now.
+    pub fn claim(&mut self, id: CommandId, target: Target) -> Result<(), CommandId> {
+        let holds = |pending: &Pending| {
+            pending.active && pending.target.as_ref().is_some_and(|held| held.conflicts(&target))
+        };
+        let holder = self.pending.iter().find(|(other, pending)| **other != id && holds(pending));
+        if let Some((holder, _)) = holder {
+            return Err(*holder);
+        }
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.target = Some(target);
+        }
+        Ok(())
+    }
+
+    /// Gives up the place and the claim of a command that is over.
+    pub fn release(&mut self, id: CommandId) {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.active = false;
+            pending.target = None;
+        }
+    }
+
+    /// The outcome of a command is on disk.
+    pub fn end(&mut self, id: CommandId) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        self.ended.push_back(id);
+        if self.ended.len() > REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.journals.push_back((id, pending.entry.journal));
+        if self.journals.len() > KEPT_JOURNALS {
+            self.journals.pop_front();
+        }
+    }
+
+    /// Tells a command to stop; the first reason stays.
+    pub fn halt(&mut self, id: CommandId, why: Why) {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.why.get_or_insert(why);
+            pending.entry.halt.cancel();
+        }
+    }
+
+    pub fn why(&self, id: CommandId) -> Option<Why> {
+        self.pending.get(&id).and_then(|pending| pending.why)
+    }
+
+    /// Tells every command to stop and takes no new one.
+    pub fn close(&mut self) {
+        self.closing = true;
+        let ids: Vec<_> = self.pending.keys().copied().collect();
+        for id in ids {
+            self.halt(id, Why::Closing);
+        }
+    }
+
+    pub fn enquire(&mut self, id: CommandId, next_line: u64) -> Standing {
+        if let Some(pending) = self.pending.get(&id) {
+            pending.entry.journal.seek(next_line);
+            return Standing::Running { since: pending.entry.since };
+        }
+        if let Some((_, journal)) = self.journals.iter().find(|(ended, _)| *ended == id) {
+            journal.seek(next_line);
+        }
+        if self.ended.contains(&id) { Standing::Ended } else { Standing::NeverSeen }
+    }
+
+    pub fn hush(&self) {
+        self.all_journals().for_each(Journal::hush);
+    }
+
+    /// Lines of every command in turn, together at most `room` bytes, but at least one if there is one.
+    pub fn take_lines(&self, room: usize) -> Vec<ProgressLine> {
+        let mut lines = Vec::new();
+        let mut left = room;
+        for journal in self.all_journals() {
+            left = left.saturating_sub(journal.take(left, lines.is_empty(), &mut lines));
+        }
+        lines
+    }
+
+    fn all_journals(&self) -> impl Iterator<Item = &Journal> {
+        let ended = self.journals.iter().map(|(_, journal)| journal.as_ref());
+        ended.chain(self.pending.values().map(|pending| pending.entry.journal.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(at_once: u32) -> Table {
+        Table::new(at_once, Arc::default())
+    }
+
+    #[test]
+    fn an_ended_command_is_remembered_and_memory_is_bounded() {
+        let mut table = table(1);
+        let first = CommandId::generate();
+        assert!(matches!(table.admit(first), Admission::Begun(_)));
+        table.release(first);
+        table.end(first);
+        assert!(matches!(table.admit(first), Admission::Known(Standing::Ended)));
+        for _ in 0..REMEMBERED {
+            let id = CommandId::generate();
+            table.admit(id);
+            table.end(id);
+        }
+        assert_eq!(table.enquire(first, 0), Standing::NeverSeen);
+        assert_eq!((table.ended.len(), table.journals.len()), (REMEMBERED, KEPT_JOURNALS));
+    }
+
+    #[test]
+    fn a_command_that_only_writes_its_outcome_holds_nothing() {
+        let mut table = table(1);
+        let (one, two) = (CommandId::generate(), CommandId::generate());
+        table.admit(one);
+        table.claim(one, Target::project("shop")).unwrap();
+        table.release(one);
+        assert!(matches!(table.admit(two), Admission::Begun(_)));
+        assert_eq!(table.claim(two, Target::project("shop")), Ok(()));
+        assert!(matches!(table.enquire(one, 0), Standing::Running { .. }));
+    }
+
+    #[test]
+    fn orders_beyond_all_bounds_are_not_taken() {
+        let mut table = table(1);
+        for _ in 0..MAX_PENDING {
+            table.admit(CommandId::generate());
+        }
+        assert!(matches!(table.admit(CommandId::generate()), Admission::Known(Standing::NeverSeen)));
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_stays() {
+        let mut table = table(1);
+        let id = CommandId::generate();
+        let Admission::Begun(entry) = table.admit(id) else { panic!("there is a place") };
+        table.halt(id, Why::Asked);
+        table.halt(id, Why::Deadline);
+        assert_eq!(table.why(id), Some(Why::Asked));
+        assert!(entry.halt.is_cancelled());
+    }
+}
