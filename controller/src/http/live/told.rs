@@ -73,7 +73,6 @@ pub struct ProgressChange {
 
 impl LiveEvent {
     /// As it is sent: the name apart from the data.
-    #[must_use]
     pub fn into_sse(self) -> Event {
         match self {
             Self::View(data) => json_event("view", &data),

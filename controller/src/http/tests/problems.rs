@@ -112,6 +112,9 @@ async fn requests_from_other_sites() {
     send("sec-fetch-site", "cross-site").await.problem(403, "foreign-origin");
     assert_eq!(send("origin", "http://roadstead.example.org:8080").await.status, 204);
     assert_eq!(send("sec-fetch-site", "same-origin").await.status, 204);
+    let entries = site.get("/api/audit").await.json()["entries"].clone();
+    let refused = entries.as_array().unwrap().iter().filter(|entry| entry["result"] == "refused");
+    assert_eq!(refused.count(), 4);
 }
 
 #[tokio::test]
