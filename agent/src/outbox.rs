@@ -269,9 +269,11 @@ impl Outbox {
     async fn enqueue(&self, events: Vec<(UnixMicros, What)>) -> Result<EventSeq, OutboxError> {
         let _room = self.shared.room.acquire().await.map_err(|_| OutboxError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let mut queue = locked(&self.shared.queue);
-        queue.waiting.push_back(Waiting { events, reply });
-        self.start_flushing(queue);
+        {
+            let mut queue = locked(&self.shared.queue);
+            queue.waiting.push_back(Waiting { events, reply });
+            self.start_flushing(queue);
+        }
         answer.await.map_err(|_| OutboxError::Closed)?
     }
 

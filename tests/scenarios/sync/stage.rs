@@ -153,7 +153,8 @@ impl Stage {
 
     /// Name, id and state of every container: what a failed sync must leave as it was.
     pub async fn everything(&self) -> Vec<String> {
-        let list = self.host.docker(["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}"]).await;
+        let list =
+            self.host.docker(["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}"]).await;
         let mut list: Vec<_> = list.lines().map(str::to_owned).collect();
         list.sort();
         list
