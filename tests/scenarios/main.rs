@@ -1,5 +1,5 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
 mod harness;
-mod sync;
 mod images;
+mod sync;

@@ -1,0 +1,194 @@
+//! What the outbox knows of its segments without reading them, and the newest events.
+
+use std::collections::VecDeque;
+
+use roadstead_protocol::message::event::{Event, EventKind};
+use roadstead_protocol::message::ids::Epoch;
+use roadstead_protocol::message::time::UnixMicros;
+
+use super::mark::Mark;
+use super::record::Stored;
+use super::segment;
+
+/// Newest events that are kept in memory, in bytes on disk. Older ones are read back when they are wanted.
+const RECENT_BYTES: usize = 64 * 1024;
+
+/// Newest segments that are kept although acknowledged: after a restart they tell which of the engine's replayed
+/// events were recorded before.
+const HISTORY: usize = 2;
+
+/// What a lost event is put down to.
+const DAMAGED: &str = "the outbox on disk was damaged or cut short";
+const FULL: &str = "the outbox was full: the controller had been away for too long";
+
+/// A segment file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub first: u64,
+    pub bytes: u64,
+}
+
+/// Where the next events come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// There are none yet.
+    Wait,
+    /// From memory.
+    Ready(Vec<Event>),
+    /// From the segment that holds the numbers from `first` to before `end`; the next one wanted is `start`.
+    Segment { first: u64, end: u64, start: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    pub epoch: Epoch,
+    segments: VecDeque<Segment>,
+    /// The last event on disk.
+    pub last: u64,
+    /// The last event when the outbox was opened.
+    pub last_at_open: u64,
+    /// The last event the controller holds. Beyond `last` if the outbox was set back to an older copy.
+    pub acknowledged: u64,
+    dropped: u64,
+    pub engine_time: Option<UnixMicros>,
+    recent: VecDeque<Stored>,
+    recent_bytes: usize,
+}
+
+impl Index {
+    pub fn new(mark: &Mark, segments: Vec<(u64, u64)>) -> Self {
+        Self {
+            epoch: mark.epoch,
+            segments: segments.into_iter().map(|(first, bytes)| Segment { first, bytes }).collect(),
+            last: mark.last,
+            last_at_open: mark.last,
+            acknowledged: mark.acknowledged,
+            dropped: mark.dropped,
+            engine_time: mark.engine_time,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+        }
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark {
+            epoch: self.epoch,
+            last: self.last,
+            acknowledged: self.acknowledged,
+            dropped: self.dropped,
+            engine_time: self.engine_time,
+        }
+    }
+
+    /// Takes note of a segment about to be written.
+    pub fn add_segment(&mut self, first: u64) {
+        self.segments.push_back(Segment { first, bytes: 0 });
+    }
+
+    /// Takes note of events that are on disk now, in the newest segment, which is `bytes` long with them.
+    pub fn committed(&mut self, events: Vec<Stored>, bytes: u64) {
+        if let Some(segment) = self.segments.back_mut() {
+            segment.bytes = bytes;
+        }
+        for stored in events {
+            self.last = stored.event.seq.0;
+            self.engine_time = self.engine_time.max(engine_time(&stored.event));
+            self.recent_bytes += stored.size;
+            self.recent.push_back(stored);
+        }
+        while self.recent_bytes > RECENT_BYTES {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.size;
+        }
+    }
+
+    /// Forgets what is in memory of acknowledged events, and names the segments that are no longer needed.
+    pub fn retire(&mut self) -> Vec<u64> {
+        while self.recent.front().is_some_and(|stored| stored.event.seq.0 <= self.acknowledged) {
+            self.recent_bytes -= self.recent.pop_front().map_or(0, |stored| stored.size);
+        }
+        let mut retired = Vec::new();
+        while self.segments.len() > HISTORY && self.segments[1].first <= self.acknowledged + 1 {
+            retired.extend(self.segments.pop_front().map(|segment| segment.first));
+        }
+        retired
+    }
+
+    /// Gives up the oldest segment if `more` bytes would not fit below `limit`, and names it.
+    pub fn make_room(&mut self, more: u64, limit: u64) -> Option<u64> {
+        let total: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        if total + more <= limit || self.segments.len() < 2 {
+            return None;
+        }
+        let oldest = self.segments.pop_front()?;
+        let last_of_it = self.segments[0].first - 1;
+        if last_of_it > self.acknowledged {
+            self.dropped = last_of_it;
+        }
+        Some(oldest.first)
+    }
+
+    /// Goes on after `acknowledged`, which is beyond `last`; the numbers between were used in another life.
+    pub fn jump(&mut self) {
+        self.last = self.acknowledged;
+        self.recent.clear();
+        self.recent_bytes = 0;
+    }
+
+    /// Where the events after `after` come from, at most `max_bytes` of them, but at least one.
+    pub fn source(&self, after: u64, max_bytes: usize) -> Source {
+        let start = after.max(self.acknowledged) + 1;
+        if start > self.last {
+            return Source::Wait;
+        }
+        let in_memory = self.recent.front().map(|stored| stored.event.seq.0);
+        if let Some(behind) = in_memory.and_then(|first| start.checked_sub(first)) {
+            let wanted = self.recent.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX));
+            return Source::Ready(batch(wanted, max_bytes));
+        }
+        let holder = self.segments.iter().rposition(|segment| segment.first <= start);
+        let following = holder.map_or(0, |holder| holder + 1);
+        let end = self.segments.get(following).map_or(self.last + 1, |segment| segment.first);
+        match holder {
+            Some(holder) => Source::Segment { first: self.segments[holder].first, end, start },
+            None => Source::Ready(vec![segment::gap(start, end - 1, self.why(end - 1)).event]),
+        }
+    }
+
+    /// Whether there is a segment that begins with `first`.
+    pub fn lists(&self, first: u64) -> bool {
+        self.segments.iter().any(|segment| segment.first == first)
+    }
+
+    /// What the loss of the event numbered `seq` is put down to.
+    pub fn why(&self, seq: u64) -> &'static str {
+        if seq <= self.dropped { FULL } else { DAMAGED }
+    }
+
+    /// The newest segments, oldest first: the number each begins with, and the one its successor does.
+    pub fn history(&self) -> Vec<(u64, u64)> {
+        let ends = self.segments.iter().skip(1).map(|segment| segment.first).chain([self.last + 1]);
+        let all: Vec<_> = self.segments.iter().map(|segment| segment.first).zip(ends).collect();
+        all[all.len().saturating_sub(HISTORY)..].to_vec()
+    }
+}
+
+/// The first of `events` up to `max_bytes`, but at least one.
+pub(super) fn batch<'a>(events: impl Iterator<Item = &'a Stored>, max_bytes: usize) -> Vec<Event> {
+    let mut size = 0;
+    let mut batch = Vec::new();
+    for stored in events {
+        size += stored.size;
+        if size > max_bytes && !batch.is_empty() {
+            break;
+        }
+        batch.push(stored.event.clone());
+    }
+    batch
+}
+
+/// When an event happened by the engine's clock, if the engine itself told of it.
+pub(super) fn engine_time(event: &Event) -> Option<UnixMicros> {
+    let told = matches!(event.what, EventKind::Container { inferred: false, .. } | EventKind::Engine { .. });
+    told.then_some(event.at)
+}
