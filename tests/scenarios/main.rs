@@ -1,3 +1,4 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
+mod engine;
 mod harness;
