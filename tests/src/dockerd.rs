@@ -14,8 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use crate::addresses::AddressBlock;
 use crate::condition::try_eventually;
-use crate::scratch::{AddressBlock, Scratch, free_port};
+use crate::scratch::{Scratch, free_port};
 use crate::tool;
 use namespace::Namespace;
 
@@ -51,6 +52,7 @@ pub struct Dockerd {
     options: DockerdOptions,
     tls: Option<TlsListener>,
     daemon: Option<Child>,
+    // Dropped in this order: processes and mounts, then their networks, then their files.
     namespace: Option<Namespace>,
     block: AddressBlock,
     scratch: Scratch,
@@ -85,7 +87,6 @@ impl Dockerd {
         });
         let tls = tls.transpose()?;
         let mut engine = Self { options, tls, daemon: None, namespace: None, block, scratch };
-        engine.remove_networks().await?;
         engine.launch().await?;
         Ok(engine)
     }
@@ -320,7 +321,7 @@ impl Dockerd {
 
     /// Makes the bridge of the engine's default network, unless it is there.
     async fn default_bridge(&self) -> anyhow::Result<String> {
-        let name = format!("rsteng{}", self.block.number());
+        let name = self.block.name("engine");
         if !Path::new("/sys/class/net").join(&name).exists() {
             let address = format!("{}/24", self.block.address(1));
             tool::run("ip", ["link", "add", "name", &name, "type", "bridge"]).await?;
@@ -328,15 +329,6 @@ impl Dockerd {
             tool::run("ip", ["link", "set", &name, "up"]).await?;
         }
         Ok(name)
-    }
-
-    /// Removes the bridges in this engine's address block, which outlive its processes.
-    async fn remove_networks(&self) -> anyhow::Result<()> {
-        let list = tool::run("ip", ["-4", "-oneline", "address", "show"]).await?;
-        for bridge in bridges_in(&self.block, &list) {
-            tool::run("ip", ["link", "delete", bridge]).await?;
-        }
-        Ok(())
     }
 }
 
@@ -346,26 +338,7 @@ impl Drop for Dockerd {
         if std::thread::panicking() {
             eprintln!("--- the end of {}\n{}", self.log().display(), tool::tail(&self.log(), 15));
         }
-        self.namespace = None;
-        // A new runtime cannot be started here, so the removal runs without one.
-        let Ok(ip) = tool::find("ip") else { return };
-        let list = std::process::Command::new(&ip).args(["-4", "-oneline", "address", "show"]).output();
-        let Ok(list) = list else { return };
-        for bridge in bridges_in(&self.block, &String::from_utf8_lossy(&list.stdout)) {
-            let _ = std::process::Command::new(&ip).args(["link", "delete", bridge]).status();
-        }
     }
-}
-
-/// The interfaces in the output of `ip -4 -oneline address` that have an address in `block`.
-fn bridges_in<'a>(block: &AddressBlock, list: &'a str) -> Vec<&'a str> {
-    list.lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let (name, address) = (words.next()?, words.nth(1)?);
-            block.contains(address.split('/').next()?.parse().ok()?).then_some(name)
-        })
-        .collect()
 }
 
 /// Whether the engine answers on `socket`.
@@ -376,19 +349,4 @@ async fn ping(socket: &Path) -> anyhow::Result<()> {
     stream.read_to_string(&mut answer).await?;
     anyhow::ensure!(answer.contains(" 200 OK"), "unexpected answer: {answer}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_interfaces_of_the_block_are_taken() {
-        let block = AddressBlock::take().unwrap();
-        let list = format!(
-            "1: lo    inet 127.0.0.1/8 scope host lo\n7: br-1    inet {}/27 scope global br-1\n",
-            block.address(513)
-        );
-        assert_eq!(bridges_in(&block, &list), ["br-1"]);
-    }
 }

@@ -3,18 +3,23 @@
 //!
 //! It skips nothing: a missing component fails the test with the command that installs it.
 
+pub mod addresses;
+pub mod api;
 pub mod condition;
 pub mod dockerd;
 pub mod images;
 pub mod netns;
+pub mod processes;
 pub mod proxy;
 pub mod registry;
 pub mod scratch;
 pub mod tool;
 
+pub use api::Api;
 pub use condition::eventually;
 pub use dockerd::{Dockerd, DockerdOptions};
 pub use images::{ImageOptions, busybox_image};
 pub use netns::Netns;
+pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerProcess};
 pub use proxy::Proxy;
 pub use registry::Registry;

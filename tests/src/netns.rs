@@ -5,11 +5,10 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::Command as StdCommand;
 
 use tokio::process::Command;
 
-use crate::scratch::AddressBlock;
+use crate::addresses::AddressBlock;
 use crate::tool;
 
 /// The table that holds the rule which loses packets.
@@ -30,7 +29,6 @@ impl Netns {
         let start = async {
             tool::require_root()?;
             let namespace = Self { block: AddressBlock::take()? };
-            namespace.remove();
             namespace.build().await?;
             anyhow::Ok(namespace)
         };
@@ -55,7 +53,7 @@ impl Netns {
     /// The name that `ip netns` knows it by.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("rstnet{}", self.block.number())
+        self.block.name("net")
     }
 
     /// A command that runs `program` inside. It sees the same files, so engines' sockets work.
@@ -63,8 +61,13 @@ impl Netns {
     /// # Errors
     /// When `ip` is missing.
     pub fn command(&self, program: impl AsRef<Path>) -> anyhow::Result<Command> {
+        Self::command_in(&self.name(), program)
+    }
+
+    /// A command that runs `program` in the namespace of this name.
+    pub(crate) fn command_in(name: &str, program: impl AsRef<Path>) -> anyhow::Result<Command> {
         let mut command = tool::command("ip")?;
-        command.args(["netns", "exec", &self.name()]).arg(program.as_ref());
+        command.args(["netns", "exec", name]).arg(program.as_ref());
         Ok(command)
     }
 
@@ -115,11 +118,11 @@ impl Netns {
     }
 
     fn bridge(&self) -> String {
-        format!("rstsw{}", self.block.number())
+        self.block.name("switch")
     }
 
     fn cable(&self) -> String {
-        format!("rstcab{}", self.block.number())
+        self.block.name("cable")
     }
 
     async fn build(&self) -> anyhow::Result<()> {
@@ -149,22 +152,5 @@ impl Netns {
         if let Err(error) = tool::run(program, arguments).await {
             panic!("{error:#}");
         }
-    }
-
-    /// Removes what this block's namespace consists of, if it is there: also what a killed test left.
-    fn remove(&self) {
-        let Ok(ip) = tool::find("ip") else { return };
-        let (name, bridge, cable) = (self.name(), self.bridge(), self.cable());
-        let steps: [&[&str]; 3] =
-            [&["netns", "delete", &name], &["link", "delete", &cable], &["link", "delete", &bridge]];
-        for step in steps {
-            let _ = StdCommand::new(&ip).args(step).output();
-        }
-    }
-}
-
-impl Drop for Netns {
-    fn drop(&mut self) {
-        self.remove();
     }
 }

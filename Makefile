@@ -1,0 +1,34 @@
+# The commands of this repository; each does its own set-up. The work is in scripts/.
+
+.PHONY: run test check bench images certs clean help
+
+help:
+	@echo "make run     build, and run a controller with an agent for this machine's Docker engine"
+	@echo "make test    every test, on real Docker engines that it starts and ends"
+	@echo "make check   format, lints, documentation, scripts, then every test"
+	@echo "make bench   the figures of docs/benchmarks.md"
+	@echo "make images  both images, from static binaries"
+	@echo "make certs   development certificates in certs-dev/out"
+	@echo "make clean   remove what was built; data stays"
+
+run:
+	@scripts/run.sh
+
+test:
+	@scripts/test.sh
+
+check:
+	@scripts/check.sh
+	@scripts/test.sh
+
+bench:
+	@scripts/bench.sh
+
+images:
+	@scripts/images.sh
+
+certs:
+	@cargo run --quiet --locked -p roadstead-certs-dev -- certs-dev/out
+
+clean:
+	@scripts/clean.sh

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Everything that a change has to pass besides the tests: format, lints, documentation, scripts, licences.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+install_build_tools
+say "format"
+cargo fmt --all --check
+say "lints"
+cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+say "scripts"
+install_missing shellcheck:shellcheck
+shellcheck .ci/run scripts/*.sh
+if cargo deny --version >/dev/null 2>&1; then
+    say "dependencies"
+    cargo deny --locked check
+else
+    say "dependencies NOT checked: cargo install cargo-deny --locked (a build of some minutes)"
+fi

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Builds static binaries and puts each into an image FROM scratch. Nothing is pulled.
+#
+# PROFILE (default dist) chooses the cargo profiles: dist, or dev for a quick trial.
+# With the argument --no-images it only prepares docker/out.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+install_build_tools
+profile=${PROFILE:-dist}
+target=$(rustc -vV | sed -n 's/^host: //p')
+# A folder of its own: other flags would rebuild everything in the usual one, again and again.
+target_dir=${CARGO_TARGET_DIR:-target}/static
+version=$(cargo metadata --format-version 1 --no-deps --locked |
+    sed 's/.*"name":"roadstead-agent","version":"\([^"]*\)".*/\1/')
+
+# static_build cargo-profile package …
+static_build() {
+    local cargo_profile=$1 package
+    shift
+    say "building $*, static ($cargo_profile)"
+    local packages=()
+    for package in "$@"; do packages+=(-p "$package"); done
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --target "$target" \
+        --target-dir "$target_dir" --profile "$cargo_profile" "${packages[@]}"
+    for package in "$@"; do
+        local out=docker/out/${package#roadstead-}
+        mkdir -p "$out"
+        cp "$target_dir/$target/${cargo_profile/#dev/debug}/$package" "$out/"
+        ! grep -qa '/ld-linux' "$out/$package" || fail "$out/$package is not static"
+    done
+}
+
+mkdir -p docker/out/empty
+if [ "$profile" = dist ]; then
+    # Each with a profile of its own, and with no feature that only the other asks for.
+    static_build dist-agent roadstead-agent
+    static_build dist-controller roadstead-controller
+else
+    static_build "$profile" roadstead-agent roadstead-controller
+fi
+
+[ "${1:-}" != --no-images ] || exit 0
+for program in agent controller; do
+    say "roadstead-$program:$version"
+    DOCKER_BUILDKIT=0 docker build --quiet -f "docker/Dockerfile.$program" \
+        -t "roadstead-$program:$version" -t "roadstead-$program:latest" docker
+done
