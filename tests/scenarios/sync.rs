@@ -21,15 +21,15 @@ fn newer() -> ImageOptions {
     ImageOptions::default().with("LABEL generation=2").layer(8 << 20)
 }
 
-/// The most bytes that a line said were downloaded of one layer.
-fn downloaded(lines: &[ProgressLine]) -> u64 {
-    let bytes = lines.iter().map(|line| match &line.entry {
-        Progress::Layer { status, done_bytes, total_bytes: Some(_), .. } if status == "Downloading" => {
-            *done_bytes
+/// The most bytes that a line said were done of a layer in that status, and how many there were in all.
+fn bytes(lines: &[ProgressLine], wanted: &str) -> (u64, u64) {
+    let counts = lines.iter().filter_map(|line| match &line.entry {
+        Progress::Layer { status, done_bytes, total_bytes: Some(total), .. } if status == wanted => {
+            Some((*done_bytes, *total))
         }
-        _ => 0,
+        _ => None,
     });
-    bytes.max().unwrap_or(0)
+    counts.max().unwrap_or((0, 0))
 }
 
 #[tokio::test]
@@ -51,7 +51,10 @@ async fn a_changed_image_is_put_to_use_and_everything_else_is_preserved() {
             (told.before.as_deref(), told.after.as_deref()),
             (web["Image"].as_str(), now["Image"].as_str())
         );
-        assert!(downloaded(&lines) > 1 << 20, "{strategy:?}: real byte counts of an 8 MiB layer");
+        // The engine says little of a download that takes milliseconds, but always the end of the extraction.
+        let ((loaded, total), extracted) = (bytes(&lines, "Downloading"), bytes(&lines, "Extracting"));
+        assert!(loaded > 0 && total > 8 << 20, "{strategy:?}: {loaded} of {total} bytes");
+        assert_eq!(extracted, (total, total), "{strategy:?}");
         assert!(lines.iter().enumerate().all(|(number, line)| line.line == number as u64));
 
         for ((what, before), (_, mut after)) in
@@ -70,10 +73,12 @@ async fn a_changed_image_is_put_to_use_and_everything_else_is_preserved() {
         let (outcome, _) = stage.run(sync(strategy)).await;
         assert_eq!(summary(&outcome), "already current: nothing changed");
         assert_eq!(stage.everything().await, before);
-        // What the engine alone has done does not look like a change to compose, nor the reverse.
-        let other = BOTH.into_iter().find(|other| *other != strategy).unwrap();
-        let (outcome, _) = stage.run(sync(other)).await;
-        assert_eq!(summary(&outcome), "already current: nothing changed", "{other:?} after {strategy:?}");
+        if strategy == Strategy::Compose {
+            // What compose has done does not look like a change to the engine. The reverse does not hold: compose 1
+            // keeps the image in a hash that only it can write, so it recreates a container once more.
+            let (outcome, _) = stage.run(sync(Strategy::Engine)).await;
+            assert_eq!(summary(&outcome), "already current: nothing changed");
+        }
     }
 }
 
