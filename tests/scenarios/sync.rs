@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use roadstead_agent::commands::CommandOptions;
-use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceResult, Strategy};
+use roadstead_protocol::message::command::{
+    ContainerAction, OrderRefusal, Outcome, ServiceResult, Strategy, Work,
+};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 use roadstead_tests::{DockerdOptions, ImageOptions, eventually};
 use tokio::net::TcpListener;
@@ -214,4 +216,42 @@ async fn cancelling_while_the_new_container_is_verified_puts_the_old_one_back() 
     assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome:?}");
     assert_eq!(service(&outcome, "web").result, ServiceResult::RolledBack);
     assert_eq!(stage.everything().await, before);
+}
+
+#[tokio::test]
+async fn checking_installing_reinstalling_and_acting_tell_what_is() {
+    let stage = Stage::start().await;
+    let run = async |work| stage.run(work).await.0;
+    let check = || Work::Check { project: "shop".to_owned() };
+    assert_eq!(summary(&run(check()).await), "already current: nothing changed");
+    let before = stage.everything().await;
+    stage.publish("app:1", &newer()).await;
+    assert_eq!(summary(&run(check()).await), "db already current; newer image for web");
+    assert_eq!(stage.everything().await, before);
+
+    let install = serde_json::json!({
+        "name": "side", "image": stage.registry.image("app:1"), "env": { "COLOUR": "green" },
+        "mounts": ["side:/data"], "ports": ["127.0.0.1::80"], "restart_policy": "always",
+    });
+    let install = Work::Install(serde_json::from_value(install).unwrap());
+    assert_eq!(summary(&run(install).await), "side was installed");
+    let (first, configuration) = (stage.inspect("side").await, stage.configuration("side").await);
+    let reinstall = Work::Reinstall { container: "side".to_owned() };
+    assert_eq!(summary(&run(reinstall).await), "restarted side");
+    assert_ne!(stage.inspect("side").await["Id"], first["Id"]);
+    assert_eq!(stage.configuration("side").await, configuration);
+
+    let act = |action| Work::Container { container: "side".to_owned(), action };
+    assert!(failure(&run(act(ContainerAction::Remove)).await).contains("running"));
+    for (action, expected) in [
+        (ContainerAction::Pause, "side is paused"),
+        (ContainerAction::Unpause, "side is running"),
+        (ContainerAction::Restart, "side is running"),
+        (ContainerAction::Stop, "side is stopped"),
+        (ContainerAction::Start, "side is running"),
+        (ContainerAction::Kill, "side is stopped"),
+        (ContainerAction::Remove, "side was removed"),
+    ] {
+        assert_eq!(summary(&run(act(action)).await), expected);
+    }
 }

@@ -1,4 +1,5 @@
 //! A host with a compose project, a registry its images come from, and an executor on it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Stage {
     pub async fn run(&self, work: Work) -> (Outcome, Vec<ProgressLine>) {
         let id = self.begin(work);
         let outcome = self.outcome(id).await;
-        (outcome, self.lines(id).await)
+        (outcome, self.lines(id))
     }
 
     pub async fn outcome(&self, id: CommandId) -> Outcome {
@@ -116,7 +117,7 @@ impl Stage {
     }
 
     /// Everything an ended command said.
-    pub async fn lines(&self, id: CommandId) -> Vec<ProgressLine> {
+    pub fn lines(&self, id: CommandId) -> Vec<ProgressLine> {
         self.executor.begin_session();
         let _ = self.executor.enquire(id, 0);
         let mut all = Vec::new();
