@@ -7,3 +7,4 @@ pub mod executor;
 pub mod inventory;
 pub mod outbox;
 pub mod policy;
+pub mod watcher;
