@@ -30,8 +30,8 @@ engine_comes_up() {
 start_engine() {
     if [ -d /run/systemd/system ]; then
         say "starting the Docker engine (systemctl start docker)"
-        as_root systemctl start docker && engine_comes_up 30 && return
-    elif have service && as_root service docker start >/dev/null 2>&1 && engine_comes_up 30; then
+        as_root systemctl start docker && engine_comes_up 15 && return
+    elif have service && as_root service docker start >/dev/null 2>&1 && engine_comes_up 15; then
         say "started the Docker engine (service docker start)"
         return
     fi
@@ -68,7 +68,7 @@ off) ;;
 esac
 
 say "building Roadstead (the first time takes some minutes)"
-cargo build --locked --release --quiet -p roadstead-agent -p roadstead-controller
+cargo build --locked --release -p roadstead-agent -p roadstead-controller
 
 say "data is kept in $data"
 export ROADSTEAD_DATA_DIR=$data

@@ -4,5 +4,7 @@
 pub mod commands;
 pub mod engine;
 pub mod executor;
+pub mod inventory;
 pub mod outbox;
 pub mod policy;
+pub mod watcher;

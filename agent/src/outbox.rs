@@ -8,26 +8,25 @@ mod index;
 mod mark;
 mod record;
 mod segment;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::event::{Event, EventKind};
 use roadstead_protocol::message::ids::{Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use index::{Index, Source, batch, engine_time};
-use record::{RecordError, Stored};
+use index::Source;
+use shared::{Shared, Waiting, What, locked};
 use writer::Writer;
 
 /// How much an outbox may take of the disk in bytes, unless it is configured otherwise.
@@ -35,15 +34,6 @@ pub const DEFAULT_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The least it can work with, in bytes.
 const LEAST_LIMIT: u64 = 512 * 1024;
-
-/// Appends that wait at the same time; more wait for room.
-const MAX_WAITING: usize = 256;
-
-/// About how much is written with one sync, in bytes.
-const GROUP_BYTES: usize = 64 * 1024;
-
-/// `ENOMEM`, `ENFILE`, `EMFILE`: says nothing about the file.
-const OUT_OF_RESOURCES: [i32; 3] = [12, 23, 24];
 
 /// Acknowledgements further ahead than this are nonsense.
 const MAX_JUMP: u64 = 1 << 40;
@@ -95,42 +85,6 @@ impl OutboxError {
     }
 }
 
-#[derive(Debug)]
-struct Shared {
-    directory: PathBuf,
-    epoch: Epoch,
-    index: Mutex<Index>,
-    writer: Mutex<Writer>,
-    queue: Mutex<Queue>,
-    room: Semaphore,
-    /// The last event on disk.
-    last: watch::Sender<u64>,
-    /// Whether somebody writes.
-    busy: watch::Sender<bool>,
-    /// The segment last read back, until its events are sent.
-    ahead: Mutex<Option<Arc<Vec<Stored>>>>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    acknowledged: bool,
-    flushing: bool,
-}
-
-/// Events of one caller; all of them are written with one sync.
-#[derive(Debug)]
-struct Waiting {
-    events: Vec<(UnixMicros, What)>,
-    reply: oneshot::Sender<Result<EventSeq, OutboxError>>,
-}
-
-#[derive(Debug)]
-enum What {
-    Happened(EventKind),
-    Lost { count: u64, reason: String },
-}
-
 impl Outbox {
     /// Opens the outbox in `directory`, making it if there is none, and repairs what a crash left. It takes at most
     /// about `limit_bytes` of the disk: beyond that the oldest events are replaced by one `Gap`.
@@ -140,17 +94,7 @@ impl Outbox {
     pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, OutboxError> {
         let lock = writer::lock(directory)?;
         let (writer, index) = Writer::open(directory, limit_bytes.max(LEAST_LIMIT))?;
-        let shared = Shared {
-            directory: directory.to_owned(),
-            epoch: index.epoch,
-            last: watch::Sender::new(index.last),
-            index: Mutex::new(index),
-            writer: Mutex::new(writer),
-            queue: Mutex::default(),
-            room: Semaphore::new(MAX_WAITING),
-            busy: watch::Sender::new(false),
-            ahead: Mutex::default(),
-        };
+        let shared = Shared::new(directory, writer, index);
         Ok(Self { shared: Arc::new(shared), _lock: Arc::new(lock) })
     }
 
@@ -213,9 +157,7 @@ impl Outbox {
             }
             index.acknowledged = up_to.0;
         }
-        let mut queue = locked(&self.shared.queue);
-        queue.acknowledged = true;
-        self.start_flushing(queue);
+        self.shared.hand_over(|queue| queue.acknowledged = true);
     }
 
     /// The events after `after`, in order, at most about `max_bytes` of them but at least one; waits until there is
@@ -251,13 +193,7 @@ impl Outbox {
     /// events at least, further than any engine replays.
     pub async fn recorded_since(&self, since: UnixMicros) -> Vec<Event> {
         let shared = Arc::clone(&self.shared);
-        let read = spawn_blocking(move || {
-            let history = locked(&shared.index).history();
-            let events = history.into_iter().flat_map(|(first, end)| {
-                shared.read(first, end).unwrap_or_default().into_iter().map(|stored| stored.event)
-            });
-            events.filter(|event| engine_time(event).is_some_and(|at| at >= since)).collect()
-        });
+        let read = spawn_blocking(move || shared.recorded_since(since));
         read.await.unwrap_or_default()
     }
 
@@ -269,175 +205,7 @@ impl Outbox {
     async fn enqueue(&self, events: Vec<(UnixMicros, What)>) -> Result<EventSeq, OutboxError> {
         let _room = self.shared.room.acquire().await.map_err(|_| OutboxError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        {
-            // The guard's scope ends here, so that this future can be sent between threads.
-            let mut queue = locked(&self.shared.queue);
-            queue.waiting.push_back(Waiting { events, reply });
-            self.start_flushing(queue);
-        }
+        self.shared.hand_over(|queue| queue.waiting.push_back(Waiting { events, reply }));
         answer.await.map_err(|_| OutboxError::Closed)?
     }
-
-    /// Sees to it that somebody writes. The thread ends by itself when there is nothing left to write.
-    fn start_flushing(&self, mut queue: MutexGuard<'_, Queue>) {
-        if queue.flushing {
-            return;
-        }
-        queue.flushing = true;
-        self.shared.busy.send_replace(true);
-        drop(queue);
-        let shared = Arc::clone(&self.shared);
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || shared.flush())),
-            Err(_) => shared.flush(),
-        }
-    }
-}
-
-impl Shared {
-    /// Writes until nothing waits. There is never more than one of it.
-    fn flush(&self) {
-        let mut writer = locked(&self.writer);
-        loop {
-            let acknowledged = {
-                let mut queue = locked(&self.queue);
-                if queue.waiting.is_empty() && !queue.acknowledged {
-                    queue.flushing = false;
-                    self.busy.send_replace(false);
-                    return;
-                }
-                std::mem::take(&mut queue.acknowledged)
-            };
-            if acknowledged {
-                self.forget(&mut writer);
-            }
-            self.commit(&mut writer);
-        }
-    }
-
-    fn forget(&self, writer: &mut Writer) {
-        let lost = {
-            let mut index = locked(&self.index);
-            let ahead = index.acknowledged > index.last;
-            let first = index.last_at_open + 1;
-            let lost = (index.last + 1).saturating_sub(first);
-            if ahead {
-                index.jump();
-                index.last_at_open = index.last;
-            }
-            ahead.then_some(lost)
-        };
-        writer.forget(&self.index);
-        let Some(count) = lost else { return };
-        writer.close_segment();
-        self.last.send_replace(locked(&self.index).last);
-        tracing::warn!(
-            "the controller holds later events than this outbox: it was set back to an older copy"
-        );
-        if count > 0 {
-            let reason =
-                "the outbox was set back to an older copy, and numbered them like earlier events".to_owned();
-            let events = vec![(UnixMicros::now(), What::Lost { count, reason })];
-            locked(&self.queue).waiting.push_front(Waiting { events, reply: oneshot::channel().0 });
-        }
-    }
-
-    /// Writes what waits with one sync, as far as a group may go.
-    fn commit(&self, writer: &mut Writer) {
-        let mut last = locked(&self.index).last;
-        let mut records = Vec::new();
-        let mut events = Vec::new();
-        let mut replies = Vec::new();
-        while records.len() < GROUP_BYTES {
-            let Some(Waiting { events: wanted, reply }) = locked(&self.queue).waiting.pop_front() else {
-                break;
-            };
-            match encode(last, wanted, &mut records) {
-                Ok(stored) => {
-                    last = stored.last().map_or(last, |stored| stored.event.seq.0);
-                    events.extend(stored);
-                    replies.push((EventSeq(last), reply));
-                }
-                Err(error) => drop(reply.send(Err(OutboxError::Unfit(error.to_string())))),
-            }
-        }
-        let written = if events.is_empty() { Ok(()) } else { writer.commit(&self.index, &records, events) };
-        if written.is_ok() {
-            self.last.send_replace(last);
-        }
-        for (seq, reply) in replies {
-            // Whoever no longer waits does not want to know.
-            let _ = reply.send(written.clone().map(|()| seq));
-        }
-    }
-
-    /// The events from `start` on of the segment that holds `first` to before `end`.
-    fn read_back(&self, first: u64, end: u64, start: u64, max_bytes: usize) -> Vec<Event> {
-        let held = locked(&self.ahead).clone();
-        let holds = |events: &[Stored]| {
-            let ends = |stored: Option<&Stored>| stored.map_or(0, |stored| stored.event.seq.0);
-            ends(events.last()) >= start && ends(events.first()) <= start && ends(events.first()) >= first
-        };
-        let events = match held.filter(|events| holds(events)) {
-            Some(events) => events,
-            None => match self.read(first, end) {
-                Some(events) => Arc::new(events),
-                None => return Vec::new(),
-            },
-        };
-        let wanted = batch(events.iter().filter(|stored| stored.event.seq.0 >= start), max_bytes);
-        *locked(&self.ahead) = Some(events);
-        wanted
-    }
-
-    /// Every event of a segment, gaps in place of lost ones; none if it cannot be told just now.
-    fn read(&self, first: u64, end: u64) -> Option<Vec<Stored>> {
-        let path = segment::path(&self.directory, first);
-        let found = match segment::read(&path) {
-            Ok(contents) if contents.epoch.is_none_or(|epoch| epoch == self.epoch) => contents.events,
-            Ok(_) => Vec::new(),
-            // Gone by now because it was dropped or acknowledged: the index knows better where to look.
-            Err(_) if !locked(&self.index).lists(first) => return None,
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot read a file of the outbox");
-                if OUT_OF_RESOURCES.contains(&error.raw_os_error().unwrap_or(0)) {
-                    return None;
-                }
-                Vec::new()
-            }
-        };
-        let why = locked(&self.index).why(end.saturating_sub(1));
-        Some(segment::fill(first, end, found, why))
-    }
-}
-
-/// Adds the records of `wanted`, numbered from after `last`; leaves `records` alone if one of them does not fit.
-fn encode(
-    last: u64,
-    wanted: Vec<(UnixMicros, What)>,
-    records: &mut Vec<u8>,
-) -> Result<Vec<Stored>, RecordError> {
-    let start = records.len();
-    let mut stored = Vec::with_capacity(wanted.len());
-    for ((at, what), seq) in wanted.into_iter().zip(last + 1..) {
-        let seq = EventSeq(seq);
-        let what = match what {
-            What::Happened(what) => what,
-            What::Lost { count, reason } => EventKind::Gap { from: seq, to: seq, count, reason },
-        };
-        let event = Event { seq, at, what };
-        match record::encode(&event, records) {
-            Ok(size) => stored.push(Stored { event, size }),
-            Err(error) => {
-                records.truncate(start);
-                return Err(error);
-            }
-        }
-    }
-    Ok(stored)
-}
-
-/// A lock whose holder cannot leave things half done: a poisoned one is as good as any.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,6 +23,7 @@ pub struct AgentHandle {
     pub boot: BootId,
     messages: mpsc::Sender<ToAgent>,
     end: CancellationToken,
+    supersede: CancellationToken,
 }
 
 /// The agent is gone, or takes nothing more for now.
@@ -37,15 +38,17 @@ pub enum SendError {
 }
 
 impl AgentHandle {
-    /// A handle that sends through `messages` and ends the session through `end`.
+    /// A handle that sends through `messages`, ends the session through `end`, and through `supersede` when a newer
+    /// session takes its place.
     #[must_use]
     pub fn new(
         session: SessionId,
         boot: BootId,
         messages: mpsc::Sender<ToAgent>,
         end: CancellationToken,
+        supersede: CancellationToken,
     ) -> Self {
-        Self { session, boot, messages, end }
+        Self { session, boot, messages, end, supersede }
     }
 
     /// Queues a message; never waits.
@@ -57,6 +60,11 @@ impl AgentHandle {
             mpsc::error::TrySendError::Full(_) => SendError::Full,
             mpsc::error::TrySendError::Closed(_) => SendError::Gone,
         })
+    }
+
+    /// Waits until the session takes no more messages because it is over.
+    pub async fn ended(&self) {
+        self.messages.closed().await;
     }
 
     /// Ends the session.
@@ -89,7 +97,7 @@ impl Registry {
             Registration { registry: self.clone(), instance: instance.clone(), session: handle.session };
         let superseded = self.lock().insert(instance, handle);
         if let Some(old) = &superseded {
-            old.end();
+            old.supersede.cancel();
         }
         (registration, superseded)
     }

@@ -10,7 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+pub mod accounts;
+pub mod audit;
+pub mod commands;
+pub mod events;
+mod figures;
+pub mod instances;
+pub mod join_tokens;
 mod migrations;
+pub mod pictures;
+mod settings;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
@@ -70,7 +79,7 @@ impl Store {
     /// # Errors
     /// If the folder or file cannot be used, or is from a newer program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        prepare_directory(directory)?;
+        Self::prepare_directory(directory)?;
         let path = directory.join("roadstead.db");
         let mut connection = Connection::open(&path)?;
         restrict(&path, 0o600)?;
@@ -83,6 +92,33 @@ impl Store {
         let (writes, jobs) = mpsc::channel(WAITING_WRITES);
         writer::spawn(connection, jobs)?;
         Ok(Self { inner: Arc::new(Inner { path, writes, readers: Mutex::default() }) })
+    }
+
+    /// Makes a folder that only this user can read, or makes it so.
+    ///
+    /// # Errors
+    /// If the system does not allow it.
+    pub fn prepare_directory(directory: &Path) -> Result<(), StoreError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| StoreError::File { path: directory.to_owned(), error })?;
+        restrict(directory, 0o700)
+    }
+
+    /// Writes a consistent copy of the database to a new file, while others go on reading and writing.
+    ///
+    /// # Errors
+    /// If the file exists or cannot be written.
+    pub async fn backup(&self, to: PathBuf) -> Result<(), StoreError> {
+        // `VACUUM INTO` takes an existing empty file for a new one.
+        let file = std::fs::File::create_new(&to);
+        let file = file.map_err(|error| StoreError::File { path: to.clone(), error })?;
+        drop(file);
+        restrict(&to, 0o600)?;
+        self.read(move |connection| {
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+            Ok(())
+        })
+        .await
     }
 
     /// Runs `write` within the next transaction and returns when that is on disk.
@@ -138,12 +174,6 @@ impl Inner {
             readers.push(connection);
         }
     }
-}
-
-fn prepare_directory(directory: &Path) -> Result<(), StoreError> {
-    std::fs::create_dir_all(directory)
-        .map_err(|error| StoreError::File { path: directory.to_owned(), error })?;
-    restrict(directory, 0o700)
 }
 
 fn restrict(path: &Path, mode: u32) -> Result<(), StoreError> {

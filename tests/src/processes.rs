@@ -142,3 +142,44 @@ fn address(said: &Value, key: &str) -> anyhow::Result<std::net::SocketAddr> {
         said.get(key).and_then(Value::as_str).with_context(|| format!("listening.json has no {key:?}"))?;
     text.parse().with_context(|| format!("listening.json: {key:?} is no address: {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn shell(script: &str) -> (Process, Command, Scratch) {
+        let scratch = Scratch::new().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(scratch.path());
+        (Process::new(scratch.path().join("log")), command, scratch)
+    }
+
+    #[tokio::test]
+    async fn a_program_is_ready_when_it_has_said_where_it_listens() {
+        let script =
+            "echo '{\"web\": \"127.0.0.1:'$ROADSTEAD_PORT'\"}' > new; mv new listening.json; exec sleep 60";
+        let (mut process, command, scratch) = shell(script);
+        process.spawn(command, &[setting("ROADSTEAD_PORT", 1234)]).unwrap();
+        let said = process.listening(&scratch.path().join("listening.json")).await.unwrap();
+        assert_eq!(address(&said, "web").unwrap().port(), 1234);
+        assert!(address(&said, "agents").unwrap_err().to_string().contains("agents"));
+        process.signal("STOP").await;
+        process.signal("CONT").await;
+        assert!(!process.stop().await.success(), "sleep ends by the signal");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_early_shows_its_log() {
+        let (mut process, command, scratch) = shell("echo the port is taken >&2; exit 3");
+        process.spawn(command, &[]).unwrap();
+        let error = process.listening(&scratch.path().join("listening.json")).await.unwrap_err().to_string();
+        assert!(error.contains("the port is taken") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_binary_that_was_not_built_is_named_with_what_builds_it() {
+        let error = binary("roadstead-nothing").unwrap_err().to_string();
+        assert!(error.contains("cargo build -p roadstead-nothing"), "{error}");
+    }
+}

@@ -8,11 +8,12 @@ use std::sync::Mutex;
 
 use roadstead_protocol::message::ids::Epoch;
 
+use super::OutboxError;
 use super::index::{Index, engine_time};
 use super::mark::{Mark, MarkFile};
 use super::record::{Stored, Tail};
 use super::segment::{self, HEADER};
-use super::{OutboxError, locked};
+use super::shared::locked;
 
 /// Largest segment in bytes, for an outbox large enough.
 const SEGMENT_BYTES: u64 = 256 * 1024;
@@ -62,7 +63,16 @@ impl Writer {
             Some(mark) => mark,
             None => renewed(directory, &mut segments),
         };
-        let active = recover(directory, &mut mark, &segments);
+        let mut active = recover(directory, &mut mark, &segments);
+        if active.is_none() && mark.last > 0 {
+            // Its name keeps what was found out, should the mark be lost next.
+            let first = mark.last + 1;
+            active = start(directory, mark.epoch, first)
+                .inspect_err(|error| tracing::warn!(%error, "cannot write to the outbox yet"))
+                .ok();
+            segments.retain(|(present, _)| *present < first);
+            segments.extend(active.iter().map(|active| (first, active.bytes)));
+        }
         if let Err(error) = marks.write_both(&mark) {
             tracing::warn!(path = %path.display(), %error, "cannot write the outbox's mark");
         }
@@ -104,12 +114,8 @@ impl Writer {
     /// Begins a segment with `records`.
     fn begin(&self, index: &Mutex<Index>, records: &[u8]) -> Result<Active, OutboxError> {
         let first = locked(index).last + 1;
-        let path = segment::path(&self.directory, first);
-        let begun = segment::create(&path).and_then(|file| {
-            file.write_all_at(&segment::header(self.epoch), 0)?;
-            let active = Active { file, path: path.clone(), bytes: HEADER as u64 };
+        let begun = start(&self.directory, self.epoch, first).and_then(|active| {
             append(&active, records)?;
-            File::open(&self.directory)?.sync_all()?;
             Ok(active)
         });
         match begun {
@@ -118,6 +124,7 @@ impl Writer {
                 Ok(active)
             }
             Err(error) => {
+                let path = segment::path(&self.directory, first);
                 let _ = fs::remove_file(&path);
                 Err(OutboxError::io("write", &path, error))
             }
@@ -150,6 +157,15 @@ impl Writer {
             tracing::warn!(path = %path.display(), %error, "cannot remove a file of the outbox");
         }
     }
+}
+
+/// A new segment without records, its name safely on disk.
+fn start(directory: &Path, epoch: Epoch, first: u64) -> io::Result<Active> {
+    let path = segment::path(directory, first);
+    let file = segment::create(&path)?;
+    file.write_all_at(&segment::header(epoch), 0)?;
+    File::open(directory)?.sync_all()?;
+    Ok(Active { file, path, bytes: HEADER as u64 })
 }
 
 fn append(active: &Active, records: &[u8]) -> io::Result<()> {

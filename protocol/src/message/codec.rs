@@ -4,8 +4,10 @@
 //! tagged enums with an `Unknown` variant let either side add a variant. Decoding is always into a type, never into
 //! untyped values, since a legal 1 MB frame can become 164 MB of those.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Directed;
 
 /// Largest message of a session in bytes. Checked before decoding, and by the WebSocket before assembling.
 pub const MAX_MESSAGE: usize = 64 * 1024;
@@ -35,8 +37,11 @@ pub enum DecodeError {
     #[error("not a valid message: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
     /// A whole message, and then more.
-    #[error("{0} bytes after the message")]
-    Trailing(usize),
+    #[error("more bytes after the message")]
+    Trailing,
+    /// A message that only the other side may send.
+    #[error("a message of the wrong direction")]
+    WrongDirection,
 }
 
 /// A value that cannot be sent. Ours to mend.
@@ -78,9 +83,24 @@ pub fn decode<M: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<M, Deco
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     deserializer.set_max_depth(MAX_DEPTH);
     let message = M::deserialize(&mut deserializer)?;
-    let rest = deserializer.get_ref().len();
-    if rest > 0 {
-        return Err(DecodeError::Trailing(rest));
+    // The deserializer does not tell where it stands. Asked for one more flat value, it fails to read a first byte at
+    // the end and only there.
+    match bool::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(message),
+        Ok(_) | Err(_) => Err(DecodeError::Trailing),
+    }
+}
+
+/// Decodes exactly one message of a session.
+///
+/// # Errors
+/// As [`decode`], and if it is a message that travels in the other direction: to this side it has an unknown name, but
+/// it is no message of a newer version.
+pub fn decode_directed<M: Directed>(bytes: &[u8]) -> Result<M, DecodeError> {
+    let message: M = decode(bytes, MAX_MESSAGE)?;
+    let opposite = || decode::<M::Opposite>(bytes, MAX_MESSAGE);
+    if message.is_unknown() && opposite().is_ok_and(|message| !message.is_unknown()) {
+        return Err(DecodeError::WrongDirection);
     }
     Ok(message)
 }
@@ -92,3 +112,6 @@ pub fn decode<M: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<M, Deco
 pub fn encoded_size<M: Serialize>(value: &M) -> Result<usize, EncodeError> {
     Ok(rmp_serde::to_vec_named(value)?.len())
 }
+
+#[cfg(test)]
+mod tests;

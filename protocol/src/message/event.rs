@@ -31,11 +31,13 @@ pub struct Event {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// The engine said something about a container.
     Container {
         /// Which container.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         id: ContainerId,
         /// Its name then.
         name: String,
@@ -78,6 +80,7 @@ pub enum EventKind {
     /// A command came to its end.
     CommandEnded {
         /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         command: CommandId,
         /// How.
         outcome: Outcome,
@@ -85,8 +88,10 @@ pub enum EventKind {
     /// The agent's policy refused a command.
     Refused {
         /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         command: CommandId,
         /// The verb it would have needed.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         verb: Verb,
         /// What was asked, in words.
         what: String,
@@ -94,8 +99,10 @@ pub enum EventKind {
     /// Events were dropped because the outbox was full or damaged.
     Gap {
         /// First sequence number that is missing.
+        #[cfg_attr(feature = "openapi", schema(value_type = u64))]
         from: EventSeq,
         /// Last sequence number that is missing.
+        #[cfg_attr(feature = "openapi", schema(value_type = u64))]
         to: EventSeq,
         /// How many events are missing.
         count: u64,

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Directed;
 use super::command::Order;
 use super::ids::{CommandId, Epoch, EventSeq};
+use super::to_controller::ToController;
 
 /// A message from controller to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,4 +45,12 @@ pub enum ToAgent {
     /// A message of a newer version: skipped.
     #[serde(other)]
     Unknown,
+}
+
+impl Directed for ToAgent {
+    type Opposite = ToController;
+
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Directed;
 use super::command::Standing;
 use super::container::Figures;
 use super::event::EventBatch;
@@ -9,6 +10,7 @@ use super::ids::CommandId;
 use super::policy::Policy;
 use super::progress::ProgressLine;
 use super::snapshot::{Change, Engine, SnapshotPart};
+use super::to_agent::ToAgent;
 
 /// A message from agent to controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,4 +59,12 @@ pub enum ToController {
     /// A message of a newer version: skipped.
     #[serde(other)]
     Unknown,
+}
+
+impl Directed for ToController {
+    type Opposite = ToAgent;
+
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
 }

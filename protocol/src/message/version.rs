@@ -1,7 +1,8 @@
 //! The protocol's version, and the rules by which it may change.
 //!
 //! - **Minor**: additions only. A new field has a `#[serde(default)]`; a new variant is read by older programs as
-//!   `Unknown` and skipped. Programs of one major version always talk, whatever their minors.
+//!   `Unknown` and skipped. Programs of one major version always talk, whatever their minors. A message never takes the
+//!   name of one of the other direction.
 //! - **Major**: anything else. A program refuses another major version by name
 //!   ([`Refusal::Version`](super::hello::Refusal::Version)), so that a person can read why.
 //!

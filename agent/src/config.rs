@@ -1,0 +1,289 @@
+//! The agent's configuration: flag over environment over file over default, parsed once into types.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use roadstead_protocol::join_token::{InvalidToken, JoinToken};
+use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::message::policy::{Policy, UnknownVerb};
+use serde::Deserialize;
+
+/// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
+#[derive(Args, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Join token from the controller: all that a new agent needs.
+    #[arg(long, env = "ROADSTEAD_JOIN", hide_env_values = true, value_name = "TOKEN")]
+    pub join: Option<String>,
+
+    /// File that holds the join token.
+    #[arg(long, env = "ROADSTEAD_JOIN_FILE", value_name = "FILE")]
+    pub join_file: Option<PathBuf>,
+
+    /// Where the controller listens for agents, if not where the join token says (wss://host:port).
+    #[arg(long, env = "ROADSTEAD_CONTROLLER", value_name = "URL")]
+    pub controller: Option<String>,
+
+    /// Listen here and let the controller dial, instead of dialling it (address:port).
+    #[arg(long, env = "ROADSTEAD_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+
+    /// Where the agent keeps its key, its membership and what it has yet to tell [default: /var/lib/roadstead-agent]
+    #[arg(long, env = "ROADSTEAD_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Name to suggest to the controller [default: the host's name]
+    #[arg(long, env = "ROADSTEAD_INSTANCE_NAME", value_name = "NAME")]
+    pub instance_name: Option<String>,
+
+    /// Environment label, such as production.
+    #[arg(long, env = "ROADSTEAD_ENVIRONMENT", value_name = "LABEL")]
+    pub environment: Option<String>,
+
+    /// Tags, separated by commas.
+    #[arg(long, env = "ROADSTEAD_TAGS", value_name = "TAGS")]
+    pub tags: Option<String>,
+
+    /// What the controller may do to this host, separated by commas: view logs stats sync lifecycle deploy exec
+    /// remove prune docker-api, or all [default: view,logs,stats,sync,lifecycle]
+    #[arg(long, env = "ROADSTEAD_ALLOW", value_name = "VERBS")]
+    pub allow: Option<String>,
+
+    /// Executable that syncs a project; called with the project and services as arguments, never through a shell.
+    #[arg(long, env = "ROADSTEAD_SYNC_SCRIPT", value_name = "FILE")]
+    pub sync_script: Option<PathBuf>,
+
+    /// The engine: unix:///path or tcp://host:port [default: unix:///var/run/docker.sock]
+    #[arg(long, env = "DOCKER_HOST", value_name = "URL")]
+    pub docker_host: Option<String>,
+
+    /// Folder with ca.pem, cert.pem and key.pem for an engine at tcp://.
+    #[arg(long, env = "DOCKER_CERT_PATH", value_name = "FOLDER")]
+    pub docker_cert_path: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("join", &self.join.as_ref().map(|_| "…"))
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The join token, if one was given.
+    pub join: Option<JoinToken>,
+    /// Overrides the addresses of the token.
+    pub controller: Option<AgentAddress>,
+    /// Set: the controller dials. Unset: the agent dials.
+    pub listen: Option<SocketAddr>,
+    /// Where everything durable lies.
+    pub data_dir: PathBuf,
+    /// Name to suggest.
+    pub name: String,
+    /// Environment label.
+    pub environment: Option<String>,
+    /// Tags, sorted, without doubles.
+    pub tags: Vec<String>,
+    /// What the owner allows.
+    pub policy: Policy,
+    /// The owner's sync script.
+    pub sync_script: Option<PathBuf>,
+    /// The engine, as `DOCKER_HOST` names it.
+    pub docker_host: Option<String>,
+    /// Certificates for it.
+    pub docker_cert_path: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used. The operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that is named cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is not TOML or has an unknown key.
+    #[error("{path}: {error}")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, with its place.
+        error: Box<toml::de::Error>,
+    },
+    /// The join token is none.
+    #[error("ROADSTEAD_JOIN: {0}")]
+    Join(#[from] InvalidToken),
+    /// A verb is none.
+    #[error("ROADSTEAD_ALLOW: {0}")]
+    Allow(#[from] UnknownVerb),
+    /// The controller's address is none.
+    #[error("ROADSTEAD_CONTROLLER: {0}")]
+    Controller(String),
+    /// The script cannot be used.
+    #[error("ROADSTEAD_SYNC_SCRIPT: {path}: {problem}")]
+    Script {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        problem: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads settings from a TOML file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or has an unknown key.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = read(path)?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
+    }
+
+    /// These settings, with `file`'s where these are silent.
+    #[must_use]
+    pub fn over(self, file: Self) -> Self {
+        Self {
+            // A token given directly on a nearer level wins over a file named on a farther one.
+            join_file: if self.join.is_some() { None } else { self.join_file.or(file.join_file) },
+            join: self.join.or(file.join),
+            controller: self.controller.or(file.controller),
+            listen: self.listen.or(file.listen),
+            data_dir: self.data_dir.or(file.data_dir),
+            instance_name: self.instance_name.or(file.instance_name),
+            environment: self.environment.or(file.environment),
+            tags: self.tags.or(file.tags),
+            allow: self.allow.or(file.allow),
+            sync_script: self.sync_script.or(file.sync_script),
+            docker_host: self.docker_host.or(file.docker_host),
+            docker_cert_path: self.docker_cert_path.or(file.docker_cert_path),
+        }
+    }
+
+    /// Checks everything and fills in the defaults.
+    ///
+    /// # Errors
+    /// The first thing that cannot be used, by the name it is set under.
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let join = match (&self.join_file, self.join) {
+            (Some(path), _) => Some(read(path)?),
+            (None, text) => text,
+        };
+        let tags: std::collections::BTreeSet<String> = self
+            .tags
+            .unwrap_or_default()
+            .split(',')
+            .map(|tag| tag.trim().to_owned())
+            .filter(|tag| !tag.is_empty())
+            .collect();
+        let controller = self
+            .controller
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string())))
+            .transpose()?;
+        Ok(Config {
+            join: join.filter(|text| !text.trim().is_empty()).map(|text| text.parse()).transpose()?,
+            controller,
+            listen: self.listen,
+            data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/roadstead-agent".into()),
+            name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
+            environment: self.environment.filter(|label| !label.is_empty()),
+            tags: tags.into_iter().collect(),
+            policy: self.allow.map_or_else(|| Ok(Policy::default()), |text| text.parse())?,
+            sync_script: self.sync_script.map(usable_script).transpose()?,
+            docker_host: self.docker_host.filter(|host| !host.is_empty()),
+            docker_cert_path: self.docker_cert_path,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })
+}
+
+fn usable_script(path: PathBuf) -> Result<PathBuf, ConfigError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let refuse = |problem| Err(ConfigError::Script { path: path.clone(), problem });
+    if !path.is_absolute() {
+        return refuse("must be an absolute path");
+    }
+    match std::fs::metadata(&path) {
+        Err(_) => refuse("cannot be found"),
+        Ok(metadata) if !metadata.is_file() => refuse("is not a file"),
+        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => refuse("is not executable"),
+        Ok(metadata) if metadata.permissions().mode() & 0o002 != 0 => {
+            refuse("can be changed by anybody; chmod o-w it")
+        }
+        Ok(_) => Ok(path),
+    }
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "docker-host".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearer_settings_win() {
+        let near = Settings { instance_name: Some("near".into()), ..Settings::default() };
+        let far = Settings {
+            instance_name: Some("far".into()),
+            environment: Some("test".into()),
+            ..Settings::default()
+        };
+        let config = near.over(far).resolve().unwrap();
+        assert_eq!(config.name, "near");
+        assert_eq!(config.environment.as_deref(), Some("test"));
+    }
+
+    #[test]
+    fn a_token_on_the_command_line_beats_a_token_file_in_the_file() {
+        let near = Settings { join: Some("rsj_x".into()), ..Settings::default() };
+        let far = Settings { join_file: Some("/nowhere".into()), ..Settings::default() };
+        assert!(matches!(near.over(far).resolve(), Err(ConfigError::Join(_))));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        assert!(toml::from_str::<Settings>("instance-nmae = 'x'").is_err());
+        assert!(toml::from_str::<Settings>("instance-name = 'x'").is_ok());
+    }
+
+    #[test]
+    fn tags_are_sorted_without_doubles() {
+        let settings = Settings { tags: Some(" web, eu ,web,,".into()), ..Settings::default() };
+        assert_eq!(settings.resolve().unwrap().tags, ["eu", "web"]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let cases = [
+            (Settings { allow: Some("view,fly".into()), ..Settings::default() }, "fly"),
+            (Settings { controller: Some("http://x".into()), ..Settings::default() }, "ROADSTEAD_CONTROLLER"),
+            (Settings { sync_script: Some("run.sh".into()), ..Settings::default() }, "absolute"),
+            (Settings { sync_script: Some("/etc/hostname".into()), ..Settings::default() }, "not executable"),
+            (Settings { join_file: Some("/nowhere/token".into()), ..Settings::default() }, "/nowhere/token"),
+        ];
+        for (settings, names) in cases {
+            let error = settings.resolve().unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+        }
+    }
+}

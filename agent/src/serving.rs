@@ -1,0 +1,201 @@
+//! One session: tells the controller the whole picture and then its changes, the outbox's events, commands' progress
+//! and figures; does what the controller asks. Nothing here knows who dialled.
+
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use roadstead_protocol::link::Link;
+use roadstead_protocol::link::session::{Heartbeat, Session, SessionEnd, open};
+use roadstead_protocol::message::codec::{CHUNK, encoded_size};
+use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::event::EventBatch;
+use roadstead_protocol::message::hello::Welcome;
+use roadstead_protocol::message::ids::EventSeq;
+use roadstead_protocol::message::snapshot::{Engine as EnginePicture, SnapshotPart};
+use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::message::to_controller::ToController;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::executor::Executor;
+use crate::figures::Sampler;
+use crate::outbox::Outbox;
+use crate::policy::PolicyCell;
+use crate::watcher::PictureHandle;
+
+/// What a session speaks for: it lives longer than any session.
+pub struct Parts<E: Engine> {
+    /// The engine, for probes.
+    pub engine: Arc<E>,
+    /// What is yet to be told.
+    pub outbox: Outbox,
+    /// What the owner allows.
+    pub policy: Arc<PolicyCell>,
+    /// Running commands.
+    pub executor: Executor<E>,
+    /// Figures.
+    pub sampler: Sampler<E>,
+    /// The picture of the host.
+    pub picture: PictureHandle,
+}
+
+/// The session's queue is closed: its end has a name already, which the pump returns.
+struct Closed;
+
+type Outgoing = Sender<ToController>;
+
+/// Serves one session until it ends.
+pub async fn serve<E: Engine>(
+    parts: &Parts<E>,
+    link: Link<TcpStream>,
+    welcome: &Welcome,
+    stop: CancellationToken,
+) -> SessionEnd {
+    let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
+    let Session { outgoing, incoming, closer, .. } = session;
+    parts.outbox.acknowledge(welcome.acknowledged);
+    let work = async {
+        tokio::select! {
+            _ = tell_picture(parts, &outgoing) => {}
+            _ = tell_events(&parts.outbox, welcome.acknowledged, &outgoing) => {}
+            _ = tell_progress(parts, &outgoing) => {}
+            _ = tell_figures(parts, &outgoing) => {}
+            _ = tell_policy(parts, &outgoing) => {}
+            _ = obey(parts, incoming, &outgoing) => {}
+            () = stop.cancelled() => {}
+        }
+        closer.cancel();
+        std::future::pending::<SessionEnd>().await
+    };
+    tokio::select! {
+        end = pump => end,
+        end = work => end,
+    }
+}
+
+async fn send(outgoing: &Outgoing, message: ToController) -> Result<(), Closed> {
+    outgoing.send(message).await.map_err(|_| Closed)
+}
+
+/// The whole picture, then its changes; the whole again after falling behind.
+async fn tell_picture<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+    loop {
+        let (engine, containers, mut changes) = parts.picture.subscribe();
+        for part in snapshot_parts(&engine, containers) {
+            send(outgoing, ToController::Snapshot(part)).await?;
+        }
+        while let Some(change) = changes.next().await {
+            send(outgoing, ToController::Change { change }).await?;
+        }
+    }
+}
+
+/// Splits the picture so that no message is much larger than [`CHUNK`].
+fn snapshot_parts(engine: &EnginePicture, containers: Vec<Arc<Container>>) -> Vec<SnapshotPart> {
+    let part = |containers| SnapshotPart { engine: engine.clone(), containers, last: false };
+    let mut parts = Vec::new();
+    let (mut some, mut size) = (Vec::new(), 0);
+    for container in containers {
+        let more = encoded_size(&*container).unwrap_or(CHUNK);
+        if size + more > CHUNK && !some.is_empty() {
+            parts.push(part(std::mem::take(&mut some)));
+            size = 0;
+        }
+        size += more;
+        some.push(Arc::unwrap_or_clone(container));
+    }
+    parts.push(SnapshotPart { last: true, ..part(some) });
+    parts
+}
+
+async fn tell_events(outbox: &Outbox, mut told: EventSeq, outgoing: &Outgoing) -> Result<(), Closed> {
+    loop {
+        let events = outbox.next_batch(told, CHUNK).await;
+        if let Some(last) = events.last() {
+            told = last.seq;
+        }
+        send(outgoing, ToController::Events(EventBatch { epoch: outbox.epoch(), events })).await?;
+    }
+}
+
+async fn tell_progress<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+    loop {
+        let lines = parts.executor.next_lines().await;
+        send(outgoing, ToController::Progress { lines }).await?;
+    }
+}
+
+async fn tell_figures<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+    let mut sampled = parts.sampler.subscribe();
+    while sampled.changed().await.is_ok() {
+        let samples = Arc::clone(&sampled.borrow_and_update());
+        for some in samples.chunks(FIGURES_PER_MESSAGE) {
+            send(outgoing, ToController::Figures { samples: some.to_vec() }).await?;
+        }
+    }
+    Err(Closed)
+}
+
+/// One sample takes less than 300 bytes: this stays below [`CHUNK`].
+const FIGURES_PER_MESSAGE: usize = 50;
+
+async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+    let mut policies = parts.policy.subscribe();
+    while policies.changed().await.is_ok() {
+        let policy = policies.borrow_and_update().clone();
+        send(outgoing, ToController::Policy { policy }).await?;
+    }
+    Err(Closed)
+}
+
+/// Does what the controller asks. Probes ask the engine and may take long: they run beside the rest.
+async fn obey<E: Engine>(
+    parts: &Parts<E>,
+    mut incoming: Receiver<ToAgent>,
+    outgoing: &Outgoing,
+) -> Result<(), Closed> {
+    let mut probes = FuturesUnordered::new();
+    loop {
+        let message = tokio::select! {
+            message = incoming.recv() => message.ok_or(Closed)?,
+            Some(answer) = probes.next(), if !probes.is_empty() => {
+                send(outgoing, answer).await?;
+                continue;
+            }
+        };
+        match message {
+            ToAgent::Order(order) => {
+                let command = order.id;
+                let standing = parts.executor.order(*order);
+                send(outgoing, ToController::Standing { command, standing }).await?;
+            }
+            ToAgent::Cancel { command } => parts.executor.cancel(command),
+            ToAgent::Enquire { command, next_line } => {
+                let standing = parts.executor.enquire(command, next_line);
+                send(outgoing, ToController::Standing { command, standing }).await?;
+            }
+            ToAgent::Acknowledge { epoch, up_to } if epoch == parts.outbox.epoch() => {
+                parts.outbox.acknowledge(up_to);
+            }
+            ToAgent::Acknowledge { .. } => {}
+            ToAgent::Watch { seconds } => parts.sampler.watch(seconds),
+            ToAgent::Probe { nonce } if probes.len() < PROBES => probes.push(probe(parts, nonce)),
+            ToAgent::Probe { .. } => tracing::debug!("too many probes at once; left one unanswered"),
+            ToAgent::Unknown => tracing::debug!("skipped a message of a newer controller"),
+        }
+    }
+}
+
+/// Most probes answered at once; more go unanswered and time out at the controller.
+const PROBES: usize = 8;
+
+async fn probe<E: Engine>(parts: &Parts<E>, nonce: u64) -> ToController {
+    let began = Instant::now();
+    let identified = parts.engine.identify().await;
+    let engine_micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let engine = parts.picture.engine_as_identified(identified);
+    ToController::Probed { nonce, engine, engine_micros }
+}

@@ -1,0 +1,123 @@
+//! Token buckets per key, for whatever a stranger may try only so often.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often something may be tried: `burst` times at once, then once per `refill`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// Tries at once.
+    pub burst: u32,
+    /// One try comes back after this long.
+    pub refill: Duration,
+}
+
+/// One bucket for each key. Holds at most `capacity` keys: when there is no room, buckets that are full again are
+/// forgotten; if none is, every further key shares one bucket.
+pub struct Buckets<K> {
+    rate: Rate,
+    capacity: usize,
+    buckets: HashMap<K, Bucket>,
+    shared: Bucket,
+}
+
+/// A bucket as the moment at which it will be full again: nothing has to tick.
+#[derive(Clone, Copy)]
+struct Bucket {
+    full_at: Option<Instant>,
+}
+
+impl<K: Eq + Hash> Buckets<K> {
+    /// No keys yet.
+    #[must_use]
+    pub fn new(rate: Rate, capacity: usize) -> Self {
+        Self { rate, capacity, buckets: HashMap::new(), shared: Bucket { full_at: None } }
+    }
+
+    /// Takes one try for `key`.
+    ///
+    /// # Errors
+    /// How long to wait until there is one.
+    pub fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
+        let rate = self.rate;
+        self.bucket(key, now).take(rate, now)
+    }
+
+    /// Gives back a try that turned out harmless.
+    pub fn give_back(&mut self, key: &K) {
+        let refill = self.rate.refill;
+        if let Some(bucket) = self.buckets.get_mut(key) {
+            bucket.full_at = bucket.full_at.and_then(|full_at| full_at.checked_sub(refill));
+        }
+    }
+
+    fn bucket(&mut self, key: K, now: Instant) -> &mut Bucket {
+        if !self.buckets.contains_key(&key) && self.buckets.len() >= self.capacity {
+            self.buckets.retain(|_, bucket| bucket.full_at.is_some_and(|full_at| full_at > now));
+            if self.buckets.len() >= self.capacity {
+                return &mut self.shared;
+            }
+        }
+        self.buckets.entry(key).or_insert(Bucket { full_at: None })
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let full_at = self.full_at.filter(|full_at| *full_at > now).unwrap_or(now);
+        let after = full_at + rate.refill;
+        let most = rate.refill * rate.burst;
+        let debt = after - now;
+        if debt > most {
+            return Err(debt - most);
+        }
+        self.full_at = Some(after);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, refill: Duration::from_secs(6) };
+
+    #[test]
+    fn a_burst_then_one_per_refill() {
+        let mut buckets = Buckets::new(RATE, 10);
+        let start = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(buckets.take("eve", start), Ok(()));
+        }
+        assert_eq!(buckets.take("eve", start), Err(Duration::from_secs(6)));
+        assert_eq!(buckets.take("eve", start + Duration::from_secs(5)), Err(Duration::from_secs(1)));
+        assert_eq!(buckets.take("eve", start + Duration::from_secs(6)), Ok(()));
+        assert!(buckets.take("eve", start + Duration::from_secs(6)).is_err());
+        assert_eq!(buckets.take("bob", start), Ok(()), "another key has a bucket of its own");
+    }
+
+    #[test]
+    fn a_try_given_back_can_be_used_again() {
+        let mut buckets = Buckets::new(RATE, 10);
+        let start = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(buckets.take("bob", start), Ok(()));
+            buckets.give_back(&"bob");
+        }
+    }
+
+    #[test]
+    fn too_many_keys_share_one_bucket_until_there_is_room() {
+        let mut buckets = Buckets::new(RATE, 2);
+        let start = Instant::now();
+        for key in ["a", "b", "c", "d", "e"] {
+            assert_eq!(buckets.take(key, start), Ok(()));
+        }
+        assert!(buckets.take("f", start).is_err(), "c, d and e have used up the shared bucket");
+        assert_eq!(buckets.take("f", start + Duration::from_secs(7)), Ok(()), "a and b are full again");
+        assert_eq!(buckets.buckets.len(), 1);
+    }
+}

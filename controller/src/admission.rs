@@ -1,0 +1,182 @@
+//! Who may become a session: the same for both dial directions.
+//!
+//! TLS has proven that the peer holds a key. A known key is its instance. An unknown one needs a join token, which
+//! binds the key to an instance; a key that was removed is refused by name until it brings one.
+
+use std::sync::Arc;
+
+use rand::Rng as _;
+use roadstead_protocol::message::hello::{Hello, JoinProof, Refusal};
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use roadstead_protocol::message::policy::Policy;
+use roadstead_protocol::message::time::UnixMicros;
+use roadstead_protocol::message::version;
+use tokio::sync::Semaphore;
+
+use crate::fleet::Fleet;
+use crate::model::{Direction, InstanceRecord};
+use crate::registry::Registry;
+use crate::store::{Store, StoreError};
+
+mod clones;
+mod redemption;
+#[cfg(test)]
+mod tests;
+
+use clones::Clones;
+use redemption::Newcomer;
+
+/// Admissions worked on at once; further agents are told to come back.
+const AT_ONCE: usize = 64;
+
+/// When those come back, in milliseconds: spread out, so that they do not come together again.
+const RETRY_AFTER_MS: std::ops::Range<u32> = 500..3000;
+
+/// Most abilities an agent may name, and the longest name, in characters.
+const MAX_ABILITIES: usize = 32;
+const MAX_ABILITY: usize = 64;
+
+/// Longest version of an agent that is kept, in characters.
+const MAX_VERSION: usize = 64;
+
+/// Decides who may become a session; cheap to clone.
+#[derive(Clone)]
+pub struct Admission {
+    store: Store,
+    fleet: Fleet,
+    registry: Registry,
+    pace: Arc<Semaphore>,
+    clones: Arc<Clones>,
+}
+
+impl Admission {
+    /// Admission to the fleet.
+    #[must_use]
+    pub fn new(store: Store, fleet: Fleet, registry: Registry) -> Self {
+        let pace = Arc::new(Semaphore::new(AT_ONCE));
+        Self { store, fleet, registry, pace, clones: Arc::default() }
+    }
+
+    /// Decides about the peer with this proven key and Hello, and records what it tells of itself. `dialled` is the
+    /// instance that the controller meant to reach, if it dialled.
+    ///
+    /// # Errors
+    /// Why the peer may not become a session, as it is to be told.
+    pub async fn admit(
+        &self,
+        peer: PeerKey,
+        hello: &Hello,
+        direction: Direction,
+        dialled: Option<&InstanceId>,
+    ) -> Result<InstanceRecord, Refusal> {
+        if !version::CURRENT.talks_to(hello.protocol) {
+            return Err(Refusal::Version { controller: version::CURRENT });
+        }
+        let Ok(_place) = self.pace.try_acquire() else {
+            return Err(Refusal::Busy { retry_after_ms: rand::rng().random_range(RETRY_AFTER_MS) });
+        };
+        let record = match self.store.instance_by_key(peer).await.map_err(internal)? {
+            Some(member) => member,
+            None => self.join(peer, hello, direction, dialled).await?,
+        };
+        if dialled.is_some_and(|dialled| *dialled != record.id) {
+            return Err(Refusal::TokenMismatch);
+        }
+        self.refuse_clone(&record.id, hello)?;
+        self.note_hello(record, hello).await
+    }
+
+    /// The key that the agent at a dialled instance's address must have. None if it may be any: nobody has joined
+    /// yet, or a token waits for the instance's reinstalled agent, which has a new one.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn pinned_key(&self, dialled: &InstanceId) -> Result<Option<PeerKey>, StoreError> {
+        if self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await? {
+            return Ok(None);
+        }
+        Ok(self.store.instance(dialled.clone()).await?.and_then(|record| record.key))
+    }
+
+    /// Records the policy that an admitted agent's owner changed.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
+        // What it answers does not matter: removed meanwhile is fine, and a policy conflicts with no other instance.
+        let change = move |record: &mut InstanceRecord| record.policy = Some(policy);
+        self.store.update_instance(instance.clone(), change).await?;
+        self.fleet.refresh_record(&self.store, instance).await
+    }
+
+    async fn join(
+        &self,
+        peer: PeerKey,
+        hello: &Hello,
+        direction: Direction,
+        dialled: Option<&InstanceId>,
+    ) -> Result<InstanceRecord, Refusal> {
+        let Some(JoinProof { token, secret }) = hello.join.clone() else {
+            let removed = self.store.is_removed_key(peer).await.map_err(internal)?;
+            return Err(if removed { Refusal::Removed } else { Refusal::NotRegistered });
+        };
+        let now = UnixMicros::now();
+        let dialled = dialled.cloned();
+        let newcomer = Newcomer::new(peer, hello, secret, direction, dialled.clone(), now)?;
+        let record = self
+            .store
+            .redeem_join_token(token, peer, dialled, now, move |facts| redemption::decide(facts, newcomer))
+            .await
+            .map_err(internal)??;
+        tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
+        self.fleet.upsert_record(record.clone());
+        Ok(record)
+    }
+
+    fn refuse_clone(&self, instance: &InstanceId, hello: &Hello) -> Result<(), Refusal> {
+        let connected = self.registry.agent(instance).map(|agent| agent.boot);
+        if self.clones.admits(instance, hello.boot, connected) {
+            return Ok(());
+        }
+        let refusal = Refusal::ClonedIdentity;
+        tracing::warn!(%instance, boot = %hello.boot, "two machines use one agent's identity; give one of them a data directory of its own");
+        self.fleet.clone_refused(instance, &refusal.to_string());
+        Err(refusal)
+    }
+
+    /// Stores what an agent tells of itself, if that is news.
+    async fn note_hello(&self, record: InstanceRecord, hello: &Hello) -> Result<InstanceRecord, Refusal> {
+        let told = InstanceRecord {
+            agent_version: Some(hello.agent_version.chars().take(MAX_VERSION).collect()),
+            policy: Some(hello.policy.clone()),
+            abilities: abilities(hello),
+            ..record.clone()
+        };
+        if told == record {
+            return Ok(record);
+        }
+        let stored = self
+            .store
+            .update_instance(record.id, move |record| {
+                record.agent_version = told.agent_version;
+                record.policy = told.policy;
+                record.abilities = told.abilities;
+            })
+            .await
+            .map_err(internal)?;
+        // None: removed since it was looked up.
+        let record = stored.ok_or(Refusal::Removed)?.map_err(|_| Refusal::Internal)?;
+        self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
+        Ok(record)
+    }
+}
+
+fn abilities(hello: &Hello) -> Vec<String> {
+    let fits = |ability: &&String| ability.chars().count() <= MAX_ABILITY;
+    hello.abilities.iter().filter(fits).take(MAX_ABILITIES).cloned().collect()
+}
+
+fn internal(error: StoreError) -> Refusal {
+    tracing::error!(%error, "cannot look up an agent; look at the controller's disk");
+    Refusal::Internal
+}

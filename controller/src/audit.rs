@@ -1,0 +1,129 @@
+//! The audit log: who did what, when, from where, and how it went.
+
+use std::net::IpAddr;
+
+use roadstead_protocol::message::time::UnixMicros;
+
+use crate::store::audit::AuditRecord;
+use crate::store::{Store, StoreError};
+
+/// Longest text of one field, in characters; the rest is cut off.
+const LONGEST: usize = 512;
+
+/// Writes and reads the audit log; cheap to clone.
+#[derive(Clone)]
+pub struct Audit {
+    store: Store,
+}
+
+/// How something that is audited went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditResult {
+    /// It was done, or accepted to be done.
+    Done,
+    /// It was not allowed.
+    Refused,
+    /// It was allowed and did not work.
+    Failed,
+}
+
+impl AuditResult {
+    /// The word used in storage and API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is to be written down.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// Who: a user's name, or what was claimed at login.
+    pub who: &'a str,
+    /// From which address.
+    pub address: Option<IpAddr>,
+    /// What was done or asked (`login`, `instance.register`, `command.sync`, …).
+    pub what: &'a str,
+    /// To what.
+    pub target: Option<&'a str>,
+    /// How it went.
+    pub result: AuditResult,
+    /// More, for a person to read.
+    pub detail: Option<&'a str>,
+}
+
+impl Audit {
+    /// An audit log in `store`.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Writes an entry and returns when it is on disk. A failure is logged, with the entry, and not returned: what
+    /// the entry tells of has happened already.
+    pub async fn record(&self, entry: Entry<'_>) {
+        let record = AuditRecord {
+            id: 0,
+            at: UnixMicros::now(),
+            who: clean(entry.who),
+            address: entry.address.map(|address| address.to_canonical().to_string()),
+            what: clean(entry.what),
+            target: entry.target.map(clean),
+            result: entry.result.as_str().to_owned(),
+            detail: entry.detail.map(clean),
+        };
+        if let Err(error) = self.store.append_audit(record.clone()).await {
+            tracing::error!(%error, ?record, "the audit log could not be written; check the disk");
+        }
+    }
+
+    /// Entries older than `before`, newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn page(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.store.audit_page(before, limit).await
+    }
+}
+
+/// Text from outside as it may stand in a log: without control characters, of bounded length.
+fn clean(text: &str) -> String {
+    text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_run_from_the_newest_to_the_oldest() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::new(Store::open(folder.path()).unwrap());
+        for what in ["first", "second", "third"] {
+            audit
+                .record(Entry {
+                    who: "admin",
+                    address: None,
+                    what,
+                    target: None,
+                    result: AuditResult::Done,
+                    detail: None,
+                })
+                .await;
+        }
+        let newest = audit.page(None, 2).await.unwrap();
+        assert_eq!(newest.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>(), ["third", "second"]);
+        let rest = audit.page(Some(newest[1].id), 2).await.unwrap();
+        assert_eq!(rest.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>(), ["first"]);
+    }
+
+    #[test]
+    fn a_forged_line_break_does_not_survive() {
+        assert_eq!(clean("eve\n2026 admin login ok"), "eve 2026 admin login ok");
+        assert_eq!(clean(&"x".repeat(LONGEST + 1)).len(), LONGEST);
+    }
+}

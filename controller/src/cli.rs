@@ -1,0 +1,134 @@
+//! The program's sub-commands: run the controller, or do one thing to its data without the web.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::controller::{Controller, Listening};
+use crate::http;
+use crate::model::Direction;
+
+/// What the program can do besides running.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a join token and print it.
+    JoinToken {
+        /// Who will dial.
+        #[arg(long, default_value = "outbound")]
+        mode: Mode,
+        /// How long it holds, in minutes.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+        minutes: u32,
+        /// How many agents may use it.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        uses: u32,
+    },
+    /// Give the user admin a new password and print it; ends every web session.
+    ResetPassword,
+    /// Write a consistent copy of the database while the controller may be running.
+    Backup {
+        /// The file to write; must not exist.
+        to: PathBuf,
+    },
+    /// Print the description of the HTTP API (OpenAPI, JSON).
+    Openapi,
+    /// Tell by exit code whether the controller that uses this data folder is up.
+    Healthcheck,
+}
+
+/// Who dials.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Mode {
+    /// The agent dials the controller.
+    Outbound,
+    /// The controller dials the agent.
+    Inbound,
+}
+
+/// Runs one sub-command, or the controller.
+///
+/// # Errors
+/// What went wrong, in words for the operator.
+pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
+    if let Some(Command::Openapi) = command {
+        return print(&http::openapi());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        match command {
+            None | Some(Command::Openapi) => run_controller(config).await,
+            Some(Command::JoinToken { mode, minutes, uses }) => {
+                let direction = match mode {
+                    Mode::Outbound => Direction::Outbound,
+                    Mode::Inbound => Direction::Inbound,
+                };
+                let ttl = Duration::from_secs(u64::from(minutes) * 60);
+                print(&Controller::offline(&config)?.join_token(direction, ttl, uses).await?)
+            }
+            Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
+            Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
+            Some(Command::Healthcheck) => healthcheck(&config).await,
+        }
+    })
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+async fn run_controller(config: Config) -> anyhow::Result<()> {
+    let controller = Controller::start(config).await?;
+    greet(controller.listening())?;
+    let shutdown = CancellationToken::new();
+    let run = controller.run(shutdown.clone());
+    tokio::pin!(run);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    loop {
+        tokio::select! {
+            result = &mut run => return result,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if shutdown.is_cancelled() {
+            bail!("ended at once, on a second signal");
+        }
+        tracing::info!("ending; a second signal ends at once");
+        shutdown.cancel();
+    }
+}
+
+/// Says where to go, on standard output: the one thing a person waits for.
+fn greet(listening: &Listening) -> anyhow::Result<()> {
+    let bold = |text: &str| {
+        if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Roadstead {} is up: {}", env!("CARGO_PKG_VERSION"), bold(&listening.web_url))?;
+    match &listening.new_password {
+        Some(password) => {
+            writeln!(out, "Sign in as admin with the password {}  (shown only this once)", bold(password))?;
+        }
+        None => writeln!(
+            out,
+            "Sign in as admin with the password you have (forgotten? reset-password makes a new one)"
+        )?,
+    }
+    writeln!(out, "Agents dial in at {}", listening.agent_urls.join(", "))?;
+    out.flush().context("cannot print")
+}
+
+async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+    let listening = Listening::read(&config.data_dir)?;
+    let connect = tokio::net::TcpStream::connect(listening.web);
+    tokio::time::timeout(Duration::from_secs(5), connect)
+        .await
+        .context("the controller does not answer")?
+        .with_context(|| format!("no controller at {}", listening.web))?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Agents that the controller dials: one task per registered address, started and ended as instances come and go.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::backoff::Backoff;
+use roadstead_protocol::link::dialer::dial_socket;
+use roadstead_protocol::link::tls::Trust;
+use roadstead_protocol::message::ids::InstanceId;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Front;
+use super::serving::{Dialled, serve};
+use crate::fleet::FleetChange;
+
+/// How long a name may take to resolve.
+const RESOLVE: Duration = Duration::from_secs(10);
+
+/// Keeps a dialler for every instance with an address, until `shutdown`; then waits for their sessions to end.
+pub async fn dial_all(front: Arc<Front>, shutdown: CancellationToken) {
+    let mut diallers: HashMap<InstanceId, (String, CancellationToken)> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let (mut hosts, mut changes) = front.fleet.subscribe();
+    loop {
+        for host in hosts.drain(..) {
+            let id = host.record.id.clone();
+            let wanted = host.record.url.as_ref();
+            if diallers.get(&id).map(|(url, _)| url) == wanted {
+                continue;
+            }
+            if let Some((_, stop)) = diallers.remove(&id) {
+                stop.cancel();
+            }
+            if let Some(url) = wanted {
+                let stop = shutdown.child_token();
+                diallers.insert(id.clone(), (url.clone(), stop.clone()));
+                tasks.spawn(keep_dialled(Arc::clone(&front), id, url.clone(), stop));
+            }
+        }
+        let change = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = tasks.join_next() => continue,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(FleetChange::Host(host)) => hosts.push(host),
+            Ok(FleetChange::Removed(id)) => {
+                if let Some((_, stop)) = diallers.remove(&id) {
+                    stop.cancel();
+                }
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => {
+                (hosts, changes) = front.fleet.subscribe();
+                let known: std::collections::HashSet<_> = hosts.iter().map(|host| &host.record.id).collect();
+                diallers.retain(|id, (_, stop)| {
+                    let keep = known.contains(id);
+                    if !keep {
+                        stop.cancel();
+                    }
+                    keep
+                });
+            }
+            Err(RecvError::Closed) => break,
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Dials one instance, serves its session, and dials again, for ever.
+async fn keep_dialled(front: Arc<Front>, id: InstanceId, url: String, stop: CancellationToken) {
+    let address: AgentAddress = match url.parse() {
+        Ok(address) => address,
+        Err(error) => {
+            front.fleet.dial_failed(&id, &format!("{url}: {error}"));
+            return;
+        }
+    };
+    let mut backoff = Backoff::default();
+    loop {
+        let began = Instant::now();
+        let dialled = tokio::select! {
+            () = stop.cancelled() => return,
+            dialled = dial(&front, &id, &address) => dialled,
+        };
+        match dialled {
+            Ok(link) => {
+                serve(Arc::clone(&front), link, Dialled::ByUs(id.clone()), stop.child_token()).await;
+                backoff.session_lasted(began.elapsed());
+            }
+            Err(reason) => {
+                tracing::info!(instance = %id, %address, %reason, "cannot reach an agent; trying again");
+                front.fleet.dial_failed(&id, &reason);
+            }
+        }
+        let delay = backoff.next_wait();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+type TcpLink = roadstead_protocol::link::Link<tokio::net::TcpStream>;
+
+/// One attempt. The address that was vetted is the address that is dialled: no second look-up in between.
+async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<TcpLink, String> {
+    let sockets: Vec<SocketAddr> =
+        timeout(RESOLVE, tokio::net::lookup_host((address.host(), address.port())))
+            .await
+            .map_err(|_| format!("{}: the name could not be resolved in time", address.host()))?
+            .map_err(|error| format!("{}: cannot be resolved: {error}", address.host()))?
+            .collect();
+    let key = front.admission.pinned_key(id).await.map_err(|error| error.to_string())?;
+    let trust = key.map_or(Trust::AnyProven, Trust::Only);
+    let mut reason = format!("{}: no address", address.host());
+    for socket in sockets {
+        if let Err(refused) = front.dial_allow.permits(socket.ip()) {
+            reason = refused.to_string();
+            continue;
+        }
+        match dial_socket(socket, address, &front.identity, trust).await {
+            Ok(link) => return Ok(link),
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    Err(reason)
+}

@@ -1,0 +1,262 @@
+//! One link, from the agent's Hello to the session's end. After the handshake nothing here knows who dialled.
+
+use std::sync::Arc;
+
+use roadstead_protocol::link::Link;
+use roadstead_protocol::link::handshake::{answer, receive_hello};
+use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::message::event::{EventBatch, EventKind};
+use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
+use roadstead_protocol::message::ids::{EventSeq, InstanceId, SessionId};
+use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::message::to_controller::ToController;
+use roadstead_protocol::message::version;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::Front;
+use crate::events::IntakeError;
+use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
+use crate::model::{Direction, InstanceRecord};
+use crate::registry::AgentHandle;
+use crate::store::StoreError;
+
+/// Who dialled, and for whom.
+pub enum Dialled {
+    /// The agent.
+    ByAgent,
+    /// The controller, looking for this instance.
+    ByUs(InstanceId),
+}
+
+impl Dialled {
+    const fn direction(&self) -> Direction {
+        match self {
+            Self::ByAgent => Direction::Outbound,
+            Self::ByUs(_) => Direction::Inbound,
+        }
+    }
+
+    const fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::ByAgent => None,
+            Self::ByUs(instance) => Some(instance),
+        }
+    }
+}
+
+/// Greets, admits and serves one link until it ends.
+pub async fn serve(front: Arc<Front>, link: Link<TcpStream>, dialled: Dialled, stop: CancellationToken) {
+    let admitted = tokio::select! {
+        () = stop.cancelled() => return,
+        // Boxed: the handshake's state is large and must not stay with the session's task.
+        admitted = Box::pin(admit(&front, link, &dialled)) => admitted,
+    };
+    let Some(admitted) = admitted else { return };
+    serve_session(&front, admitted, dialled.direction(), stop).await;
+}
+
+struct Admitted {
+    link: Link<TcpStream>,
+    hello: Hello,
+    record: InstanceRecord,
+    session: SessionId,
+    acknowledged: EventSeq,
+}
+
+async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> Option<Admitted> {
+    let remote = link.remote().to_owned();
+    let hello = match receive_hello(&mut link).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            tracing::info!(%remote, %error, "a link ended before its hello");
+            if let Some(instance) = dialled.instance() {
+                front.fleet.dial_failed(instance, &error.to_string());
+            }
+            return None;
+        }
+    };
+    let admission = front.admission.admit(link.peer(), &hello, dialled.direction(), dialled.instance()).await;
+    let welcome = match admission {
+        Ok(record) => welcome(front, &hello, record).await,
+        Err(refusal) => Err(refusal),
+    };
+    match welcome {
+        Ok((record, welcome)) => {
+            let (session, acknowledged) = (welcome.session, welcome.acknowledged);
+            match answer(&mut link, &Reply::Welcome(welcome)).await {
+                Ok(()) => Some(Admitted { link, hello, record, session, acknowledged }),
+                Err(error) => {
+                    tracing::info!(%remote, instance = %record.id, %error, "a link ended at its welcome");
+                    None
+                }
+            }
+        }
+        Err(refusal) => {
+            tracing::info!(%remote, peer = %link.peer(), name = %hello.name, %refusal, "refused an agent");
+            if let Some(instance) = dialled.instance() {
+                front.fleet.dial_failed(instance, &refusal.to_string());
+            }
+            if let Err(error) = answer(&mut link, &Reply::Refused(refusal)).await {
+                tracing::debug!(%remote, %error, "the refused agent did not wait for the reason");
+            }
+            None
+        }
+    }
+}
+
+async fn welcome(
+    front: &Front,
+    hello: &Hello,
+    record: InstanceRecord,
+) -> Result<(InstanceRecord, Welcome), Refusal> {
+    let acknowledged = front.events.mark(&record.id, hello.epoch).await.map_err(|error| {
+        tracing::error!(instance = %record.id, %error, "cannot look up how far events are stored");
+        Refusal::Internal
+    })?;
+    let welcome = Welcome {
+        protocol: version::CURRENT,
+        controller_version: env!("CARGO_PKG_VERSION").to_owned(),
+        session: SessionId::generate(),
+        instance: record.id.clone(),
+        name: record.name.clone(),
+        acknowledged,
+    };
+    Ok((record, welcome))
+}
+
+async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, stop: CancellationToken) {
+    let Admitted { link, hello, record, session: id, acknowledged } = admitted;
+    let remote = link.remote().to_owned();
+    let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
+    let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
+    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder);
+    let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
+    // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
+    let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
+        tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
+        return;
+    };
+    tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
+        agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
+    front.commands.agent_connected(&record.id, &handle).await;
+    let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
+    serving.drained_to(acknowledged).await;
+
+    tokio::pin!(pump);
+    let end = loop {
+        let step = tokio::select! {
+            end = &mut pump => break end,
+            () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
+            Ok(()) = heartbeats.changed() => Step::Heartbeat,
+            Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
+            Some(message) = incoming.recv() => Step::Message(message),
+        };
+        match step {
+            Step::Stop => closer.cancel(),
+            Step::Health(LinkHealth::Late) => serving.feed.late(),
+            Step::Health(LinkHealth::Live) => serving.feed.recovered(),
+            Step::Heartbeat => {
+                if serving.feed.seen().is_err() {
+                    closer.cancel();
+                }
+            }
+            Step::Message(message) => {
+                if let Err(error) = serving.receive(message).await {
+                    // A session that was replaced ends anyway; its agent's outbox brings what is dropped here.
+                    if !matches!(error, Broken::NoLongerFed(_)) {
+                        tracing::warn!(instance = %serving.instance, %error, "ending a session");
+                    }
+                    closer.cancel();
+                }
+            }
+        }
+    };
+    serving.conclude(id, &end);
+    drop(registration);
+}
+
+enum Step {
+    Stop,
+    Heartbeat,
+    Health(LinkHealth),
+    Message(ToController),
+}
+
+/// One session as the controller's other parts see it.
+struct Serving<'a> {
+    front: &'a Front,
+    instance: InstanceId,
+    handle: AgentHandle,
+    feed: Feed,
+    /// The last event in the agent's outbox when it said hello, until it is stored: only then is the agent's not
+    /// knowing a command the whole truth.
+    to_drain: Option<EventSeq>,
+}
+
+impl Serving<'_> {
+    async fn receive(&mut self, message: ToController) -> Result<(), Broken> {
+        let (front, instance) = (self.front, &self.instance);
+        self.feed.seen()?;
+        match message {
+            ToController::Snapshot(part) => self.feed.snapshot_part(part)?,
+            ToController::Change { change } => self.feed.change(change)?,
+            ToController::Figures { samples } => self.feed.figures(samples),
+            ToController::Events(batch) => self.store_events(batch).await?,
+            ToController::Progress { lines } => front.commands.progress(instance, lines).await,
+            ToController::Standing { command, standing } => {
+                front.commands.standing(instance, &self.handle, command, standing).await;
+            }
+            ToController::Probed { nonce, engine, engine_micros } => {
+                front.probes.answered(nonce, engine, engine_micros);
+            }
+            ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
+            ToController::Unknown => {
+                tracing::debug!(%instance, "skipped a message of a newer agent");
+            }
+        }
+        Ok(())
+    }
+
+    /// Outcomes go into the ledger before their events go into the log, since the log's mark decides what the agent
+    /// forgets: whatever dies in between, the agent tells both again.
+    async fn store_events(&mut self, batch: EventBatch) -> Result<(), Broken> {
+        let (front, instance, epoch) = (self.front, &self.instance, batch.epoch);
+        for event in &batch.events {
+            if let EventKind::CommandEnded { command, outcome } = &event.what {
+                front.commands.ended(instance, *command, event.at, outcome.clone()).await?;
+            }
+        }
+        let up_to = front.events.intake(instance, batch).await?;
+        if let Err(error) = self.handle.send(ToAgent::Acknowledge { epoch, up_to }) {
+            tracing::debug!(%instance, %error, "an acknowledgement waits for the next one");
+        }
+        self.drained_to(up_to).await;
+        Ok(())
+    }
+
+    async fn drained_to(&mut self, stored: EventSeq) {
+        if self.to_drain.take_if(|last| *last <= stored).is_some() {
+            self.front.commands.outbox_drained(&self.instance, &self.handle).await;
+        }
+    }
+
+    fn conclude(self, session: SessionId, end: &SessionEnd) {
+        let instance = &self.instance;
+        tracing::info!(%instance, %session, %end, "an agent is gone");
+        self.feed.end(end.to_string());
+    }
+}
+
+/// Why a session is ended by us.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    NoLongerFed(#[from] NoLongerFed),
+    #[error(transparent)]
+    Picture(#[from] PictureTooLarge),
+    #[error(transparent)]
+    Events(#[from] IntakeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

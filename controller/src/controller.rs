@@ -1,0 +1,339 @@
+//! The composition root: builds every part, hands each what it needs, runs them, ends them in order.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roadstead_protocol::link::identity::Identity;
+use roadstead_protocol::link::listener::{ListenLimits, Listener};
+use roadstead_protocol::link::tls::Trust;
+use roadstead_protocol::message::ids::InstanceId;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::Accounts;
+use crate::admission::Admission;
+use crate::audit::Audit;
+use crate::commands::Commands;
+use crate::config::{Config, LocalAgent};
+use crate::connect::{Front, dialling, listening};
+use crate::enrolment::{DEFAULT_TOKEN_TTL, Enrolment, id};
+use crate::events::Events;
+use crate::events::retention::{self, Retention};
+use crate::fleet::{Fleet, persist};
+use crate::http::{self, About, Services};
+use crate::model::Direction;
+use crate::probes::Probes;
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::supervised::{Supervised, find_program};
+
+/// Where a running controller can be reached. Also written to `listening.json` in its data folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listening {
+    /// API and web UI.
+    pub web: SocketAddr,
+    /// The same as a URL.
+    pub web_url: String,
+    /// Agents.
+    pub agents: SocketAddr,
+    /// What join tokens name.
+    pub agent_urls: Vec<String>,
+    /// The password that was made at this first start; never written to the file.
+    #[serde(skip)]
+    pub new_password: Option<String>,
+}
+
+impl Listening {
+    /// Reads where the controller that uses `data_dir` listens.
+    ///
+    /// # Errors
+    /// If none has run with this folder.
+    pub fn read(data_dir: &Path) -> anyhow::Result<Self> {
+        let path = data_dir.join("listening.json");
+        let text = std::fs::read(&path)
+            .with_context(|| format!("{}: no controller runs with this data folder", path.display()))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let (path, temporary) = (data_dir.join("listening.json"), data_dir.join("listening.json.new"));
+        std::fs::write(&temporary, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(&temporary, &path).with_context(|| path.display().to_string())
+    }
+}
+
+/// A controller that listens and is ready to run.
+pub struct Controller {
+    listening: Listening,
+    front: Arc<Front>,
+    services: Services,
+    web: TcpListener,
+    web_tls: Option<Arc<rustls::ServerConfig>>,
+    agents: Listener,
+    local_agent: Option<Supervised>,
+}
+
+/// Image reference of the agent in the commands that people paste.
+const AGENT_IMAGE: &str = concat!("roadstead/agent:", env!("CARGO_PKG_VERSION"));
+
+impl Controller {
+    /// Opens the store, binds both listeners, loads what is known. Nothing is served yet.
+    ///
+    /// # Errors
+    /// If something cannot be opened or bound; the text says what.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let data_dir = config.data_dir.clone();
+        let core = Core::open(&config)?;
+        let web_tls = config.tls.as_ref().map(|(cert, key)| web_tls(cert, key)).transpose()?;
+        let web = bind(config.listen, "ROADSTEAD_LISTEN").await?;
+        let agents = bind(config.agent_listen, "ROADSTEAD_AGENT_LISTEN").await?;
+        let agents_bound = agents.local_addr()?;
+        let agent_urls = agent_urls(&config, agents_bound);
+        let enrolment = core.enrolment(&config, agent_urls.clone());
+        let fleet = core.fleet.clone();
+        persist::load(&fleet, &core.store).await?;
+        let commands = Commands::load(core.store.clone(), core.registry.clone()).await?;
+        let (accounts, new_password) =
+            Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
+        let local_agent = local_agent(&config, agents_bound)?;
+        let this_instance = local_agent.as_ref().map(|agent| this_instance(&agent.data_dir)).transpose()?;
+        let events = Events::new(core.store.clone());
+        let probes = Probes::default();
+        let front = Arc::new(Front {
+            identity: core.identity.clone(),
+            admission: Arc::new(Admission::new(core.store.clone(), fleet.clone(), core.registry.clone())),
+            registry: core.registry.clone(),
+            fleet: fleet.clone(),
+            events: events.clone(),
+            commands: commands.clone(),
+            probes: probes.clone(),
+            dial_allow: Arc::new(config.dial_allow.clone()),
+        });
+        let web_bound = web.local_addr()?;
+        let scheme = if web_tls.is_some() { "https" } else { "http" };
+        let listening = Listening {
+            web: web_bound,
+            web_url: format!("{scheme}://{web_bound}"),
+            agents: agents_bound,
+            agent_urls: agent_urls.clone(),
+            new_password,
+        };
+        listening.write(&data_dir)?;
+        let services = Services {
+            store: core.store.clone(),
+            fleet,
+            registry: core.registry,
+            enrolment,
+            commands,
+            events,
+            accounts: Arc::new(accounts),
+            audit: Audit::new(core.store),
+            probes,
+            about: About {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                this_instance,
+                name: config.name,
+                key: core.identity.key(),
+                agent_urls,
+                agent_image: AGENT_IMAGE.to_owned(),
+            },
+        };
+        let agents = Listener::new(agents, core.identity, Trust::AnyProven, ListenLimits::default());
+        Ok(Self { listening, front, services, web, web_tls, agents, local_agent })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Serves until `shutdown`, then ends in order: no new links and requests, sessions say goodbye, pictures are
+    /// saved.
+    ///
+    /// # Errors
+    /// If a part ended that never should.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { front, services, web, web_tls, agents, local_agent, .. } = self;
+        let mut parts = JoinSet::new();
+        parts.spawn(persist::run(services.fleet.clone(), services.store.clone(), shutdown.clone()));
+        parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
+        parts.spawn(services.commands.clone().run(shutdown.clone()));
+        if let Some(agent) = local_agent {
+            let enrolment = services.enrolment.clone();
+            let join = move || {
+                let enrolment = enrolment.clone();
+                async move { local_join_token(&enrolment).await }
+            };
+            parts.spawn(agent.run(join, shutdown.clone()));
+        }
+        parts.spawn(dialling::dial_all(Arc::clone(&front), shutdown.clone()));
+        parts.spawn(listening::listen(front, agents, shutdown.clone()));
+        parts.spawn(http::serve(web, web_tls, services, shutdown.clone()));
+        while let Some(ended) = parts.join_next().await {
+            let unexpected = !shutdown.is_cancelled();
+            shutdown.cancel();
+            ended.context("a part of the controller failed")?;
+            anyhow::ensure!(!unexpected, "a part of the controller ended by itself; the log says why");
+        }
+        Ok(())
+    }
+
+    /// The data of a controller, for work on it without serving; the controller may be running.
+    ///
+    /// # Errors
+    /// If the data folder cannot be opened.
+    pub fn offline(config: &Config) -> anyhow::Result<Offline<'_>> {
+        Ok(Offline { core: Core::open(config)?, config })
+    }
+}
+
+/// What both the running controller and the sub-commands stand on.
+struct Core {
+    store: Store,
+    identity: Identity,
+    fleet: Fleet,
+    registry: Registry,
+}
+
+impl Core {
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let store = Store::open(&config.data_dir)?;
+        let identity = Identity::load_or_create(&config.data_dir.join("identity"))?;
+        Ok(Self { store, identity, fleet: Fleet::new(), registry: Registry::default() })
+    }
+
+    fn enrolment(&self, config: &Config, agent_urls: Vec<String>) -> Enrolment {
+        Enrolment::new(
+            self.store.clone(),
+            self.fleet.clone(),
+            self.registry.clone(),
+            self.identity.key(),
+            agent_urls,
+            config.dial_allow.clone(),
+        )
+    }
+}
+
+/// A controller's data without a running controller.
+pub struct Offline<'a> {
+    core: Core,
+    config: &'a Config,
+}
+
+impl Offline<'_> {
+    /// Makes a join token.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn join_token(&self, direction: Direction, ttl: Duration, uses: u32) -> anyhow::Result<String> {
+        let agents = Listening::read(&self.config.data_dir)
+            .map_or(self.config.agent_listen, |listening| listening.agents);
+        let enrolment = self.core.enrolment(self.config, agent_urls(self.config, agents));
+        Ok(enrolment.issue_token(None, direction, ttl, uses).await?.text)
+    }
+
+    /// Gives the user admin a new password and returns it.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn reset_password(&self) -> anyhow::Result<String> {
+        let (accounts, made) = Accounts::open(self.core.store.clone(), None, false).await?;
+        match made {
+            Some(password) => Ok(password),
+            None => Ok(accounts.reset_admin().await?),
+        }
+    }
+
+    /// Writes a consistent copy of the database.
+    ///
+    /// # Errors
+    /// If the file exists or cannot be written.
+    pub async fn backup(&self, to: PathBuf) -> anyhow::Result<()> {
+        Ok(self.core.store.backup(to).await?)
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
+}
+
+fn agent_urls(config: &Config, bound: SocketAddr) -> Vec<String> {
+    if config.agent_urls.is_empty() {
+        vec![format!("wss://{}", SocketAddr::new(reachable_address(bound.ip()), bound.port()))]
+    } else {
+        config.agent_urls.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// The address others reach this host at, for a listener on all of them: the one that would be used to reach a
+/// documentation address (RFC 5737). Nothing is sent.
+fn reachable_address(bound: IpAddr) -> IpAddr {
+    if !bound.is_unspecified() {
+        return bound;
+    }
+    let probe = || -> std::io::Result<IpAddr> {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    probe().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+fn local_agent(config: &Config, agents: SocketAddr) -> anyhow::Result<Option<Supervised>> {
+    let program = match (config.local_agent, find_program()) {
+        (LocalAgent::Off, _) | (LocalAgent::Auto, None) => return Ok(None),
+        (LocalAgent::On, None) => {
+            anyhow::bail!("ROADSTEAD_LOCAL_AGENT=on, but there is no roadstead-agent beside this program")
+        }
+        (LocalAgent::Auto | LocalAgent::On, Some(program)) => program,
+    };
+    let ip = if agents.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { agents.ip() };
+    Ok(Some(Supervised {
+        program,
+        data_dir: config.data_dir.join("local-agent"),
+        controller: format!("wss://{}", SocketAddr::new(ip, agents.port())),
+        name: config.name.clone(),
+        environment: config.environment.clone(),
+    }))
+}
+
+/// The id that this host's agent has or will have: it follows from its key, which is made here if need be.
+fn this_instance(agent_data: &Path) -> anyhow::Result<InstanceId> {
+    Store::prepare_directory(agent_data)?;
+    let key = Identity::load_or_create(&agent_data.join("identity"))?.key();
+    Ok(id::of_key(&key))
+}
+
+async fn local_join_token(enrolment: &Enrolment) -> Option<String> {
+    match enrolment.issue_token(None, Direction::Outbound, DEFAULT_TOKEN_TTL, 1).await {
+        Ok(token) => Some(token.text),
+        Err(error) => {
+            tracing::error!(%error, "cannot make a join token for this host's agent");
+            None
+        }
+    }
+}
+
+fn web_tls(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("{} (ROADSTEAD_TLS_CERT)", cert.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("{} (ROADSTEAD_TLS_KEY)", key.display()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("ROADSTEAD_TLS_CERT and ROADSTEAD_TLS_KEY do not fit together")?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

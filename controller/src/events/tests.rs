@@ -1,0 +1,152 @@
+//! The event log: once each, whatever is repeated, reordered or interrupted.
+
+use std::time::Duration;
+
+use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+use roadstead_protocol::message::ids::{Epoch, EventSeq};
+use roadstead_protocol::message::time::UnixMicros;
+
+use super::retention::{Retention, prune};
+use super::{EventFilter, Events, IntakeError, MAX_PAGE};
+use crate::fixtures::{container_id, instance, store};
+use crate::store::Store;
+
+fn event(seq: u64) -> Event {
+    let what = EventKind::AgentStarted { version: seq.to_string() };
+    Event { seq: EventSeq(seq), at: UnixMicros(i64::try_from(seq).unwrap()), what }
+}
+
+fn batch(epoch: Epoch, seqs: impl IntoIterator<Item = u64>) -> EventBatch {
+    EventBatch { epoch, events: seqs.into_iter().map(event).collect() }
+}
+
+async fn stored(events: &Events) -> Vec<u64> {
+    let page = events.page(EventFilter::default(), None, MAX_PAGE).await.unwrap();
+    page.events.iter().rev().filter_map(|event| Some(event.origin?.1.0)).collect()
+}
+
+#[tokio::test]
+async fn what_comes_twice_is_stored_once_and_acknowledged_again() {
+    let (store, directory) = store();
+    let events = Events::new(store);
+    let mut told = events.subscribe();
+    let (host, epoch) = (instance("a"), Epoch::generate());
+    assert_eq!(events.intake(&host, batch(epoch, [1, 2])).await.unwrap(), EventSeq(2));
+    assert_eq!(events.intake(&host, batch(epoch, [2, 3, 5])).await.unwrap(), EventSeq(5));
+    assert_eq!(events.intake(&host, batch(epoch, [1, 2, 3])).await.unwrap(), EventSeq(5));
+    assert_eq!(events.duplicates(), 4);
+    assert_eq!(stored(&events).await, [1, 2, 3, 5]);
+    for seq in [1, 2, 3, 5] {
+        assert_eq!(told.try_recv().unwrap().origin, Some((epoch, EventSeq(seq))));
+    }
+    assert!(told.try_recv().is_err(), "a duplicate is not told again");
+
+    drop(events);
+    let events = Events::new(Store::open(directory.path()).unwrap());
+    assert_eq!(events.mark(&host, epoch).await.unwrap(), EventSeq(5));
+    assert_eq!(events.intake(&host, batch(epoch, [4, 5, 6])).await.unwrap(), EventSeq(6));
+    assert_eq!(stored(&events).await, [1, 2, 3, 5, 6]);
+}
+
+#[tokio::test]
+async fn each_outbox_counts_for_itself() {
+    let (store, _directory) = store();
+    let events = Events::new(store);
+    let (first, second) = (Epoch::generate(), Epoch::generate());
+    events.intake(&instance("a"), batch(first, [7])).await.unwrap();
+    assert_eq!(events.intake(&instance("a"), batch(second, [1])).await.unwrap(), EventSeq(1));
+    assert_eq!(events.intake(&instance("b"), batch(first, [1])).await.unwrap(), EventSeq(1));
+    assert_eq!(events.mark(&instance("b"), second).await.unwrap(), EventSeq(0));
+    assert_eq!(events.duplicates(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_does_not_ascend_is_refused_whole() {
+    let (store, _directory) = store();
+    let events = Events::new(store);
+    for seqs in [vec![1, 3, 2], vec![1, 1], vec![0]] {
+        let refused = events.intake(&instance("a"), batch(Epoch::generate(), seqs)).await;
+        assert!(matches!(refused, Err(IntakeError::Disordered { .. })));
+    }
+    let huge = Event { seq: EventSeq(u64::MAX), ..event(1) };
+    let huge = EventBatch { epoch: Epoch::generate(), events: vec![huge] };
+    assert!(events.intake(&instance("a"), huge).await.is_err());
+    assert_eq!(stored(&events).await, [0_u64; 0]);
+}
+
+#[tokio::test]
+async fn concurrent_repeats_are_stored_once() {
+    let (store, _directory) = store();
+    let events = Events::new(store);
+    let (host, epoch) = (instance("a"), Epoch::generate());
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (events, host) = (events.clone(), host.clone());
+        tasks.spawn(async move { events.intake(&host, batch(epoch, 1..=50)).await.unwrap() });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|mark| mark == EventSeq(50)));
+    assert_eq!(stored(&events).await, (1..=50).collect::<Vec<_>>());
+    assert_eq!(events.duplicates(), 7 * 50);
+}
+
+#[tokio::test]
+async fn pages_go_back_without_holes_and_filters_hold() {
+    let (store, _directory) = store();
+    let events = Events::new(store);
+    let epoch = Epoch::generate();
+    events.intake(&instance("a"), batch(epoch, 1..=7)).await.unwrap();
+    let what = EventKind::Container {
+        id: container_id(1),
+        name: "web".to_owned(),
+        image: String::new(),
+        action: "start".to_owned(),
+        attributes: std::collections::BTreeMap::new(),
+        inferred: false,
+    };
+    let about = EventBatch { epoch, events: vec![Event { what: what.clone(), ..event(8) }] };
+    events.intake(&instance("b"), about).await.unwrap();
+
+    let of_a = EventFilter { instance: Some(instance("a")), ..EventFilter::default() };
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = events.page(of_a.clone(), cursor, 3).await.unwrap();
+        seen.extend(page.events.iter().map(|event| event.at.0));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+
+    for filter in [
+        EventFilter { container: Some(container_id(1)), ..EventFilter::default() },
+        EventFilter { kind: Some("container".to_owned()), ..EventFilter::default() },
+        EventFilter { since: Some(UnixMicros(8)), ..EventFilter::default() },
+    ] {
+        let page = events.page(filter, None, 10).await.unwrap();
+        assert_eq!(page.events.len(), 1);
+        assert_eq!(page.events[0].what, what);
+        assert_eq!(page.next, None);
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_go_by_age_and_by_number_but_never_the_newest() {
+    let (store, _directory) = store();
+    let epoch = Epoch::generate();
+    let now = UnixMicros::from_secs(1_000_000);
+    for (seqs, age) in [(1..=1500, 100), (1501..=1600, 10)] {
+        let at = now.minus(Duration::from_secs(age));
+        store.append_events(instance("a"), batch(epoch, seqs), at).await.unwrap();
+    }
+    let events = Events::new(store.clone());
+    let keep = |age, rows| Retention { age: Duration::from_secs(age), rows };
+    assert_eq!(prune(&store, keep(200, 10_000), now).await.unwrap(), 0);
+    assert_eq!(prune(&store, keep(50, 10_000), now).await.unwrap(), 1500);
+    assert_eq!(prune(&store, keep(50, 40), now).await.unwrap(), 60);
+    assert_eq!(stored(&events).await, (1561..=1600).collect::<Vec<_>>());
+    assert_eq!(prune(&store, keep(1, 40), now).await.unwrap(), 39);
+    assert_eq!(stored(&events).await, [1600]);
+    // What was deleted is still known to have been stored.
+    assert_eq!(events.intake(&instance("a"), batch(epoch, [3])).await.unwrap(), EventSeq(1600));
+}

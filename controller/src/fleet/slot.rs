@@ -1,0 +1,223 @@
+//! One host within the fleet: its picture, who feeds it, and what it owes to the store. No locks, no I/O.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::ids::{ContainerId, InstanceId, SessionId};
+use roadstead_protocol::message::snapshot::{Change, Engine, SnapshotPart};
+use roadstead_protocol::message::time::UnixMicros;
+use tokio::time::Instant;
+
+use super::feed::PictureTooLarge;
+use super::{FleetChange, Host, LinkState, LinkStatus};
+use crate::model::InstanceRecord;
+
+mod link;
+
+/// Most containers in one picture. A host with more has a different problem.
+const MAX_CONTAINERS: usize = 10_000;
+
+pub(super) struct Slot {
+    host: Arc<Host>,
+    session: Option<SessionId>,
+    /// Whether the session that feeds it has sent its whole picture.
+    synced: bool,
+    arriving: BTreeMap<ContainerId, Container>,
+    clone_refused_at: Option<Instant>,
+    /// Whether the picture (engine, containers) changed since it was last saved.
+    unsaved: bool,
+}
+
+impl Slot {
+    pub(super) fn new(record: InstanceRecord) -> Self {
+        let link = LinkStatus {
+            state: LinkState::Never,
+            since: record.created_at,
+            direction: None,
+            remote: None,
+            reason: None,
+        };
+        Self::with_host(Host {
+            record,
+            link,
+            engine: None,
+            containers: BTreeMap::new(),
+            figures: std::collections::HashMap::new(),
+            synced_at: None,
+            stale: true,
+            round_trip: None,
+        })
+    }
+
+    pub(super) fn with_host(host: Host) -> Self {
+        Self {
+            host: Arc::new(host),
+            session: None,
+            synced: false,
+            arriving: BTreeMap::new(),
+            clone_refused_at: None,
+            unsaved: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> InstanceId {
+        self.host.record.id.clone()
+    }
+
+    pub(super) fn view(&self) -> Arc<Host> {
+        Arc::clone(&self.host)
+    }
+
+    pub(super) fn is_fed_by(&self, session: SessionId) -> bool {
+        self.session == Some(session)
+    }
+
+    /// The host, if it changed since the last call.
+    pub(super) fn take_unsaved(&mut self) -> Option<Arc<Host>> {
+        std::mem::take(&mut self.unsaved).then(|| self.view())
+    }
+
+    /// The host could not be saved: try again next time.
+    pub(super) fn keep_unsaved(&mut self) {
+        self.unsaved = true;
+    }
+
+    pub(super) fn set_record(&mut self, mut record: InstanceRecord) -> Option<FleetChange> {
+        record.last_seen = record.last_seen.max(self.host.record.last_seen);
+        if self.host.record == record {
+            return None;
+        }
+        self.host_mut().record = record;
+        self.told()
+    }
+
+    pub(super) fn snapshot_part(
+        &mut self,
+        part: SnapshotPart,
+    ) -> Result<Option<FleetChange>, PictureTooLarge> {
+        self.arriving.extend(part.containers.into_iter().map(|container| (container.id.clone(), container)));
+        limit(self.arriving.len())?;
+        if !part.last {
+            return Ok(None);
+        }
+        let whole = std::mem::take(&mut self.arriving);
+        let (upsert, remove) = self.replace_containers(whole);
+        self.synced = true;
+        let told_before = (self.host.engine.clone(), self.host.stale);
+        let host = self.picture_mut();
+        host.engine = Some(part.engine);
+        host.synced_at = Some(UnixMicros::now());
+        host.stale = host.link.state != LinkState::Live;
+        let host_changed = told_before != (host.engine.clone(), host.stale);
+        let containers_changed = !upsert.is_empty() || !remove.is_empty();
+        Ok(match (host_changed, containers_changed) {
+            (true, true) => Some(FleetChange::Replaced(self.view())),
+            (true, false) => self.told(),
+            (false, true) => Some(FleetChange::Containers { instance: self.id(), upsert, remove }),
+            (false, false) => None,
+        })
+    }
+
+    pub(super) fn change(&mut self, change: Change) -> Result<Option<FleetChange>, PictureTooLarge> {
+        match change {
+            Change::Upsert { container } => self.upsert(*container),
+            Change::Remove { id } => Ok(self.remove(id)),
+            Change::Engine { engine } => Ok(self.set_engine(engine)),
+            Change::Unknown => Ok(None),
+        }
+    }
+
+    pub(super) fn take_figures(&mut self, mut samples: Vec<Figures>) -> Option<FleetChange> {
+        samples.retain(|sample| self.host.containers.contains_key(&sample.container));
+        if samples.is_empty() {
+            return None;
+        }
+        let host = self.host_mut();
+        host.figures.extend(samples.iter().map(|sample| (sample.container.clone(), sample.clone())));
+        Some(FleetChange::Figures { instance: self.id(), samples: Arc::new(samples) })
+    }
+
+    fn upsert(&mut self, container: Container) -> Result<Option<FleetChange>, PictureTooLarge> {
+        let known = self.host.containers.get(&container.id);
+        if known.is_some_and(|known| **known == container) {
+            return Ok(None);
+        }
+        if known.is_none() {
+            limit(self.host.containers.len() + 1)?;
+        }
+        let container = Arc::new(container);
+        self.picture_mut().containers.insert(container.id.clone(), Arc::clone(&container));
+        Ok(self.containers_changed(vec![container], Vec::new()))
+    }
+
+    fn remove(&mut self, id: ContainerId) -> Option<FleetChange> {
+        if !self.host.containers.contains_key(&id) {
+            return None;
+        }
+        let host = self.picture_mut();
+        host.containers.remove(&id);
+        host.figures.remove(&id);
+        self.containers_changed(Vec::new(), vec![id])
+    }
+
+    fn set_engine(&mut self, engine: Engine) -> Option<FleetChange> {
+        if self.host.engine.as_ref() == Some(&engine) {
+            return None;
+        }
+        let host = self.picture_mut();
+        host.engine = Some(engine);
+        host.synced_at = Some(UnixMicros::now());
+        self.told()
+    }
+
+    fn containers_changed(
+        &mut self,
+        upsert: Vec<Arc<Container>>,
+        remove: Vec<ContainerId>,
+    ) -> Option<FleetChange> {
+        self.picture_mut().synced_at = Some(UnixMicros::now());
+        Some(FleetChange::Containers { instance: self.id(), upsert, remove })
+    }
+
+    /// Takes over a whole list and returns how it differs from the one before.
+    fn replace_containers(
+        &mut self,
+        whole: BTreeMap<ContainerId, Container>,
+    ) -> (Vec<Arc<Container>>, Vec<ContainerId>) {
+        let host = self.picture_mut();
+        let remove: Vec<_> = host.containers.keys().filter(|id| !whole.contains_key(id)).cloned().collect();
+        for id in &remove {
+            host.containers.remove(id);
+            host.figures.remove(id);
+        }
+        let mut upsert = Vec::new();
+        for (id, container) in whole {
+            if host.containers.get(&id).is_none_or(|known| **known != container) {
+                let container = Arc::new(container);
+                host.containers.insert(id, Arc::clone(&container));
+                upsert.push(container);
+            }
+        }
+        (upsert, remove)
+    }
+
+    /// For changes of engine and containers.
+    fn picture_mut(&mut self) -> &mut Host {
+        self.unsaved = true;
+        self.host_mut()
+    }
+
+    /// For everything else. Copies the host if somebody holds a view of it.
+    fn host_mut(&mut self) -> &mut Host {
+        Arc::make_mut(&mut self.host)
+    }
+
+    fn told(&self) -> Option<FleetChange> {
+        Some(FleetChange::Host(self.view()))
+    }
+}
+
+fn limit(containers: usize) -> Result<(), PictureTooLarge> {
+    if containers > MAX_CONTAINERS { Err(PictureTooLarge { limit: MAX_CONTAINERS }) } else { Ok(()) }
+}

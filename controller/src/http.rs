@@ -1,0 +1,190 @@
+//! The HTTP API: every route on this page. Handlers are thin; what they answer is in `http/views`, who may call them
+//! in `http/access.rs`, what holds for every request in `http/guard.rs`.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub mod access;
+mod audit;
+mod command_log;
+mod commands;
+mod containers;
+mod events;
+pub mod extract;
+mod guard;
+mod health;
+mod instances;
+mod join;
+mod live;
+mod metrics;
+mod openapi;
+mod orders;
+mod page;
+pub mod problem;
+mod refusals;
+mod server;
+mod session;
+mod stall;
+#[cfg(test)]
+mod tests;
+pub mod time;
+mod tokens;
+pub mod views;
+mod watch;
+
+use crate::accounts::limits::Buckets;
+use crate::accounts::{Accounts, LOGIN_RATE, network_of};
+use crate::audit::Audit;
+use crate::commands::Commands;
+use crate::enrolment::Enrolment;
+use crate::events::Events;
+use crate::fleet::Fleet;
+use crate::probes::Probes;
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// Streams (live views, followed logs) at once; a further one is refused.
+const STREAMS: usize = 256;
+
+/// Addresses whose refusals without login are audited apart.
+const STRANGERS: usize = 10_000;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Services {
+    /// The store.
+    pub store: Store,
+    /// The picture of all hosts.
+    pub fleet: Fleet,
+    /// Who is connected now.
+    pub registry: Registry,
+    /// Registering and removing instances, join tokens.
+    pub enrolment: Enrolment,
+    /// The command ledger.
+    pub commands: Commands,
+    /// The event log.
+    pub events: Events,
+    /// Users and web sessions.
+    pub accounts: Arc<Accounts>,
+    /// The audit log.
+    pub audit: Audit,
+    /// Checks under way.
+    pub probes: Probes,
+    /// The controller itself.
+    pub about: About,
+}
+
+/// What the controller tells of itself.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its version.
+    pub version: String,
+    /// Name of its host.
+    pub name: String,
+    /// Its own instance, if it runs an agent for its host.
+    pub this_instance: Option<InstanceId>,
+    /// Its key, as agents pin it.
+    pub key: PeerKey,
+    /// Where agents reach it (`wss://host:port`), best first.
+    pub agent_urls: Vec<String>,
+    /// Image reference of the agent, for the commands that start one.
+    pub agent_image: String,
+}
+
+/// The state behind the routes.
+pub struct App {
+    services: Services,
+    metrics: metrics::HttpMetrics,
+    streams: Arc<Semaphore>,
+    watches: watch::Watches,
+    strangers: Mutex<Buckets<IpAddr>>,
+    ending: CancellationToken,
+}
+
+impl App {
+    fn new(services: Services, ending: CancellationToken) -> Self {
+        Self {
+            services,
+            metrics: metrics::HttpMetrics::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            watches: watch::Watches::default(),
+            strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
+            ending,
+        }
+    }
+
+    /// Whether a refusal of somebody who is not logged in still goes into the audit log: a flood of them must not
+    /// push out everything else.
+    fn may_audit_stranger(&self, address: IpAddr) -> bool {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.take(network_of(address), Instant::now()).is_ok()
+    }
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(page::page))
+        .routes(routes!(health::controller_health))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi_document))
+        .routes(routes!(session::log_in))
+        .routes(routes!(session::log_in_guest))
+        .routes(routes!(session::log_out))
+        .routes(routes!(session::session))
+        .routes(routes!(instances::list_instances, instances::register_instance))
+        .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
+        .routes(routes!(health::instance_health))
+        .routes(routes!(containers::list_containers))
+        .routes(routes!(orders::act_on_container))
+        .routes(routes!(orders::sync))
+        .routes(routes!(orders::check))
+        .routes(routes!(orders::install))
+        .routes(routes!(orders::reinstall))
+        .routes(routes!(commands::list_commands))
+        .routes(routes!(commands::one_command, commands::cancel_command))
+        .routes(routes!(command_log::command_log))
+        .routes(routes!(events::list_events))
+        .routes(routes!(live::live))
+        .routes(routes!(tokens::list_join_tokens, tokens::make_join_token))
+        .routes(routes!(tokens::revoke_join_token))
+        .routes(routes!(audit::audit_log))
+}
+
+/// The router over `services`. Streams end when `ending` is cancelled.
+pub fn router(services: Services, ending: CancellationToken) -> Router {
+    let app = Arc::new(App::new(services, ending));
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(page::no_such_route)
+        .method_not_allowed_fallback(page::no_such_method)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}
+
+/// Serves the API on `listener` until `shutdown`; then streams end and requests under way have five seconds.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    services: Services,
+    shutdown: CancellationToken,
+) {
+    let router = router(services, shutdown.clone());
+    server::serve(listener, tls, router, shutdown).await;
+}
+
+/// The OpenAPI document of the API, as JSON.
+#[must_use]
+pub fn openapi() -> String {
+    openapi::document()
+}

@@ -1,0 +1,116 @@
+//! What holds for every request: deadline, panics, forged origins, security headers, counting.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use super::access::Peer;
+use super::problem::Problem;
+use super::{App, extract};
+
+/// How long a request may take until its answer begins; streams go on after that.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What an answer that is no page may load: nothing.
+const API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static("interest-cohort=()")),
+];
+
+/// The outermost layer around every route.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
+    let mut response = match refuse_forged(&request, tls) {
+        Some(problem) => problem.into_response(),
+        None => answer(request, next).await,
+    };
+    let route = route.as_deref().unwrap_or("unmatched");
+    app.metrics.count_request(&method, route, response.status());
+    harden(response.headers_mut(), tls);
+    response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            tracing::error!(path, "a request handler panicked; please report it");
+            Problem::internal().into_response()
+        }
+        Err(_elapsed) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "deadline",
+            "Took too long",
+            format!("The controller had no answer after {} s; try again later.", DEADLINE.as_secs()),
+        )
+        .retry_after(10)
+        .into_response(),
+    }
+}
+
+/// A state-changing request that another site's page made in a visitor's browser.
+fn refuse_forged(request: &Request, tls: bool) -> Option<Problem> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let headers = request.headers();
+    let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let foreign = headers.get(header::ORIGIN).is_some_and(|origin| !is_own(origin, headers, tls));
+    if cross_site || foreign {
+        return Some(Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "Foreign origin",
+            "The request comes from another site's page. Open the controller by its own address; behind a proxy, \
+             let the proxy pass the Host header on.",
+        ));
+    }
+    (has_body(headers) && !extract::is_json(headers)).then(extract::not_json)
+}
+
+/// Whether `Origin` names the host that the request was sent to. Without TLS here a proxy in front may have it, so
+/// that either scheme will do.
+fn is_own(origin: &HeaderValue, headers: &HeaderMap, tls: bool) -> bool {
+    let (Ok(origin), Some(Ok(host))) = (origin.to_str(), headers.get(header::HOST).map(HeaderValue::to_str))
+    else {
+        return false;
+    };
+    match origin.split_once("://") {
+        Some(("https", authority)) => authority.eq_ignore_ascii_case(host),
+        Some(("http", authority)) => !tls && authority.eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+fn harden(headers: &mut HeaderMap, tls: bool) {
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+}

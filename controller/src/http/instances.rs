@@ -1,0 +1,209 @@
+//! Instances: list, register, look at, change, remove.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use roadstead_protocol::message::ids::InstanceId;
+use roadstead_protocol::message::time::UnixMicros;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::App;
+use super::access::{Changer, Peer, Reader};
+use super::extract::{Body, PathOf};
+use super::join::JoinView;
+use super::problem::Problem;
+use super::refusals::unknown_instance;
+use super::time::Span;
+use super::views::instance::{HealthView, InstanceView};
+use crate::enrolment::{InstanceChange, NewInstance};
+use crate::fleet::Host;
+
+/// Every instance.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct InstancesView {
+    /// The instances, by name.
+    instances: Vec<InstanceView>,
+    /// How many there are.
+    total_count: usize,
+    /// How many of them are healthy.
+    healthy_count: usize,
+    /// The controller's own host, if it runs an agent for it.
+    this_instance: Option<InstanceView>,
+}
+
+/// An instance to register.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    /// Name, unique regardless of case.
+    name: String,
+    /// Where the controller dials the agent (`wss://host:port`); left out if the agent is to dial.
+    url: Option<String>,
+    /// Free text.
+    #[serde(default)]
+    description: String,
+    /// Environment label.
+    environment: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// How long the join token lives (`90s`, `15m`, `24h`, `2d`).
+    token_ttl: Option<Span>,
+}
+
+/// An instance that was registered, and how its host joins.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RegisteredView {
+    /// The instance.
+    instance: InstanceView,
+    /// How its host joins.
+    join: JoinView,
+}
+
+/// What to change about an instance: what is left out stays as it is.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// New name.
+    name: Option<String>,
+    /// New address to dial; `null` if the agent is to dial from now on.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    url: Option<Option<String>>,
+    /// New description.
+    description: Option<String>,
+    /// New environment label, or `null` for none.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    environment: Option<Option<String>>,
+    /// New tags.
+    tags: Option<Vec<String>>,
+}
+
+/// Every instance, by name.
+#[utoipa::path(get, path = "/api/instances", tag = "instances",
+    responses((status = OK, body = InstancesView)))]
+pub async fn list_instances(State(app): State<Arc<App>>, _: Reader) -> Json<InstancesView> {
+    let instances = views(&app.services.fleet.hosts());
+    let this = app.services.about.this_instance.as_ref();
+    Json(InstancesView {
+        this_instance: this
+            .and_then(|id| instances.iter().find(|instance| instance.id == id.as_str()))
+            .cloned(),
+        total_count: instances.len(),
+        healthy_count: instances.iter().filter(|instance| instance.health == HealthView::Healthy).count(),
+        instances,
+    })
+}
+
+/// Register an instance: answers with a join token and ready-to-paste commands for its host.
+#[utoipa::path(post, path = "/api/instances", tag = "instances", request_body = RegisterRequest,
+    responses((status = CREATED, body = RegisteredView)))]
+pub async fn register_instance(
+    State(app): State<Arc<App>>,
+    Changer(person): Changer,
+    peer: Peer,
+    Body(request): Body<RegisterRequest>,
+) -> Result<Response, Problem> {
+    let name = request.name.clone();
+    let registered = app.services.enrolment.register(request.into()).await.map_err(Problem::from);
+    app.audit(&person, peer, "instance.register", &name, &registered).await;
+    let (record, token) = registered?;
+    let join = JoinView::new(&token, record.url.as_deref(), &app.services.about);
+    let instance = InstanceView::new(&*host(&app, &record.id)?, UnixMicros::now());
+    let location = format!("/api/instances/{}", record.id);
+    let answer = Json(RegisteredView { instance, join });
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], answer).into_response())
+}
+
+/// One instance.
+#[utoipa::path(get, path = "/api/instances/{id}", tag = "instances",
+    params(("id" = String, Path, description = "Id of the instance")),
+    responses((status = OK, body = InstanceView)))]
+pub async fn one_instance(
+    State(app): State<Arc<App>>,
+    _: Reader,
+    PathOf(id): PathOf<InstanceId>,
+) -> Result<Json<InstanceView>, Problem> {
+    Ok(Json(InstanceView::new(&*host(&app, &id)?, UnixMicros::now())))
+}
+
+/// Change an instance's name, address, description, environment or tags.
+#[utoipa::path(patch, path = "/api/instances/{id}", tag = "instances", request_body = ChangeRequest,
+    params(("id" = String, Path, description = "Id of the instance")),
+    responses((status = OK, body = InstanceView)))]
+pub async fn change_instance(
+    State(app): State<Arc<App>>,
+    Changer(person): Changer,
+    peer: Peer,
+    PathOf(id): PathOf<InstanceId>,
+    Body(request): Body<ChangeRequest>,
+) -> Result<Json<InstanceView>, Problem> {
+    let changed = app.services.enrolment.change(&id, request.into()).await.map_err(Problem::from);
+    app.audit(&person, peer, "instance.change", id.as_str(), &changed).await;
+    changed?;
+    Ok(Json(InstanceView::new(&*host(&app, &id)?, UnixMicros::now())))
+}
+
+/// Unregister an instance: ends its link and refuses its agent from then on. The host itself is not touched.
+#[utoipa::path(delete, path = "/api/instances/{id}", tag = "instances",
+    params(("id" = String, Path, description = "Id of the instance")),
+    responses((status = NO_CONTENT)))]
+pub async fn remove_instance(
+    State(app): State<Arc<App>>,
+    Changer(person): Changer,
+    peer: Peer,
+    PathOf(id): PathOf<InstanceId>,
+) -> Result<StatusCode, Problem> {
+    let removed = app.services.enrolment.remove(&id).await.map_err(Problem::from);
+    app.audit(&person, peer, "instance.remove", id.as_str(), &removed).await;
+    removed?;
+    app.services.commands.instance_removed(&id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A host by its instance's id.
+pub(super) fn host(app: &App, id: &InstanceId) -> Result<Arc<Host>, Problem> {
+    app.services.fleet.host(id).ok_or_else(|| unknown_instance(id))
+}
+
+/// The views of `hosts` now, by name.
+pub(super) fn views(hosts: &[Arc<Host>]) -> Vec<InstanceView> {
+    let now = UnixMicros::now();
+    let mut views: Vec<_> = hosts.iter().map(|host| InstanceView::new(host, now)).collect();
+    views.sort_by_cached_key(|view| (view.name.to_lowercase(), view.id.clone()));
+    views
+}
+
+/// Tells a field that is `null` from one that is left out.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl From<RegisterRequest> for NewInstance {
+    fn from(request: RegisterRequest) -> Self {
+        Self {
+            name: request.name,
+            url: request.url,
+            description: request.description,
+            environment: request.environment,
+            tags: request.tags,
+            token_ttl: request.token_ttl.map(|Span(ttl)| ttl),
+        }
+    }
+}
+
+impl From<ChangeRequest> for InstanceChange {
+    fn from(request: ChangeRequest) -> Self {
+        Self {
+            name: request.name,
+            url: request.url,
+            description: request.description,
+            environment: request.environment,
+            tags: request.tags,
+        }
+    }
+}

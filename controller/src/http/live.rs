@@ -1,0 +1,258 @@
+//! The live view: whole first, then changes, as server-sent events. A browser that cannot keep up gets the whole view
+//! again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, Stream};
+use roadstead_protocol::message::ids::{CommandId, InstanceId};
+use roadstead_protocol::message::time::UnixMicros;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::time::Instant;
+
+use super::App;
+use super::access::{Peer, Reader, session_token};
+use super::extract::Params;
+use super::instances;
+use super::problem::Problem;
+use super::time::Time;
+use super::views::command::CommandView;
+use super::views::container::ContainersView;
+use super::views::instance::InstanceView;
+use crate::commands::{CommandChange, CommandFilter};
+use crate::fleet::FleetChange;
+use crate::model::{CommandRecord, EventRecord};
+use crate::store::StoreError;
+use batch::Batch;
+
+mod batch;
+
+/// After something was told, changes are gathered for so long; the first change after a quiet time goes at once.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// How often a stream makes sure that its session is still open, and agents are asked for figures again.
+pub(super) const RECHECK: Duration = Duration::from_secs(10);
+
+/// Most unfinished commands in a view.
+const MAX_COMMANDS: usize = 1000;
+
+/// What to follow closely.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LiveQuery {
+    /// Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open.
+    watch: Option<String>,
+}
+
+/// The whole view.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct LiveView {
+    /// Every instance, by name.
+    instances: Vec<InstanceView>,
+    /// The containers of each instance.
+    containers: Vec<ContainersView>,
+    /// The commands that have not ended, newest first.
+    commands: Vec<CommandView>,
+    /// When this was true.
+    at: Time,
+}
+
+/// Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
+/// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
+/// `event` as things change. A `view` may come again at any time and replaces everything.
+#[utoipa::path(get, path = "/api/live", tag = "live", params(LiveQuery),
+    responses((status = OK, body = LiveView, content_type = "text/event-stream")))]
+pub async fn live(
+    State(app): State<Arc<App>>,
+    _: Reader,
+    peer: Peer,
+    Params(query): Params<LiveQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let place = stream_place(&app)?;
+    let watched = watched(&query)?;
+    let token = session_token(&headers, &peer).unwrap_or_default().to_owned();
+    let viewer = Viewer::new(app, watched, token, place);
+    let answer = Sse::new(viewer.into_stream()).keep_alive(KeepAlive::new());
+    // Proxies that gather answers would hold changes back.
+    Ok(([("x-accel-buffering", "no")], answer).into_response())
+}
+
+/// A place among the streams that may be open at once.
+pub(super) fn stream_place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.streams)
+        .try_acquire_owned()
+        .map_err(|_| Problem::busy("Too many live views are open; close some, or try again in a minute.", 60))
+}
+
+/// A server-sent event with a JSON body.
+pub(super) fn json_event(name: &str, data: &impl Serialize) -> Event {
+    // Views are made of plain fields and maps with text keys, which always can be written.
+    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
+}
+
+fn watched(query: &LiveQuery) -> Result<Vec<InstanceId>, Problem> {
+    let ids = query.watch.as_deref().unwrap_or_default().split(',').filter(|id| !id.is_empty());
+    ids.map(|id| {
+        id.parse()
+            .map_err(|_| Problem::invalid(format!("`{id}` is not an instance's id.")).with("field", "watch"))
+    })
+    .collect()
+}
+
+/// One browser that follows.
+struct Viewer {
+    app: Arc<App>,
+    watched: Vec<InstanceId>,
+    token: String,
+    sources: Option<Sources>,
+    last_told: Instant,
+    recheck_at: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Where changes come from. Made anew with each whole view.
+struct Sources {
+    fleet: broadcast::Receiver<FleetChange>,
+    commands: broadcast::Receiver<CommandChange>,
+    events: broadcast::Receiver<Arc<EventRecord>>,
+}
+
+/// What a source said.
+enum News {
+    Fleet(FleetChange),
+    Command(CommandChange),
+    Event(Arc<EventRecord>),
+    /// A source ran ahead of us.
+    Lagged,
+    /// The time to gather is over.
+    Tell,
+    Recheck,
+    Stop,
+}
+
+impl Viewer {
+    fn new(app: Arc<App>, watched: Vec<InstanceId>, token: String, place: OwnedSemaphorePermit) -> Self {
+        let now = Instant::now();
+        Self { app, watched, token, sources: None, last_told: now, recheck_at: now, _place: place }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+        let batches = stream::unfold(self, |mut viewer| async move {
+            let events = viewer.next().await?;
+            viewer.last_told = Instant::now();
+            Some((stream::iter(events.into_iter().map(Ok)), viewer))
+        });
+        futures_util::StreamExt::flatten(batches)
+    }
+
+    /// The next events; none when the stream is to end.
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        let Some(mut sources) = self.sources.take() else { return self.whole().await };
+        let mut batch = Batch::default();
+        loop {
+            let tell_at = (!batch.is_empty()).then(|| self.last_told + GATHER);
+            match sources.next(&self.app, tell_at, self.recheck_at).await {
+                News::Fleet(change) => batch.add_fleet(&change),
+                News::Command(change) => batch.add_command(&change),
+                News::Event(event) => batch.add_event(event),
+                News::Lagged => return self.whole().await,
+                News::Tell => {
+                    let events = batch.into_events(&self.app.services.fleet);
+                    self.sources = Some(sources);
+                    return Some(events);
+                }
+                News::Recheck => self.recheck().await?,
+                News::Stop => return None,
+            }
+            if batch.is_too_large() {
+                return self.whole().await;
+            }
+        }
+    }
+
+    /// The whole view, and the sources of what changes after it.
+    async fn whole(&mut self) -> Option<Vec<Event>> {
+        self.recheck().await?;
+        let services = &self.app.services;
+        // In this order: subscribe, then read.
+        let commands = services.commands.subscribe();
+        let events = services.events.subscribe();
+        let unfinished = match self.unfinished().await {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                tracing::error!(%error, "a live view cannot be read from the store");
+                return None;
+            }
+        };
+        let (hosts, fleet) = services.fleet.subscribe();
+        self.sources = Some(Sources { fleet, commands, events });
+        let now = UnixMicros::now();
+        let view = LiveView {
+            instances: instances::views(&hosts),
+            containers: hosts.iter().map(|host| ContainersView::new(host, now)).collect(),
+            commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
+            at: Time(now),
+        };
+        Some(vec![json_event("view", &view)])
+    }
+
+    async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {
+        let filter = CommandFilter { unfinished: true, ..CommandFilter::default() };
+        let mut all = Vec::new();
+        let mut before: Option<CommandId> = None;
+        while all.len() < MAX_COMMANDS {
+            let page = self.app.services.commands.list(filter.clone(), before, 200).await?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
+    /// Makes sure that the session is still open, and asks for fresh figures. None ends the stream.
+    async fn recheck(&mut self) -> Option<()> {
+        self.recheck_at = Instant::now() + RECHECK;
+        for instance in &self.watched {
+            self.app.watches.look(&self.app.services.registry, instance);
+        }
+        let open = self.app.services.accounts.is_open(&self.token).await.unwrap_or(false);
+        open.then_some(())
+    }
+}
+
+impl Sources {
+    async fn next(&mut self, app: &App, tell_at: Option<Instant>, recheck_at: Instant) -> News {
+        let tell = async {
+            match tell_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = app.ending.cancelled() => News::Stop,
+            () = tell => News::Tell,
+            () = tokio::time::sleep_until(recheck_at) => News::Recheck,
+            change = self.fleet.recv() => news(change, News::Fleet),
+            change = self.commands.recv() => news(change, News::Command),
+            event = self.events.recv() => news(event, News::Event),
+        }
+    }
+}
+
+fn news<T>(received: Result<T, RecvError>, wrap: impl FnOnce(T) -> News) -> News {
+    match received {
+        Ok(value) => wrap(value),
+        Err(RecvError::Lagged(_)) => News::Lagged,
+        Err(RecvError::Closed) => News::Stop,
+    }
+}

@@ -1,0 +1,173 @@
+//! Changes gathered for one browser. Of the fleet only *what* changed is kept: how it is now is looked up when it is
+//! told, so that many changes of one thing are told once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::response::sse::Event;
+use roadstead_protocol::message::ids::{CommandId, ContainerId, InstanceId};
+use roadstead_protocol::message::time::UnixMicros;
+use serde::Serialize;
+
+use super::json_event;
+use crate::commands::CommandChange;
+use crate::fleet::{Fleet, FleetChange, Host};
+use crate::http::views::command::{CommandView, LogLineView};
+use crate::http::views::container::{ContainerView, FiguresView};
+use crate::http::views::event::EventView;
+use crate::http::views::instance::InstanceView;
+use crate::model::{CommandRecord, EventRecord, LogLine};
+
+/// More changes than this in one batch: telling everything anew is cheaper.
+const TOO_LARGE: usize = 4096;
+
+/// What has changed since something was last told.
+#[derive(Default)]
+pub(super) struct Batch {
+    size: usize,
+    removed: BTreeSet<InstanceId>,
+    instances: BTreeSet<InstanceId>,
+    whole: BTreeSet<InstanceId>,
+    containers: BTreeMap<InstanceId, BTreeSet<ContainerId>>,
+    figures: BTreeMap<InstanceId, BTreeSet<ContainerId>>,
+    commands: BTreeMap<CommandId, Arc<CommandRecord>>,
+    lines: BTreeMap<CommandId, (InstanceId, Vec<LogLine>)>,
+    events: Vec<Arc<EventRecord>>,
+}
+
+#[derive(Serialize)]
+struct ContainersChange<'a> {
+    instance: &'a InstanceId,
+    /// Whether `upsert` is all there is.
+    whole: bool,
+    upsert: Vec<ContainerView>,
+    remove: Vec<&'a ContainerId>,
+}
+
+#[derive(Serialize)]
+struct FiguresChange<'a> {
+    instance: &'a InstanceId,
+    samples: Vec<FiguresView>,
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    instance: &'a InstanceId,
+}
+
+#[derive(Serialize)]
+struct ProgressChange<'a> {
+    command: String,
+    instance: &'a InstanceId,
+    lines: Vec<LogLineView>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    pub(super) fn is_too_large(&self) -> bool {
+        self.size > TOO_LARGE
+    }
+
+    pub(super) fn add_fleet(&mut self, change: &FleetChange) {
+        self.size += 1;
+        match change {
+            FleetChange::Host(host) => {
+                self.instances.insert(host.record.id.clone());
+            }
+            FleetChange::Replaced(host) => {
+                self.instances.insert(host.record.id.clone());
+                self.whole.insert(host.record.id.clone());
+            }
+            FleetChange::Containers { instance, upsert, remove } => {
+                self.size += upsert.len() + remove.len();
+                // Its counts have changed as well.
+                self.instances.insert(instance.clone());
+                let changed = self.containers.entry(instance.clone()).or_default();
+                changed.extend(upsert.iter().map(|container| container.id.clone()));
+                changed.extend(remove.iter().cloned());
+            }
+            FleetChange::Figures { instance, samples } => {
+                let sampled = self.figures.entry(instance.clone()).or_default();
+                sampled.extend(samples.iter().map(|sample| sample.container.clone()));
+            }
+            FleetChange::Removed(instance) => {
+                self.instances.remove(instance);
+                self.whole.remove(instance);
+                self.containers.remove(instance);
+                self.figures.remove(instance);
+                self.removed.insert(instance.clone());
+            }
+        }
+    }
+
+    pub(super) fn add_command(&mut self, change: &CommandChange) {
+        match change {
+            CommandChange::State(record) => {
+                self.size += 1;
+                self.commands.insert(record.id, Arc::clone(record));
+            }
+            CommandChange::Lines { command, instance, lines } => {
+                self.size += lines.len();
+                let (_, told) = self.lines.entry(*command).or_insert_with(|| (instance.clone(), Vec::new()));
+                told.extend(lines.iter().cloned());
+            }
+        }
+    }
+
+    pub(super) fn add_event(&mut self, event: Arc<EventRecord>) {
+        self.size += 1;
+        self.events.push(event);
+    }
+
+    /// The changes as events. A host that is gone by now is left out: its removal is on its way.
+    pub(super) fn into_events(self, fleet: &Fleet) -> Vec<Event> {
+        let now = UnixMicros::now();
+        let mut told = Vec::new();
+        told.extend(self.removed.iter().map(|instance| json_event("removed", &Removed { instance })));
+        for host in self.instances.iter().filter_map(|instance| fleet.host(instance)) {
+            told.push(json_event("instance", &InstanceView::new(&host, now)));
+        }
+        for (instance, host) in self.whole.iter().filter_map(|id| Some((id, fleet.host(id)?))) {
+            let upsert = host.containers.values().map(|one| ContainerView::new(one, &host, now)).collect();
+            let change = ContainersChange { instance, whole: true, upsert, remove: Vec::new() };
+            told.push(json_event("containers", &change));
+        }
+        for (instance, changed) in self.containers.iter().filter(|(id, _)| !self.whole.contains(*id)) {
+            let Some(host) = fleet.host(instance) else { continue };
+            told.push(json_event("containers", &containers(instance, changed, &host, now)));
+        }
+        for (instance, sampled) in &self.figures {
+            let Some(host) = fleet.host(instance) else { continue };
+            let samples = sampled.iter().filter_map(|id| host.figures.get(id));
+            let samples = samples.map(|figures| FiguresView::new(figures, now)).collect();
+            told.push(json_event("figures", &FiguresChange { instance, samples }));
+        }
+        told.extend(self.commands.values().map(|one| json_event("command", &CommandView::new(one, now))));
+        for (command, (instance, lines)) in &self.lines {
+            let lines = lines.iter().map(LogLineView::new).collect();
+            let change = ProgressChange { command: command.to_string(), instance, lines };
+            told.push(json_event("progress", &change));
+        }
+        told.extend(self.events.iter().map(|event| json_event("event", &EventView::new(event, now))));
+        told
+    }
+}
+
+fn containers<'a>(
+    instance: &'a InstanceId,
+    changed: &'a BTreeSet<ContainerId>,
+    host: &Host,
+    now: UnixMicros,
+) -> ContainersChange<'a> {
+    let mut change = ContainersChange { instance, whole: false, upsert: Vec::new(), remove: Vec::new() };
+    for id in changed {
+        match host.containers.get(id) {
+            Some(container) => change.upsert.push(ContainerView::new(container, host, now)),
+            None => change.remove.push(id),
+        }
+    }
+    change
+}

@@ -1,0 +1,98 @@
+//! What the domain modules refuse, as problem documents.
+
+use axum::http::StatusCode;
+use roadstead_protocol::message::ids::{CommandId, InstanceId};
+
+use super::problem::Problem;
+use crate::commands::{CancelError, IssueError};
+use crate::enrolment::EnrolError;
+
+/// There is no such instance.
+pub fn unknown_instance(id: &InstanceId) -> Problem {
+    Problem::unknown(
+        "unknown-instance",
+        format!(
+            "There is no instance `{id}`. It may have been removed; GET /api/instances lists those there are."
+        ),
+    )
+}
+
+/// There is no such command.
+pub fn unknown_command(id: CommandId) -> Problem {
+    Problem::unknown(
+        "unknown-command",
+        format!("There is no command {id}, or it is too old; GET /api/commands lists those there are."),
+    )
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            IssueError::AgentAway => Self::new(StatusCode::CONFLICT, "agent-away", "Agent away", detail),
+            IssueError::Policy { verb } => {
+                Self::new(StatusCode::FORBIDDEN, "policy", "Refused by the agent's policy", detail)
+                    .with("verb", verb.as_str())
+            }
+            IssueError::Busy { running } => {
+                Self::new(StatusCode::CONFLICT, "busy", "Busy", detail).with("running", running.to_string())
+            }
+            IssueError::TooMany { limit } => {
+                Self::new(StatusCode::CONFLICT, "too-many-commands", "Too many commands", detail)
+                    .with("limit", limit)
+            }
+            IssueError::Invalid(_) => Self::invalid(detail),
+            IssueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            CancelError::NotFound => Self::unknown("unknown-command", detail),
+            CancelError::AlreadyFinal { state } => {
+                Self::new(StatusCode::CONFLICT, "command-ended", "Command ended", detail)
+                    .with("state", state.as_str())
+            }
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnrolError> for Problem {
+    fn from(error: EnrolError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            EnrolError::Invalid(invalid) => Self::invalid(detail).with("field", invalid.field),
+            EnrolError::Dial(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "address-refused", "Address refused", detail)
+                    .with("field", "url")
+            }
+            EnrolError::NameTaken(_) => {
+                Self::new(StatusCode::CONFLICT, "name-taken", "Name taken", detail).with("field", "name")
+            }
+            EnrolError::UrlTaken(_) => {
+                Self::new(StatusCode::CONFLICT, "url-taken", "Address taken", detail).with("field", "url")
+            }
+            EnrolError::UnknownInstance(id) => unknown_instance(&id),
+            EnrolError::UnknownToken(_) => Self::unknown("unknown-token", detail),
+            EnrolError::WrongDirection { .. } => {
+                Self::new(StatusCode::CONFLICT, "wrong-direction", "Wrong direction", detail)
+            }
+            EnrolError::NoAgentUrl | EnrolError::TokenText(_) => {
+                Self::new(StatusCode::CONFLICT, "no-agent-url", "Controller not set up", detail)
+            }
+            EnrolError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A message as a sentence: errors begin small and end open.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}

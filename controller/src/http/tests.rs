@@ -1,0 +1,289 @@
+//! The API as a browser sees it: the real router over a real store, with agents that are a channel.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use futures_util::StreamExt as _;
+use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::ids::{BootId, InstanceId, PeerKey, SessionId};
+use roadstead_protocol::message::snapshot::{Engine, EngineState, SnapshotPart};
+use roadstead_protocol::message::time::UnixMicros;
+use roadstead_protocol::message::to_agent::ToAgent;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::{About, Services, router};
+use crate::accounts::{Accounts, Role, SESSION_LENGTH};
+use crate::audit::Audit;
+use crate::commands::Commands;
+use crate::dial_allow::DialAllow;
+use crate::enrolment::{Enrolment, NewInstance};
+use crate::events::Events;
+use crate::fleet::{Feed, Fleet};
+use crate::model::Direction;
+use crate::probes::Probes;
+use crate::registry::{AgentHandle, Registration, Registry};
+use crate::store::Store;
+use crate::store::accounts::WebSessionRecord;
+
+mod fleet;
+mod logs;
+mod orders;
+mod permissions;
+mod problems;
+mod server;
+mod sessions;
+mod streams;
+
+/// A controller's API without the rest of the controller.
+struct Site {
+    services: Services,
+    router: Router,
+    ending: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+/// An agent that is connected, as far as the API can tell.
+struct Agent {
+    id: InstanceId,
+    messages: mpsc::Receiver<ToAgent>,
+    feed: Feed,
+    handle: AgentHandle,
+    _registration: Registration,
+}
+
+impl Site {
+    async fn open() -> Self {
+        Self::with_demo_mode(false).await
+    }
+
+    async fn with_demo_mode(demo_mode: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (fleet, registry) = (Fleet::new(), Registry::default());
+        let key = PeerKey([7; 32]);
+        let agent_urls = vec!["wss://controller.example.org:8081".to_owned()];
+        let enrolment = Enrolment::new(
+            store.clone(),
+            fleet.clone(),
+            registry.clone(),
+            key,
+            agent_urls.clone(),
+            DialAllow::default(),
+        );
+        let (accounts, _) =
+            Accounts::open(store.clone(), Some("secret".to_owned()), demo_mode).await.unwrap();
+        let services = Services {
+            fleet,
+            enrolment,
+            commands: Commands::load(store.clone(), registry.clone()).await.unwrap(),
+            registry,
+            events: Events::new(store.clone()),
+            accounts: Arc::new(accounts),
+            audit: Audit::new(store.clone()),
+            probes: Probes::default(),
+            about: About {
+                version: "1.2.3".to_owned(),
+                name: "home".to_owned(),
+                this_instance: Some("home".parse().unwrap()),
+                key,
+                agent_urls,
+                agent_image: "roadstead-agent:1.2.3".to_owned(),
+            },
+            store,
+        };
+        let ending = CancellationToken::new();
+        Self { router: router(services.clone(), ending.clone()), services, ending, _folder: folder }
+    }
+
+    /// A session's cookie for somebody of this role, past the login.
+    async fn cookie(&self, role: Role) -> String {
+        let token = format!("token-of-{}", role.as_str());
+        let now = UnixMicros::now();
+        let session = WebSessionRecord {
+            token_hash: Sha256::digest(&token).into(),
+            user: role.as_str().to_owned(),
+            role,
+            created_at: now,
+            expires_at: now.plus(SESSION_LENGTH),
+            last_used: now,
+        };
+        if self.services.store.web_session(session.token_hash).await.unwrap().is_none() {
+            self.services.store.add_web_session(session).await.unwrap();
+        }
+        format!("roadstead_session={token}")
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        let cookie = self.cookie(Role::Admin).await;
+        self.send(request(Method::GET, path, &cookie, None)).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        let cookie = self.cookie(Role::Admin).await;
+        self.send(request(Method::POST, path, &cookie, Some(body))).await
+    }
+
+    /// Opens a stream of server-sent events.
+    async fn follow(&self, path: &str, more: &[(&'static str, &str)]) -> EventReader {
+        let mut request = request(Method::GET, path, &self.cookie(Role::Admin).await, None);
+        request.headers_mut().insert(header::ACCEPT, "text/event-stream".parse().unwrap());
+        for (name, value) in more {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        EventReader { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    async fn register(&self, name: &str) -> InstanceId {
+        let new = NewInstance { name: name.to_owned(), ..NewInstance::default() };
+        self.services.enrolment.register(new).await.unwrap().0.id
+    }
+
+    /// Connects an agent for `id`, with these containers.
+    fn connect(&self, id: &InstanceId, containers: Vec<Container>) -> Agent {
+        let (sender, messages) = mpsc::channel(64);
+        let session = SessionId::generate();
+        let handle = AgentHandle::new(session, BootId::generate(), sender, CancellationToken::new());
+        let (registration, _) = self.services.registry.enter(id.clone(), handle.clone());
+        let feed = self.services.fleet.link_live(id, session, Direction::Outbound, "192.0.2.7:4711").unwrap();
+        feed.snapshot_part(SnapshotPart { engine: engine(), containers, last: true }).unwrap();
+        Agent { id: id.clone(), messages, feed, handle, _registration: registration }
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The problem document, checked for its form.
+    fn problem(&self, status: u16, slug: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:roadstead:problem:{slug}"));
+        assert_eq!(problem["status"], status);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.ends_with('.') && detail.len() > 20, "{detail}");
+        problem
+    }
+}
+
+/// Reads server-sent events.
+struct EventReader {
+    body: axum::body::BodyDataStream,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Told {
+    name: String,
+    id: Option<u64>,
+    data: Value,
+}
+
+impl EventReader {
+    /// The next event; none at the end of the stream. Comments are passed over.
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            while let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
+                    return Some(Told {
+                        name: name.to_owned(),
+                        id: field("id: ").map(|id| id.parse().unwrap()),
+                        data: serde_json::from_str(data).unwrap(),
+                    });
+                }
+            }
+            let chunk = self.body.next().await?.unwrap();
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next event of this name; others are passed over.
+    async fn next_named(&mut self, name: &str) -> Value {
+        loop {
+            let told = self.next().await.expect("the stream ended");
+            if told.name == name {
+                return told.data;
+            }
+        }
+    }
+}
+
+fn request(method: Method, path: &str, cookie: &str, body: Option<Value>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if !cookie.is_empty() {
+        request = request.header(header::COOKIE, cookie);
+    }
+    let Some(body) = body else { return request.body(Body::empty()).unwrap() };
+    let body = body.to_string();
+    request
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_LENGTH, body.len())
+        .body(Body::from(body))
+        .unwrap()
+}
+
+fn engine() -> Engine {
+    Engine {
+        state: EngineState::Reachable,
+        since: UnixMicros::from_secs(1_700_000_000),
+        version: Some("20.10.24".to_owned()),
+        api_version: Some("1.41".to_owned()),
+        os: None,
+        cpus: Some(4),
+        memory_bytes: None,
+    }
+}
+
+/// A container that has been running for three minutes, of this compose project if there is one.
+fn container(id: char, name: &str, project: Option<&str>) -> Container {
+    let now = UnixMicros::now();
+    let mut labels = serde_json::Map::new();
+    if let Some(project) = project {
+        labels.insert("com.docker.compose.project".to_owned(), project.into());
+        labels.insert("com.docker.compose.service".to_owned(), name.into());
+    }
+    serde_json::from_value(json!({
+        "id": id.to_string().repeat(64),
+        "name": name,
+        "image": "busybox:1",
+        "image_id": "sha256:0123",
+        "created_at": now.0 - 600_000_000,
+        "started_at": now.0 - 185_000_000,
+        "state": "running",
+        "health": "healthy",
+        "labels": labels,
+    }))
+    .unwrap()
+}

@@ -1,0 +1,72 @@
+//! The server around the router: real sockets, slow peers, shutdown.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::Site;
+use crate::accounts::Role;
+
+async fn serve(site: &Site) -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let serving = super::super::serve(listener, None, site.services.clone(), shutdown.clone());
+    (address, shutdown, tokio::spawn(serving))
+}
+
+#[tokio::test]
+async fn requests_are_answered_one_after_the_other_on_one_connection() {
+    let site = Site::open().await;
+    let (address, shutdown, server) = serve(&site).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        peer.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with('}') {
+            let mut piece = [0; 1024];
+            let count = peer.read(&mut piece).await.unwrap();
+            answer.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+        }
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    shutdown.cancel();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_never_ends_its_headers_is_cut_off() {
+    let site = Site::open().await;
+    let (address, _shutdown, _server) = serve(&site).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    peer.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    // Whether with an answer or without: the connection ends.
+    let _ = peer.read_to_end(&mut rest).await;
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn shutdown_ends_streams_at_once() {
+    let site = Site::open().await;
+    let cookie = site.cookie(Role::Admin).await;
+    let (address, shutdown, server) = serve(&site).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /api/live HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+    peer.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    while !text.contains("event: view") {
+        let mut piece = [0; 4096];
+        let count = peer.read(&mut piece).await.unwrap();
+        text.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+    }
+    shutdown.cancel();
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "the stream ended in order");
+    server.await.unwrap();
+}

@@ -1,0 +1,127 @@
+//! The live view.
+
+use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+use roadstead_protocol::message::ids::{Epoch, EventSeq};
+use roadstead_protocol::message::snapshot::Change;
+use roadstead_protocol::message::time::UnixMicros;
+use roadstead_protocol::message::to_agent::ToAgent;
+use serde_json::json;
+
+use super::{Site, container};
+use crate::accounts::Role;
+
+#[tokio::test]
+async fn everything_first_then_changes() {
+    let site = Site::open().await;
+    let id = site.register("web").await;
+    let agent = site.connect(&id, vec![container('a', "web", Some("shop"))]);
+    let mut live = site.follow("/api/live", &[]).await;
+    let view = live.next().await.unwrap();
+    assert_eq!(view.name, "view");
+    assert_eq!(view.data["instances"][0]["name"], "web");
+    assert_eq!(view.data["containers"][0]["containers"][0]["name"], "web");
+    assert_eq!(view.data["commands"], json!([]));
+
+    let appeared = Change::Upsert { container: Box::new(container('b', "db", None)) };
+    agent.feed.change(appeared).unwrap();
+    assert_eq!(live.next_named("instance").await["containers"]["running"], 2);
+    let change = live.next_named("containers").await;
+    assert_eq!((&change["whole"], &change["upsert"][0]["name"]), (&json!(false), &json!("db")));
+
+    let gone = container('b', "db", None).id;
+    agent.feed.change(Change::Remove { id: gone.clone() }).unwrap();
+    assert_eq!(live.next_named("containers").await["remove"], json!([gone]));
+
+    let accepted = site.post(&format!("/api/instances/{id}/sync"), json!({})).await.json();
+    assert_eq!(live.next_named("command").await["id"], accepted["command_id"]);
+
+    let what = EventKind::AgentStarted { version: "1.0".to_owned() };
+    let event = Event { seq: EventSeq(1), at: UnixMicros::now(), what };
+    let batch = EventBatch { epoch: Epoch::generate(), events: vec![event] };
+    site.services.events.intake(&id, batch).await.unwrap();
+    assert_eq!(live.next_named("event").await["kind"], "agent_started");
+
+    drop(agent);
+    assert_eq!(live.next_named("instance").await["link"]["state"], "lost");
+    site.services.enrolment.remove(&id).await.unwrap();
+    assert_eq!(live.next_named("removed").await["instance"], id.as_str());
+}
+
+#[tokio::test]
+async fn a_browser_that_cannot_keep_up_gets_everything_again() {
+    let site = Site::open().await;
+    let id = site.register("web").await;
+    let agent = site.connect(&id, Vec::new());
+    let mut live = site.follow("/api/live", &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+    for number in 0..3000 {
+        let mut busy = container('a', "web", None);
+        busy.exit_code = Some(number);
+        agent.feed.change(Change::Upsert { container: Box::new(busy) }).unwrap();
+    }
+    let again = live.next_named("view").await;
+    assert_eq!(again["containers"][0]["containers"][0]["exit_code"], 2999);
+}
+
+#[tokio::test]
+async fn a_burst_is_told_once() {
+    let site = Site::open().await;
+    let id = site.register("web").await;
+    let agent = site.connect(&id, Vec::new());
+    let mut live = site.follow("/api/live", &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+    for number in 1..=50 {
+        let mut busy = container('a', "web", None);
+        busy.exit_code = Some(number);
+        agent.feed.change(Change::Upsert { container: Box::new(busy) }).unwrap();
+    }
+    let mut told = 0;
+    loop {
+        told += 1;
+        if live.next_named("containers").await["upsert"][0]["exit_code"] == 50 {
+            break;
+        }
+    }
+    assert!(told <= 2, "told {told} times");
+}
+
+#[tokio::test]
+async fn watching_keeps_figures_fresh() {
+    let site = Site::open().await;
+    let id = site.register("web").await;
+    let mut agent = site.connect(&id, Vec::new());
+    let mut live = site.follow(&format!("/api/live?watch={id}"), &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+    assert_eq!(agent.messages.recv().await, Some(ToAgent::Watch { seconds: 30 }));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session_and_with_the_controller() {
+    let site = Site::open().await;
+    let mut live = site.follow("/api/live", &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+    site.services.accounts.log_out("token-of-admin").await.unwrap();
+    tokio::time::pause();
+    assert!(live.next().await.is_none(), "the session is looked at again");
+    tokio::time::resume();
+
+    let mut live = site.follow("/api/live", &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+    site.ending.cancel();
+    assert!(live.next().await.is_none());
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_streams() {
+    let site = Site::open().await;
+    let cookie = site.cookie(Role::Admin).await;
+    let mut open = Vec::new();
+    for _ in 0..super::super::STREAMS {
+        let request = super::request(axum::http::Method::GET, "/api/live", &cookie, None);
+        open.push(tower::ServiceExt::oneshot(site.router.clone(), request).await.unwrap());
+    }
+    site.get("/api/live").await.problem(503, "busy");
+    open.pop();
+    let mut live = site.follow("/api/live", &[]).await;
+    assert_eq!(live.next().await.unwrap().name, "view");
+}

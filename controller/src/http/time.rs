@@ -1,0 +1,109 @@
+//! Times and durations as the API writes and reads them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roadstead_protocol::message::time::UnixMicros;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A moment as the API shows it: RFC 3339, UTC (`2026-11-20T13:28:34.25Z`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub UnixMicros);
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Time {}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Timestamp::from_microsecond(self.0.0).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: Timestamp = text.parse().map_err(|_| {
+            de::Error::custom(format!("`{text}` is not a time; write it like 2026-11-20T13:28:34Z"))
+        })?;
+        Ok(Self(UnixMicros(time.as_microsecond())))
+    }
+}
+
+/// How long ago `then` is, in seconds; 0 for a time that is still to come.
+#[must_use]
+pub fn age_seconds(then: UnixMicros, now: UnixMicros) -> f64 {
+    (now.since(then).as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A length of time as the API reads it: `90s`, `15m`, `24h`, `2d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl PartialSchema for Span {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).examples(["24h"]).into()
+    }
+}
+
+impl ToSchema for Span {}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let invalid = || format!("`{text}` is not a length of time; write it like 90s, 15m, 24h or 2d");
+        let unit = text.chars().last().ok_or_else(invalid)?;
+        let seconds: u64 = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return Err(invalid()),
+        };
+        let number: u64 = text[..text.len() - 1].parse().map_err(|_| invalid())?;
+        number.checked_mul(seconds).map(Duration::from_secs).map(Self).ok_or_else(invalid)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_and_read_as_rfc_3339() {
+        let time = Time(UnixMicros(1_795_181_314_250_000));
+        let text = serde_json::to_string(&time).unwrap();
+        assert_eq!(text, r#""2026-11-20T13:28:34.25Z""#);
+        assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time);
+        assert!(
+            serde_json::from_str::<Time>(r#""yesterday""#).unwrap_err().to_string().contains("2026-11-20")
+        );
+        assert!(serde_json::to_string(&Time(UnixMicros(i64::MAX))).is_ok());
+    }
+
+    #[test]
+    fn spans_need_a_number_and_a_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("24h", 86_400), ("2d", 172_800)] {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_secs(seconds))));
+        }
+        for text in ["", "h", "24", "-1h", "1.5h", "24 h", "9é", "99999999999999999999d"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+}

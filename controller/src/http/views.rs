@@ -1,0 +1,7 @@
+//! What the API shows, as plain types made from the controller's records and the time they are shown at.
+
+pub mod command;
+pub mod container;
+pub mod event;
+pub mod instance;
+mod status;

@@ -1,0 +1,289 @@
+//! Registered instances and the keys of removed ones.
+
+use roadstead_protocol::message::codec;
+use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use roadstead_protocol::message::policy::Policy;
+use roadstead_protocol::message::time::UnixMicros;
+use rusqlite::{Connection, Row, params};
+
+use super::{Store, StoreError};
+use crate::model::InstanceRecord;
+
+/// Longest name in characters.
+pub const MAX_NAME: usize = 64;
+
+/// Another instance has what must be unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The id: it was derived from an address that the other one has left since.
+    Id,
+    /// The name.
+    Name,
+    /// The address.
+    Url,
+    /// The key.
+    Key,
+}
+
+const COLUMNS: &str = "id, name, url, description, environment, tags, key, created_at, last_seen, agent_version, policy, abilities";
+
+impl Store {
+    /// Every instance, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn instances(&self) -> Result<Vec<InstanceRecord>, StoreError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM instances ORDER BY name"))?;
+            let mut rows = statement.query([])?;
+            let mut instances = Vec::new();
+            while let Some(row) = rows.next()? {
+                instances.push(read_instance(row)?);
+            }
+            Ok(instances)
+        })
+        .await
+    }
+
+    /// One instance.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn instance(&self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
+        self.read(move |connection| by_id(connection, &id)).await
+    }
+
+    /// The instance whose agent has `key`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn instance_by_key(&self, key: PeerKey) -> Result<Option<InstanceRecord>, StoreError> {
+        self.read(move |connection| by_key(connection, &key)).await
+    }
+
+    /// Whether `key` belonged to an instance that was removed.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn is_removed_key(&self, key: PeerKey) -> Result<bool, StoreError> {
+        self.read(move |connection| is_removed(connection, &key)).await
+    }
+
+    /// Enters a new instance.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn insert_instance(&self, record: InstanceRecord) -> Result<Result<(), Conflict>, StoreError> {
+        self.write(move |transaction| {
+            if let Some(conflict) = conflict_of_new(transaction, &record)? {
+                return Ok(Err(conflict));
+            }
+            insert(transaction, &record)?;
+            Ok(Ok(()))
+        })
+        .await
+    }
+
+    /// Changes an instance: `change` gets the record as it is and makes it what it is to be; the id stays. None if
+    /// there is no such instance.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn update_instance<F>(
+        &self,
+        id: InstanceId,
+        change: F,
+    ) -> Result<Option<Result<InstanceRecord, Conflict>>, StoreError>
+    where
+        F: FnOnce(&mut InstanceRecord) + Send + 'static,
+    {
+        self.write(move |transaction| {
+            let Some(mut record) = by_id(transaction, &id)? else { return Ok(None) };
+            change(&mut record);
+            record.id = id;
+            if let Some(conflict) = conflict(transaction, &record)? {
+                return Ok(Some(Err(conflict)));
+            }
+            update(transaction, &record)?;
+            Ok(Some(Ok(record)))
+        })
+        .await
+    }
+
+    /// Removes an instance with its tokens and picture and remembers its key as removed. Its events and commands
+    /// stay: they are history. None if there is no such instance.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn remove_instance(
+        &self,
+        id: InstanceId,
+        now: UnixMicros,
+    ) -> Result<Option<InstanceRecord>, StoreError> {
+        self.write(move |transaction| {
+            let Some(record) = by_id(transaction, &id)? else { return Ok(None) };
+            transaction.execute("DELETE FROM instances WHERE id = ?1", [id.as_str()])?;
+            if let Some(key) = record.key {
+                remember_removed(transaction, &key, now)?;
+            }
+            Ok(Some(record))
+        })
+        .await
+    }
+
+    /// Notes when instances were last in contact.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn save_last_seen(&self, seen: Vec<(InstanceId, UnixMicros)>) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE instances SET last_seen = ?2 WHERE id = ?1")?;
+            for (id, at) in seen {
+                statement.execute(params![id.as_str(), at.0])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+pub(super) fn by_id(connection: &Connection, id: &InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
+    one(connection, "id", id.as_str())
+}
+
+pub(super) fn by_key(connection: &Connection, key: &PeerKey) -> Result<Option<InstanceRecord>, StoreError> {
+    one(connection, "key", key.0)
+}
+
+pub(super) fn name_is_taken(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM instances WHERE name = ?1")?.exists([name])?)
+}
+
+pub(super) fn is_removed(connection: &Connection, key: &PeerKey) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM removed_keys WHERE key = ?1")?.exists([key.0])?)
+}
+
+pub(super) fn remember_removed(
+    connection: &Connection,
+    key: &PeerKey,
+    now: UnixMicros,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO removed_keys (key, removed_at) VALUES (?1, ?2)
+         ON CONFLICT (key) DO UPDATE SET removed_at = excluded.removed_at",
+        params![key.0, now.0],
+    )?;
+    Ok(())
+}
+
+pub(super) fn forget_removed(connection: &Connection, key: &PeerKey) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM removed_keys WHERE key = ?1", [key.0])?;
+    Ok(())
+}
+
+pub(super) fn insert(connection: &Connection, record: &InstanceRecord) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "INSERT INTO instances ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        ))?
+        .execute(values(record)?.each_ref().map(AsRef::as_ref))?;
+    Ok(())
+}
+
+pub(super) fn update(connection: &Connection, record: &InstanceRecord) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE instances SET name = ?2, url = ?3, description = ?4, environment = ?5, tags = ?6, key = ?7,
+             created_at = ?8, last_seen = ?9, agent_version = ?10, policy = ?11, abilities = ?12 WHERE id = ?1",
+        )?
+        .execute(values(record)?.each_ref().map(AsRef::as_ref))?;
+    Ok(())
+}
+
+pub(super) fn conflict_of_new(
+    connection: &Connection,
+    record: &InstanceRecord,
+) -> Result<Option<Conflict>, StoreError> {
+    match conflict(connection, record)? {
+        None if by_id(connection, &record.id)?.is_some() => Ok(Some(Conflict::Id)),
+        found => Ok(found),
+    }
+}
+
+/// Which unique value of `record` another instance has. Within the writer's transaction nobody comes in between.
+fn conflict(connection: &Connection, record: &InstanceRecord) -> Result<Option<Conflict>, StoreError> {
+    let id = record.id.as_str();
+    let taken = |sql: &str, value: &dyn rusqlite::ToSql| -> Result<bool, StoreError> {
+        Ok(connection.prepare_cached(sql)?.exists(params![value, id])?)
+    };
+    if taken("SELECT 1 FROM instances WHERE url = ?1 AND id <> ?2", &record.url)? {
+        return Ok(Some(Conflict::Url));
+    }
+    if taken("SELECT 1 FROM instances WHERE name = ?1 AND id <> ?2", &record.name)? {
+        return Ok(Some(Conflict::Name));
+    }
+    let key = record.key.map(|key| key.0);
+    Ok(taken("SELECT 1 FROM instances WHERE key = ?1 AND id <> ?2", &key)?.then_some(Conflict::Key))
+}
+
+type Value = Box<dyn rusqlite::ToSql>;
+
+fn values(record: &InstanceRecord) -> Result<[Value; 12], StoreError> {
+    let json = |list: &[String]| serde_json::to_string(list).map_err(|_| StoreError::Corrupt("tags"));
+    let policy = match &record.policy {
+        Some(policy) => {
+            Some(codec::encode(policy, codec::MAX_MESSAGE).map_err(|_| StoreError::Corrupt("policy"))?)
+        }
+        None => None,
+    };
+    Ok([
+        Box::new(record.id.as_str().to_owned()),
+        Box::new(record.name.clone()),
+        Box::new(record.url.clone()),
+        Box::new(record.description.clone()),
+        Box::new(record.environment.clone()),
+        Box::new(json(&record.tags)?),
+        Box::new(record.key.map(|key| key.0)),
+        Box::new(record.created_at.0),
+        Box::new(record.last_seen.map(|at| at.0)),
+        Box::new(record.agent_version.clone()),
+        Box::new(policy),
+        Box::new(json(&record.abilities)?),
+    ])
+}
+
+fn one(
+    connection: &Connection,
+    column: &str,
+    value: impl rusqlite::ToSql,
+) -> Result<Option<InstanceRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM instances WHERE {column} = ?1"))?;
+    let mut rows = statement.query([value])?;
+    rows.next()?.map(read_instance).transpose()
+}
+
+fn read_instance(row: &Row<'_>) -> Result<InstanceRecord, StoreError> {
+    let corrupt = || StoreError::Corrupt("instances");
+    let json = |text: String| serde_json::from_str(&text).map_err(|_| corrupt());
+    let policy: Option<Policy> = match row.get_ref(10)?.as_blob_or_null().map_err(|_| corrupt())? {
+        Some(bytes) => Some(codec::decode(bytes, codec::MAX_MESSAGE).map_err(|_| corrupt())?),
+        None => None,
+    };
+    Ok(InstanceRecord {
+        id: row.get::<_, String>(0)?.parse().map_err(|_| corrupt())?,
+        name: row.get(1)?,
+        url: row.get(2)?,
+        description: row.get(3)?,
+        environment: row.get(4)?,
+        tags: json(row.get(5)?)?,
+        key: row.get::<_, Option<[u8; 32]>>(6)?.map(PeerKey),
+        created_at: UnixMicros(row.get(7)?),
+        last_seen: row.get::<_, Option<i64>>(8)?.map(UnixMicros),
+        agent_version: row.get(9)?,
+        policy,
+        abilities: json(row.get(11)?)?,
+    })
+}

@@ -1,0 +1,275 @@
+//! Dialling: from an address to a link, within ten seconds.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_tungstenite::tungstenite::Error as SocketError;
+
+use super::Link;
+use super::address::AgentAddress;
+use super::identity::Identity;
+use super::metered::Metered;
+use super::tls::{self, Trust, WrongKey};
+use super::websocket;
+use crate::message::ids::PeerKey;
+
+/// How long it may take from name to link.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long one of several addresses of a name may take to answer before the next is tried.
+const NEXT_ADDRESS: Duration = Duration::from_secs(3);
+
+/// Where dialling had got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the name.
+    Resolve,
+    /// Connecting.
+    Connect,
+    /// Proving identities.
+    Tls,
+    /// Upgrading to a WebSocket.
+    WebSocket,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "looking up its name",
+            Self::Connect => "connecting",
+            Self::Tls => "the TLS handshake",
+            Self::WebSocket => "the WebSocket upgrade",
+        })
+    }
+}
+
+/// Why there is no link. Trying again may help, except where somebody has to act, which the text says.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name cannot be looked up.
+    #[error("cannot look up {host}: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// Nobody answers there.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The last address that was tried.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else answers there.
+    #[error(
+        "the program at {address} has the key {presented}, expected {expected}: \
+         check the address, and if its identity was renewed, join again"
+    )]
+    WrongKey {
+        /// Where.
+        address: String,
+        /// The key this program trusts.
+        expected: PeerKey,
+        /// The key that was shown.
+        presented: PeerKey,
+    },
+    /// The program there does not trust this program's key.
+    #[error("the program at {address} does not accept this program's key {key}; it trusts another one")]
+    KeyRefused {
+        /// Where.
+        address: String,
+        /// This program's key.
+        key: PeerKey,
+    },
+    /// TLS failed in another way.
+    #[error("no TLS 1.3 with the program at {address}: {source}")]
+    Tls {
+        /// Where.
+        address: String,
+        /// What the TLS library said.
+        source: io::Error,
+    },
+    /// It speaks TLS, but no WebSocket at the right path.
+    #[error("the program at {address} does not take links: {source}")]
+    WebSocket {
+        /// Where.
+        address: String,
+        /// What the WebSocket library said.
+        source: Box<SocketError>,
+    },
+    /// It took too long.
+    #[error("no link to {address} within 10 s: {phase} took too long")]
+    Deadline {
+        /// Where.
+        address: String,
+        /// What took too long.
+        phase: Phase,
+    },
+}
+
+/// Makes a link to whoever listens at `address`, within 10 s in all.
+///
+/// # Errors
+/// If that fails; the error says at which step and what to do.
+pub async fn dial(
+    address: &AgentAddress,
+    identity: &Identity,
+    trust: Trust,
+) -> Result<Link<TcpStream>, DialError> {
+    let clock = Clock::start(address);
+    let sockets: Vec<SocketAddr> = clock
+        .bound(Phase::Resolve, lookup_host((address.host(), address.port())))
+        .await?
+        .map_err(|source| DialError::Resolve { host: address.host().to_owned(), source })?
+        .collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", address.host()));
+    for (position, socket) in sockets.iter().enumerate() {
+        let attempt = clock.bound(Phase::Connect, async {
+            if position + 1 == sockets.len() {
+                return TcpStream::connect(socket).await;
+            }
+            let limited = tokio::time::timeout(NEXT_ADDRESS, TcpStream::connect(socket)).await;
+            limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        });
+        match attempt.await? {
+            Ok(stream) => return secure(stream, *socket, &clock, identity, trust).await,
+            Err(error) => failure = error,
+        }
+    }
+    Err(DialError::Connect { address: address.to_string(), source: failure })
+}
+
+/// Makes a link to whoever listens at `socket`, which the caller has found for `address` and approved, within 10 s.
+///
+/// # Errors
+/// If that fails; the error says at which step and what to do.
+pub async fn dial_socket(
+    socket: SocketAddr,
+    address: &AgentAddress,
+    identity: &Identity,
+    trust: Trust,
+) -> Result<Link<TcpStream>, DialError> {
+    let clock = Clock::start(address);
+    let stream = clock
+        .bound(Phase::Connect, TcpStream::connect(socket))
+        .await?
+        .map_err(|source| DialError::Connect { address: address.to_string(), source })?;
+    secure(stream, socket, &clock, identity, trust).await
+}
+
+async fn secure(
+    stream: TcpStream,
+    socket: SocketAddr,
+    clock: &Clock<'_>,
+    identity: &Identity,
+    trust: Trust,
+) -> Result<Link<TcpStream>, DialError> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%socket, %error, "cannot switch off delayed sending");
+    }
+    upgrade(stream, socket.to_string(), clock, identity, trust).await
+}
+
+/// Both handshakes over a connected stream. Boxed, so that their memory is given back when they are done.
+pub(super) async fn upgrade<S>(
+    stream: S,
+    remote: String,
+    clock: &Clock<'_>,
+    identity: &Identity,
+    trust: Trust,
+) -> Result<Link<S>, DialError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let address = clock.address;
+    let explain = |failure| explain(failure, address, identity);
+
+    let connector = TlsConnector::from(Arc::new(tls::client_config(identity, trust)));
+    let name = ServerName::try_from(tls::SERVER_NAME)
+        .map_err(|error| explain(Failure::Tls(io::Error::other(error))))?;
+    let handshake = Box::pin(connector.connect(name, Metered::new(stream)));
+    let stream = clock.bound(Phase::Tls, handshake).await?.map_err(|error| explain(Failure::Tls(error)))?;
+
+    let authority = address.to_string();
+    let authority = authority.trim_start_matches("wss://");
+    let handshake = Box::pin(websocket::upgrade_client(TlsStream::from(stream), authority));
+    let socket = clock
+        .bound(Phase::WebSocket, handshake)
+        .await?
+        .map_err(|error| explain(Failure::WebSocket(error)))?;
+    websocket::link(socket, remote).map_err(|error| explain(Failure::Tls(error)))
+}
+
+/// One deadline over all phases.
+pub(super) struct Clock<'a> {
+    address: &'a AgentAddress,
+    deadline: Instant,
+}
+
+impl<'a> Clock<'a> {
+    pub(super) fn start(address: &'a AgentAddress) -> Self {
+        Self { address, deadline: Instant::now() + DEADLINE }
+    }
+
+    async fn bound<T>(&self, phase: Phase, work: impl Future<Output = T>) -> Result<T, DialError> {
+        let late = |_| DialError::Deadline { address: self.address.to_string(), phase };
+        timeout_at(self.deadline, work).await.map_err(late)
+    }
+}
+
+enum Failure {
+    Tls(io::Error),
+    WebSocket(SocketError),
+}
+
+fn explain(failure: Failure, address: &AgentAddress, identity: &Identity) -> DialError {
+    let address = address.to_string();
+    let cause = match &failure {
+        Failure::Tls(error) | Failure::WebSocket(SocketError::Io(error)) => tls_error(error),
+        Failure::WebSocket(_) => None,
+    };
+    if let Some(wrong) = cause.and_then(wrong_key) {
+        return DialError::WrongKey { address, expected: wrong.expected, presented: wrong.presented };
+    }
+    // In TLS 1.3 a client is done before the server has looked at its key: the refusal arrives as an alert later.
+    if cause.is_some_and(is_refusal) {
+        return DialError::KeyRefused { address, key: identity.key() };
+    }
+    match failure {
+        Failure::Tls(source) => DialError::Tls { address, source },
+        Failure::WebSocket(source) => DialError::WebSocket { address, source: Box::new(source) },
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The key that was not the expected one, where this is what failed.
+pub(super) fn wrong_key(error: &rustls::Error) -> Option<WrongKey> {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.0.downcast_ref::<WrongKey>().copied()
+        }
+        _ => None,
+    }
+}
+
+fn is_refusal(error: &rustls::Error) -> bool {
+    use AlertDescription::{AccessDenied, BadCertificate, CertificateUnknown};
+    matches!(error, rustls::Error::AlertReceived(AccessDenied | BadCertificate | CertificateUnknown))
+}
+
+#[cfg(test)]
+mod tests;

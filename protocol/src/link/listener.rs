@@ -1,0 +1,217 @@
+//! Listening: many handshakes at a time, each with a deadline, so that a silent client stalls nobody.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_tungstenite::tungstenite::Error as SocketError;
+
+use super::Link;
+use super::identity::Identity;
+use super::metered::Metered;
+use super::tls::{self, Trust};
+use super::websocket;
+
+/// How long to leave the socket alone when the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a client whose handshake failed may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What strangers may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenLimits {
+    /// Handshakes at a time. A connection beyond it is dropped.
+    pub handshakes: usize,
+    /// Handshakes at a time from one IPv4 address or IPv6 network (/64).
+    pub handshakes_per_source: usize,
+    /// How long TLS and the WebSocket upgrade may take together.
+    pub deadline: Duration,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self { handshakes: 256, handshakes_per_source: 16, deadline: Duration::from_secs(10) }
+    }
+}
+
+/// Takes links on a TCP socket.
+pub struct Listener {
+    socket: TcpListener,
+    acceptor: TlsAcceptor,
+    limits: ListenLimits,
+    handshakes: JoinSet<Handshake>,
+    sources: HashMap<IpAddr, usize>,
+    paused_until: Option<Instant>,
+    dropped: u64,
+}
+
+/// A connection that did not become a link. The client's doing.
+#[derive(Debug, thiserror::Error)]
+enum HandshakeError {
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
+    #[error("no WebSocket: {0}")]
+    WebSocket(#[from] SocketError),
+    #[error("took too long")]
+    Deadline,
+}
+
+/// A handshake that is over.
+struct Handshake {
+    source: IpAddr,
+    remote: SocketAddr,
+    link: Result<Box<Link<TcpStream>>, HandshakeError>,
+}
+
+enum Happened {
+    Connected(io::Result<(TcpStream, SocketAddr)>),
+    Finished(Result<Handshake, JoinError>),
+    PauseOver,
+}
+
+impl Listener {
+    /// Listens on `socket` as `identity`, for peers that `trust` lets through.
+    #[must_use]
+    pub fn new(socket: TcpListener, identity: Identity, trust: Trust, limits: ListenLimits) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&identity, trust)));
+        Self {
+            socket,
+            acceptor,
+            limits,
+            handshakes: JoinSet::new(),
+            sources: HashMap::new(),
+            paused_until: None,
+            dropped: 0,
+        }
+    }
+
+    /// The next link whose peer has proven its key. Cancel safe: handshakes under way go on when it is called again.
+    /// Connections are taken only while this is awaited.
+    ///
+    /// # Errors
+    /// If the socket is broken for good. A system without room for more connections is waited for instead.
+    pub async fn accept(&mut self) -> io::Result<Link<TcpStream>> {
+        loop {
+            let pause = self.paused_until;
+            let happened = select! {
+                Some(finished) = self.handshakes.join_next() => Happened::Finished(finished),
+                connected = self.socket.accept(), if pause.is_none() => Happened::Connected(connected),
+                () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => Happened::PauseOver,
+            };
+            match happened {
+                Happened::Connected(Ok((stream, remote))) => self.begin(stream, remote),
+                Happened::Connected(Err(error)) => self.failed(error)?,
+                Happened::PauseOver => self.paused_until = None,
+                Happened::Finished(finished) => {
+                    if let Some(link) = self.finished(finished) {
+                        return Ok(link);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// How many connections were dropped because there were too many handshakes.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn begin(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let source = source(remote.ip());
+        let from_source = self.sources.get(&source).copied().unwrap_or(0);
+        if self.handshakes.len() >= self.limits.handshakes || from_source >= self.limits.handshakes_per_source
+        {
+            self.dropped += 1;
+            tracing::debug!(%remote, dropped = self.dropped, "too many handshakes, connection dropped");
+            return;
+        }
+        self.sources.insert(source, from_source + 1);
+        let acceptor = self.acceptor.clone();
+        let deadline = self.limits.deadline;
+        self.handshakes.spawn(async move {
+            let handshake = timeout(deadline, upgrade(stream, remote, acceptor));
+            let link = handshake.await.unwrap_or(Err(HandshakeError::Deadline));
+            Handshake { source, remote, link }
+        });
+    }
+
+    fn finished(&mut self, finished: Result<Handshake, JoinError>) -> Option<Link<TcpStream>> {
+        let Handshake { source, remote, link } = match finished {
+            Ok(handshake) => handshake,
+            Err(error) => {
+                tracing::error!(%error, "a handshake ended in a bug");
+                // Its source is not known any more; without handshakes there is nothing to count.
+                if self.handshakes.is_empty() {
+                    self.sources.clear();
+                }
+                return None;
+            }
+        };
+        if let Some(count) = self.sources.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.sources.remove(&source);
+            }
+        }
+        link.inspect_err(|error| tracing::debug!(%remote, %error, "handshake failed")).ok().map(|link| *link)
+    }
+
+    fn failed(&mut self, error: io::Error) -> io::Result<()> {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, Unsupported};
+        match error.kind() {
+            ConnectionAborted | ConnectionReset | Interrupted => Ok(()),
+            InvalidInput | Unsupported => Err(error),
+            _ => {
+                tracing::warn!(%error, "cannot take connections; trying again shortly");
+                self.paused_until = Some(Instant::now() + PAUSE);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn upgrade(
+    stream: TcpStream,
+    remote: SocketAddr,
+    acceptor: TlsAcceptor,
+) -> Result<Box<Link<TcpStream>>, HandshakeError> {
+    stream.set_nodelay(true).map_err(HandshakeError::Tls)?;
+    let stream = match acceptor.accept(Metered::new(stream)).into_fallible().await {
+        Ok(stream) => stream,
+        Err((error, mut stream)) => {
+            // A client that never ends the connection keeps its place no longer than this.
+            let _ = timeout(LINGER, websocket::linger(&mut stream)).await;
+            return Err(HandshakeError::Tls(error));
+        }
+    };
+    let socket = websocket::upgrade_server(TlsStream::from(stream)).await?;
+    websocket::link(socket, remote.to_string()).map(Box::new).map_err(HandshakeError::Tls)
+}
+
+/// What counts as one source: an IPv6 host has a whole network of addresses.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

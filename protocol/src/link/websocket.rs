@@ -1,0 +1,96 @@
+//! The WebSocket's settings, the same for whoever dials, and how a handshake of TLS and WebSocket becomes a link.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+
+use super::Link;
+use super::metered::Metered;
+use super::tls;
+use crate::message::codec::MAX_MESSAGE;
+
+/// The only path there is.
+pub(super) const PATH: &str = "/agent";
+
+/// A small read buffer, since it stays allocated for as long as the link lives, and nothing held back on write.
+const READ_BUFFER: usize = 4096;
+
+/// More than one message and the pongs between; beyond it the peer's pings are left unanswered.
+const MAX_WRITE_BUFFER: usize = 1024 * 1024;
+
+pub(super) fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+}
+
+/// Says the client's part of the upgrade. `authority` is `host:port`.
+pub(super) async fn upgrade_client<S>(
+    stream: TlsStream<Metered<S>>,
+    authority: &str,
+) -> Result<WebSocketStream<TlsStream<Metered<S>>>, SocketError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let request = format!("wss://{authority}{PATH}");
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await?;
+    Ok(socket)
+}
+
+/// Says the server's part of the upgrade.
+pub(super) async fn upgrade_server<S>(
+    stream: TlsStream<Metered<S>>,
+) -> Result<WebSocketStream<TlsStream<Metered<S>>>, SocketError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio_tungstenite::accept_hdr_async_with_config(stream, check_path, Some(config())).await
+}
+
+#[expect(clippy::result_large_err, reason = "the type that tungstenite calls back with")]
+fn check_path(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+    if request.uri().path() == PATH {
+        return Ok(response);
+    }
+    let mut refusal = ErrorResponse::new(Some(format!("Links are made at {PATH}.\n")));
+    *refusal.status_mut() = StatusCode::NOT_FOUND;
+    Err(refusal)
+}
+
+/// A finished handshake of both layers as a link.
+pub(super) fn link<S>(socket: WebSocketStream<TlsStream<Metered<S>>>, remote: String) -> io::Result<Link<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let peer = tls::proven_key(socket.get_ref().get_ref().1).map_err(io::Error::other)?;
+    Ok(Link { socket, peer, remote })
+}
+
+/// Takes the peer's last bytes and throws them away until it ends the connection: closing a socket that still has
+/// unread bytes resets it, and the peer would lose what it was told last. The caller sets the time limit.
+pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    use tokio::io::AsyncReadExt;
+
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut scrap = [0; 512];
+    while let Ok(1..) = stream.read(&mut scrap).await {}
+}
+
+/// What is wrong with a frame that should have been one binary message.
+pub(super) fn describe(message: &Message) -> &'static str {
+    match message {
+        Message::Text(_) => "a text frame, only binary frames are messages",
+        _ => "a frame that is no message",
+    }
+}
