@@ -70,8 +70,6 @@ async fn the_list_equals_what_docker_ps_says_field_by_field() {
     })
     .await;
 
-    // A frozen process cannot even be killed, so it must not stay frozen when the engine ends.
-    engine.docker(["unpause", "frozen"]).await;
     let moved = seen(&agent, "moved").await;
     assert_eq!(
         (moved.image.as_str(), moved.image_id),
