@@ -58,8 +58,25 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        thaw(self.holder.id());
         self.line = None;
         // unshare waits for the first process, and that is gone only when the whole namespace is.
         let _ = self.holder.wait();
+    }
+}
+
+/// Thaws the paused containers among the children of `process`: under cgroups v1 what is frozen cannot even be
+/// killed, and its namespace would never end.
+fn thaw(process: u32) {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let groups = read("cgroup");
+    if let Some(group) = groups.lines().find_map(|line| line.split_once(":freezer:").map(|(_, group)| group))
+    {
+        // The root has no such file, and what is not frozen stays as it is.
+        let _ = std::fs::write(format!("/sys/fs/cgroup/freezer{group}/freezer.state"), "THAWED");
+    }
+    for child in read(&format!("task/{process}/children")).split_whitespace().filter_map(|id| id.parse().ok())
+    {
+        thaw(child);
     }
 }

@@ -245,6 +245,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -263,5 +265,38 @@ mod tests {
     #[test]
     fn what_goes_into_a_path_is_escaped() {
         assert_eq!(escaped("a b/../c?d=%"), "a%20b%2F..%2Fc%3Fd%3D%25");
+    }
+
+    /// An engine that says it speaks `newest`, and answers every other request with the path it was asked for.
+    fn engine_of(newest: &'static str, folder: &std::path::Path) -> (Wire, JoinSet<()>) {
+        let socket = folder.join(newest);
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let path = request.split(' ').nth(1).unwrap_or_default();
+                let body = format!("{path:?}");
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nApi-Version: {newest}\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        (Wire::new(Endpoint::Unix(socket)), tasks)
+    }
+
+    #[tokio::test]
+    async fn the_newest_version_that_both_sides_speak_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for (newest, used) in [("1.41", "1.41"), ("1.52", "1.52"), ("1.99", "1.53")] {
+            let (wire, _engine) = engine_of(newest, folder.path());
+            let asked: String = wire.get("/containers/json?all=1", CONNECT_TIMEOUT).await.unwrap();
+            assert_eq!(asked, format!("/v{used}/containers/json?all=1"));
+            assert_eq!(wire.negotiate().await.unwrap(), ApiVersion::parse(used).unwrap());
+        }
     }
 }
