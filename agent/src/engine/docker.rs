@@ -6,6 +6,7 @@ mod create;
 mod errors;
 mod events;
 mod figures;
+mod lines;
 mod logs;
 mod names;
 mod own;
@@ -205,7 +206,7 @@ struct HostInfo {
 
 impl EngineControl for DockerEngine {
     fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullProgress, EngineError>> {
-        pull::pull(&self.docker, reference)
+        pull::pull(Arc::clone(&self.wire), reference)
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
