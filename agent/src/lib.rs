@@ -4,6 +4,7 @@
 pub mod commands;
 pub mod engine;
 pub mod executor;
+pub mod figures;
 pub mod inventory;
 pub mod outbox;
 pub mod policy;
