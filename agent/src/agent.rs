@@ -22,9 +22,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::CommandOptions;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::executor::{CommandOptions, Executor};
+use crate::executor::Executor;
 use crate::figures::Sampler;
 use crate::membership::{Membership, MembershipError};
 use crate::outbox::{Outbox, OutboxError};
@@ -45,6 +46,7 @@ pub struct Agent<E: Engine> {
     controller: PeerKey,
     addresses: Vec<AgentAddress>,
     boot: BootId,
+    abilities: Vec<String>,
     parts: Arc<Parts<E>>,
     linked: AtomicBool,
 }
@@ -126,12 +128,11 @@ impl<E: Engine> Agent<E> {
         let policy = Arc::new(PolicyCell::new(config.policy.clone()));
         let options = CommandOptions {
             sync_script: config.sync_script.clone(),
-            docker_host: config.docker_host.clone(),
-            docker_cert_path: config.docker_cert_path.clone(),
+            docker_env: config.docker_env(),
             ..CommandOptions::default()
         };
-        let executor =
-            Executor::new(Arc::clone(&engine), Arc::clone(&policy), outbox.clone(), options);
+        let abilities = options.abilities();
+        let executor = Executor::new(Arc::clone(&engine), Arc::clone(&policy), outbox.clone(), options);
         let sampler = Sampler::new(Arc::clone(&engine), Arc::clone(&policy));
         let picture = PictureHandle::default();
         Ok(Self {
@@ -140,6 +141,7 @@ impl<E: Engine> Agent<E> {
             controller,
             addresses,
             boot: BootId::generate(),
+            abilities,
             parts: Arc::new(Parts { engine, outbox, policy, executor, sampler, picture }),
             linked: AtomicBool::new(false),
         })
@@ -290,12 +292,16 @@ impl<E: Engine> Agent<E> {
             protocol: version::CURRENT,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.boot,
-            join: config.join.as_ref().filter(|join| join.controller == self.controller).map(|join| join.proof()),
+            join: config
+                .join
+                .as_ref()
+                .filter(|join| join.controller == self.controller)
+                .map(|join| join.proof()),
             name: config.name.clone(),
             environment: config.environment.clone(),
             tags: config.tags.clone(),
             policy: self.parts.policy.current(),
-            abilities: self.parts.executor.abilities(),
+            abilities: self.abilities.clone(),
             epoch: self.parts.outbox.epoch(),
             last_event: self.parts.outbox.last(),
         }
@@ -320,6 +326,9 @@ impl<E: Engine> Agent<E> {
         let failed = |error| AgentError::Listen { address, error };
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
+        let listening = self.config.data_dir.join("listening.json");
+        std::fs::write(&listening, serde_json::json!({ "link": bound }).to_string())
+            .map_err(|error| AgentError::DataDir { path: listening, error })?;
         tracing::info!(address = %bound, controller = %self.controller, "waiting for the controller to dial in");
         Ok(Listener::new(
             socket,

@@ -18,7 +18,7 @@ mod target;
 mod verify;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,26 @@ impl Default for CommandOptions {
         }
     }
 }
+
+impl CommandOptions {
+    /// Optional abilities of this agent on this host, as Hello names them: what it can do besides the engine's own.
+    #[must_use]
+    pub fn abilities(&self) -> Vec<String> {
+        let script = self.sync_script.is_some().then(|| "script".to_owned());
+        let search = self.search_path.as_ref();
+        let plugin = || COMPOSE_PLUGINS.iter().any(|file| program::is_executable(Path::new(file)));
+        let compose = program::find("docker-compose", search).is_some()
+            || (program::find("docker", search).is_some() && plugin());
+        script.into_iter().chain(compose.then(|| "compose".to_owned())).collect()
+    }
+}
+
+/// Where packages install the compose plugin of the `docker` program.
+const COMPOSE_PLUGINS: [&str; 3] = [
+    "/usr/libexec/docker/cli-plugins/docker-compose",
+    "/usr/lib/docker/cli-plugins/docker-compose",
+    "/usr/local/lib/docker/cli-plugins/docker-compose",
+];
 
 /// What a running command has at hand.
 pub struct Context<E> {

@@ -58,7 +58,11 @@ pub struct Settings {
     #[arg(long, env = "DOCKER_HOST", value_name = "URL")]
     pub docker_host: Option<String>,
 
-    /// Folder with ca.pem, cert.pem and key.pem for an engine at tcp://.
+    /// Whether the engine at tcp:// is spoken to over TLS, with the certificates of DOCKER_CERT_PATH (1 or 0).
+    #[arg(long, env = "DOCKER_TLS_VERIFY", value_name = "0|1")]
+    pub docker_tls_verify: Option<String>,
+
+    /// Folder with ca.pem, cert.pem and key.pem for an engine at tcp:// [default: ~/.docker]
     #[arg(long, env = "DOCKER_CERT_PATH", value_name = "FOLDER")]
     pub docker_cert_path: Option<PathBuf>,
 }
@@ -96,8 +100,8 @@ pub struct Config {
     pub sync_script: Option<PathBuf>,
     /// The engine, as `DOCKER_HOST` names it.
     pub docker_host: Option<String>,
-    /// Certificates for it.
-    pub docker_cert_path: Option<PathBuf>,
+    /// Folder with the certificates to speak to it over TLS; none for no TLS.
+    pub docker_certificates: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -165,6 +169,7 @@ impl Settings {
             allow: self.allow.or(file.allow),
             sync_script: self.sync_script.or(file.sync_script),
             docker_host: self.docker_host.or(file.docker_host),
+            docker_tls_verify: self.docker_tls_verify.or(file.docker_tls_verify),
             docker_cert_path: self.docker_cert_path.or(file.docker_cert_path),
         }
     }
@@ -188,7 +193,9 @@ impl Settings {
         let controller = self
             .controller
             .filter(|text| !text.is_empty())
-            .map(|text| text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string())))
+            .map(|text| {
+                text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
+            })
             .transpose()?;
         Ok(Config {
             join: join.filter(|text| !text.trim().is_empty()).map(|text| text.parse()).transpose()?,
@@ -201,8 +208,36 @@ impl Settings {
             policy: self.allow.map_or_else(|| Ok(Policy::default()), |text| text.parse())?,
             sync_script: self.sync_script.map(usable_script).transpose()?,
             docker_host: self.docker_host.filter(|host| !host.is_empty()),
-            docker_cert_path: self.docker_cert_path,
+            docker_certificates: docker_certificates(self.docker_tls_verify, self.docker_cert_path),
         })
+    }
+}
+
+impl Config {
+    /// Environment that makes other programs talk to the same engine.
+    #[must_use]
+    pub fn docker_env(&self) -> Vec<(String, String)> {
+        let mut env = Vec::new();
+        if let Some(host) = &self.docker_host {
+            env.push(("DOCKER_HOST".to_owned(), host.clone()));
+        }
+        if let Some(folder) = &self.docker_certificates {
+            env.push(("DOCKER_TLS_VERIFY".to_owned(), "1".to_owned()));
+            env.push(("DOCKER_CERT_PATH".to_owned(), folder.display().to_string()));
+        }
+        env
+    }
+}
+
+/// As the docker program reads them: any value but an empty one or 0 asks for TLS, and so does a folder alone here.
+fn docker_certificates(verify: Option<String>, folder: Option<PathBuf>) -> Option<PathBuf> {
+    match verify.as_deref() {
+        Some("" | "0") => None,
+        Some(_) => {
+            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+            Some(folder.unwrap_or_else(|| home.join(".docker")))
+        }
+        None => folder,
     }
 }
 

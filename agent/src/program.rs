@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, AgentHealth};
 use crate::config::Config;
-use crate::engine::docker::DockerEngine;
+use crate::engine::docker::{DockerEngine, TlsFiles};
 
 /// How often the health file is written.
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
@@ -27,14 +27,18 @@ const HEALTH_FRESH: Duration = Duration::from_secs(35);
 pub fn run(settings: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::Result<()> {
     let config = settings()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let engine = DockerEngine::connect(config.docker_host.as_deref(), config.docker_cert_path.as_deref())?;
+        let certificates = config.docker_certificates.as_deref().map(TlsFiles::in_directory);
+        let engine = DockerEngine::connect(config.docker_host.as_deref(), certificates.as_ref())?;
         let health_file = config.data_dir.join("health");
         let agent = Agent::new(config, Arc::new(engine))?;
         let shutdown = CancellationToken::new();
         let run = agent.run(shutdown.clone());
         tokio::pin!(run);
-        let (mut interrupt, mut terminate, mut reload) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+        let (mut interrupt, mut terminate, mut reload) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        );
         let mut health = tokio::time::interval(HEALTH_EVERY);
         let parent = parent_ended();
         tokio::pin!(parent);

@@ -57,6 +57,7 @@ pub async fn serve<E: Engine>(
     let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
     let Session { outgoing, incoming, closer, .. } = session;
     parts.outbox.acknowledge(welcome.acknowledged);
+    parts.executor.begin_session();
     let work = async {
         tokio::select! {
             _ = tell_picture(parts, &outgoing) => {}

@@ -11,13 +11,12 @@ use tokio::time::Instant;
 
 pub mod limits;
 pub mod password;
-pub mod role;
 
+pub use crate::model::role::Role;
 use crate::store::accounts::{UserRecord, WebSessionRecord};
 use crate::store::{Store, StoreError};
 use limits::{Buckets, Rate};
 use password::{HashError, Hasher};
-pub use role::Role;
 
 /// The user that exists from the first start.
 pub const ADMIN: &str = "admin";

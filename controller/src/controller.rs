@@ -81,7 +81,7 @@ pub struct Controller {
 }
 
 /// Image reference of the agent in the commands that people paste.
-const AGENT_IMAGE: &str = concat!("roadstead/agent:", env!("CARGO_PKG_VERSION"));
+const AGENT_IMAGE: &str = concat!("roadstead-agent:", env!("CARGO_PKG_VERSION"));
 
 impl Controller {
     /// Opens the store, binds both listeners, loads what is known. Nothing is served yet.

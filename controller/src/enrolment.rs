@@ -16,6 +16,7 @@ use crate::store::{Store, StoreError};
 mod error;
 pub mod fields;
 pub mod id;
+mod offered;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -7,6 +7,8 @@ use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::progress::Progress;
 use roadstead_protocol::message::time::UnixMicros;
 
+pub mod role;
+
 /// A registered Docker host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceRecord {

@@ -48,10 +48,13 @@ impl Supervised {
             let token = if self.is_member() { None } else { join().await };
             match self.start(token.as_deref()) {
                 Ok(mut child) => {
+                    // Held here, since waiting for a child closes its standard input.
+                    let input = child.stdin.take();
                     let ended = tokio::select! {
                         () = shutdown.cancelled() => None,
                         ended = child.wait() => Some(ended),
                     };
+                    drop(input);
                     let Some(ended) = ended else {
                         stop(child).await;
                         return;
@@ -106,9 +109,8 @@ fn membership_file(data_dir: &Path) -> PathBuf {
     data_dir.join("membership.json")
 }
 
-/// Closes the agent's standard input, which ends it; kills it if it does not end in time.
+/// Waits for the agent, whose standard input has been closed, to end; kills it if it does not in time.
 async fn stop(mut child: Child) {
-    drop(child.stdin.take());
     if timeout(GRACE, child.wait()).await.is_err() {
         tracing::warn!("this host's agent did not end in time; killing it");
         if let Err(error) = child.kill().await {

@@ -127,7 +127,8 @@ async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Resul
     Err(problem.with("needed_role", least.as_str()).with("role", person.role.as_str()))
 }
 
-async fn refused(parts: &Parts, app: &App, who: &str, detail: &str) {
+/// Writes down that a request was refused.
+pub(super) async fn refused(parts: &Parts, app: &App, who: &str, detail: &str) {
     let entry = Entry {
         who,
         address: Some(Peer::of(parts).ip()),

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
-use super::access::Peer;
+use super::access::{Peer, refused};
 use super::problem::Problem;
 use super::{App, extract};
 
@@ -35,7 +35,13 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
     let mut response = match refuse_forged(&request, tls) {
-        Some(problem) => problem.into_response(),
+        Some(problem) => {
+            let (parts, _) = request.into_parts();
+            if app.may_audit_stranger(Peer::of(&parts).ip()) {
+                refused(&parts, &app, "-", problem.detail()).await;
+            }
+            problem.into_response()
+        }
         None => answer(request, next).await,
     };
     let route = route.as_deref().unwrap_or("unmatched");

@@ -15,7 +15,7 @@ use super::access::{Changer, Peer, Reader};
 use super::extract::{Body, PathOf};
 use super::join::JoinView;
 use super::problem::Problem;
-use super::refusals::unknown_instance;
+use super::refusals::{token_refused, unknown_instance};
 use super::time::Span;
 use super::views::instance::{HealthView, InstanceView};
 use crate::enrolment::{InstanceChange, NewInstance};
@@ -50,6 +50,9 @@ pub struct RegisterRequest {
     /// Tags.
     #[serde(default)]
     tags: Vec<String>,
+    /// A join token that the agent at `url` already holds (POST /api/join-tokens with `direction: inbound`); left
+    /// out, a new one is made.
+    token: Option<String>,
     /// How long the join token lives (`90s`, `15m`, `24h`, `2d`).
     token_ttl: Option<Span>,
 }
@@ -59,8 +62,8 @@ pub struct RegisterRequest {
 pub struct RegisteredView {
     /// The instance.
     instance: InstanceView,
-    /// How its host joins.
-    join: JoinView,
+    /// How its host joins; none if its agent already holds a token.
+    join: Option<JoinView>,
 }
 
 /// What to change about an instance: what is left out stays as it is.
@@ -109,10 +112,23 @@ pub async fn register_instance(
     Body(request): Body<RegisterRequest>,
 ) -> Result<Response, Problem> {
     let name = request.name.clone();
+    let offered = request.token.is_some();
+    if let Some(token) = &request.token {
+        let checked = check_offered(&app, token, request.url.as_deref()).await;
+        if checked.is_err() {
+            app.audit(&person, peer, "instance.register", &name, &checked).await;
+        }
+        checked?;
+    }
     let registered = app.services.enrolment.register(request.into()).await.map_err(Problem::from);
     app.audit(&person, peer, "instance.register", &name, &registered).await;
     let (record, token) = registered?;
-    let join = JoinView::new(&token, record.url.as_deref(), &app.services.about);
+    let join = if offered {
+        app.services.enrolment.revoke_token(token.record.id).await?;
+        None
+    } else {
+        Some(JoinView::new(&token, record.url.as_deref(), &app.services.about))
+    };
     let instance = InstanceView::new(&*host(&app, &record.id)?, UnixMicros::now());
     let location = format!("/api/instances/{}", record.id);
     let answer = Json(RegisteredView { instance, join });
@@ -163,6 +179,16 @@ pub async fn remove_instance(
     removed?;
     app.services.commands.instance_removed(&id).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes sure that the agent at `url` will be able to join with the token it holds.
+async fn check_offered(app: &App, token: &str, url: Option<&str>) -> Result<(), Problem> {
+    if url.is_none() {
+        let detail =
+            "An agent that dials brings its token itself and needs no registration; `token` goes with `url`.";
+        return Err(Problem::invalid(detail).with("field", "token"));
+    }
+    app.services.enrolment.check_offered(token).await?.map_err(|refusal| token_refused(&refusal))
 }
 
 /// A host by its instance's id.

@@ -31,8 +31,10 @@ use crate::fleet::FleetChange;
 use crate::model::{CommandRecord, EventRecord};
 use crate::store::StoreError;
 use batch::Batch;
+use told::LiveEvent;
 
 mod batch;
+mod told;
 
 /// After something was told, changes are gathered for so long; the first change after a quiet time goes at once.
 const GATHER: Duration = Duration::from_millis(50);
@@ -69,7 +71,7 @@ pub struct LiveView {
 /// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
 /// `event` as things change. A `view` may come again at any time and replaces everything.
 #[utoipa::path(get, path = "/api/live", tag = "live", params(LiveQuery),
-    responses((status = OK, body = LiveView, content_type = "text/event-stream")))]
+    responses((status = OK, body = LiveEvent, content_type = "text/event-stream")))]
 pub async fn live(
     State(app): State<Arc<App>>,
     _: Reader,
@@ -149,13 +151,13 @@ impl Viewer {
         let batches = stream::unfold(self, |mut viewer| async move {
             let events = viewer.next().await?;
             viewer.last_told = Instant::now();
-            Some((stream::iter(events.into_iter().map(Ok)), viewer))
+            Some((stream::iter(events.into_iter().map(|event| Ok(event.into_sse()))), viewer))
         });
         futures_util::StreamExt::flatten(batches)
     }
 
     /// The next events; none when the stream is to end.
-    async fn next(&mut self) -> Option<Vec<Event>> {
+    async fn next(&mut self) -> Option<Vec<LiveEvent>> {
         let Some(mut sources) = self.sources.take() else { return self.whole().await };
         let mut batch = Batch::default();
         loop {
@@ -180,7 +182,7 @@ impl Viewer {
     }
 
     /// The whole view, and the sources of what changes after it.
-    async fn whole(&mut self) -> Option<Vec<Event>> {
+    async fn whole(&mut self) -> Option<Vec<LiveEvent>> {
         self.recheck().await?;
         let services = &self.app.services;
         // In this order: subscribe, then read.
@@ -202,7 +204,7 @@ impl Viewer {
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
         };
-        Some(vec![json_event("view", &view)])
+        Some(vec![LiveEvent::View(Box::new(view))])
     }
 
     async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {

@@ -19,7 +19,7 @@ use super::extract::{Body, OptionalBody, PathOf};
 use super::instances::host;
 use super::problem::Problem;
 use super::time::Span;
-use super::views::command::{CommandStateView, CommandView};
+use super::views::command::CommandView;
 use crate::accounts::Person;
 use crate::commands::IssueOptions;
 use crate::fleet::Host;
@@ -27,15 +27,14 @@ use crate::fleet::Host;
 /// How long a restarted service may take if the request does not say, in seconds.
 const VERIFY_SECS: u32 = 60;
 
-/// A command that was accepted.
+/// A command that was accepted: the command itself, and how to follow it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct AcceptedView {
-    /// The command's id.
-    command_id: String,
-    /// Where it stands.
-    state: CommandStateView,
     /// The command.
+    #[serde(flatten)]
     command: CommandView,
+    /// Its id once more, by a name that says whose.
+    command_id: String,
     /// Where to follow its log.
     log: String,
 }
@@ -237,12 +236,7 @@ async fn issue(
     app.audit(person, peer, what, &target, &issued).await;
     let command = CommandView::new(&issued?, UnixMicros::now());
     let location = format!("/api/commands/{}", command.id);
-    let accepted = AcceptedView {
-        command_id: command.id.clone(),
-        state: command.state,
-        log: format!("{location}/log"),
-        command,
-    };
+    let accepted = AcceptedView { command_id: command.id.clone(), log: format!("{location}/log"), command };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(accepted)).into_response())
 }
 

@@ -1,6 +1,7 @@
 //! What the domain modules refuse, as problem documents.
 
 use axum::http::StatusCode;
+use roadstead_protocol::message::hello::Refusal;
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
 
 use super::problem::Problem;
@@ -23,6 +24,18 @@ pub fn unknown_command(id: CommandId) -> Problem {
         "unknown-command",
         format!("There is no command {id}, or it is too old; GET /api/commands lists those there are."),
     )
+}
+
+/// A join token that will not do.
+pub fn token_refused(refusal: &Refusal) -> Problem {
+    let (slug, title) = match refusal {
+        Refusal::TokenExpired => ("join-token-expired", "Join token expired"),
+        Refusal::TokenUsed => ("join-token-used", "Join token used"),
+        Refusal::TokenMismatch => ("join-token-mismatch", "Join token for something else"),
+        _ => ("join-token-unknown", "Join token unknown"),
+    };
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, sentence(&refusal.to_string()))
+        .with("field", "token")
 }
 
 impl From<IssueError> for Problem {

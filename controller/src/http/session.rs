@@ -13,7 +13,7 @@ use super::App;
 use super::access::{Peer, Reader, session_token};
 use super::extract::Body;
 use super::problem::Problem;
-use crate::accounts::{ADMIN, GUEST, NewSession, Person, SESSION_LENGTH};
+use crate::accounts::{ADMIN, GUEST, LoginError, NewSession, Person, SESSION_LENGTH};
 use crate::audit::{AuditResult, Entry};
 
 /// Who wants to log in.
@@ -55,14 +55,14 @@ pub async fn log_in(
 ) -> Result<Response, Problem> {
     let name = request.username.as_deref().unwrap_or(ADMIN);
     let session = app.services.accounts.log_in(name, request.password, peer.ip()).await;
-    finish(&app, peer, name, session.map_err(Problem::from)).await
+    finish(&app, peer, name, session).await
 }
 
 /// Look around without an account, where the demo mode is on: sets the session cookie.
 #[utoipa::path(post, path = "/api/guest-login", tag = "session", responses((status = OK, body = SessionView)))]
 pub async fn log_in_guest(State(app): State<Arc<App>>, peer: Peer) -> Result<Response, Problem> {
     let session = app.services.accounts.let_guest_in(peer.ip()).await;
-    finish(&app, peer, GUEST, session.map_err(Problem::from)).await
+    finish(&app, peer, GUEST, session).await
 }
 
 /// Log out: ends the session and takes the cookie back.
@@ -92,10 +92,14 @@ async fn finish(
     app: &App,
     peer: Peer,
     name: &str,
-    session: Result<NewSession, Problem>,
+    session: Result<NewSession, LoginError>,
 ) -> Result<Response, Problem> {
-    let result = session.as_ref().map(|_| ()).map_err(Problem::detail);
-    audit(app, peer.ip(), "login", name, result).await;
+    // Attempts are limited, and each is audited; what is refused without an attempt comes in any number.
+    let attempted = matches!(session, Ok(_) | Err(LoginError::Wrong));
+    let session = session.map_err(Problem::from);
+    if attempted || app.may_audit_stranger(peer.ip()) {
+        audit(app, peer.ip(), "login", name, session.as_ref().map(|_| ()).map_err(Problem::detail)).await;
+    }
     let session = session?;
     let cookie = cookie(&peer, &session.token, SESSION_LENGTH.as_secs())?;
     Ok(([(header::SET_COOKIE, cookie)], Json(view(app, session.person))).into_response())

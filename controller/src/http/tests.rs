@@ -169,7 +169,13 @@ impl Site {
     fn connect(&self, id: &InstanceId, containers: Vec<Container>) -> Agent {
         let (sender, messages) = mpsc::channel(64);
         let session = SessionId::generate();
-        let handle = AgentHandle::new(session, BootId::generate(), sender, CancellationToken::new());
+        let handle = AgentHandle::new(
+            session,
+            BootId::generate(),
+            sender,
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
         let (registration, _) = self.services.registry.enter(id.clone(), handle.clone());
         let feed = self.services.fleet.link_live(id, session, Direction::Outbound, "192.0.2.7:4711").unwrap();
         feed.snapshot_part(SnapshotPart { engine: engine(), containers, last: true }).unwrap();

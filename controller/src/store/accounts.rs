@@ -4,7 +4,10 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError};
-use crate::accounts::Role;
+use crate::model::role::Role;
+
+/// Web sessions that one user, or all guests together, may have open.
+pub const SESSIONS_PER_USER: u32 = 1000;
 
 /// A user who logs in with a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,8 @@ impl Store {
         .await
     }
 
-    /// Stores a new web session and forgets those that have ended.
+    /// Stores a new web session; forgets those that have ended, and of the same user's those used longest ago beyond
+    /// [`SESSIONS_PER_USER`].
     ///
     /// # Errors
     /// If it cannot be stored.
@@ -85,6 +89,11 @@ impl Store {
                     session.expires_at.0,
                     session.last_used.0
                 ],
+            )?;
+            transaction.execute(
+                "DELETE FROM web_sessions WHERE user = ?1 AND token_hash NOT IN
+                 (SELECT token_hash FROM web_sessions WHERE user = ?1 ORDER BY last_used DESC LIMIT ?2)",
+                params![session.user, SESSIONS_PER_USER],
             )?;
             Ok(())
         })

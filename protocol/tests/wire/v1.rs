@@ -9,6 +9,7 @@ mod greeting;
 #[path = "v1/hosts.rs"]
 mod hosts;
 
+use roadstead_protocol::message::hello::{Refusal, Reply};
 use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
@@ -47,6 +48,9 @@ pub fn text(text: &str) -> String {
 fn every_message_is_written_and_read_as_frozen() {
     let mut table = Table::read(TABLE);
     greeting::check(&mut table);
+    for (name, reply) in replies() {
+        table.check(&name, &reply);
+    }
     for (name, message) in to_agent() {
         table.check(&format!("to_agent/{name}"), &message);
     }
@@ -54,6 +58,35 @@ fn every_message_is_written_and_read_as_frozen() {
         table.check(&format!("to_controller/{name}"), &message);
     }
     table.finish("v1.txt");
+}
+
+/// Every answer to Hello.
+fn replies() -> Vec<(String, Reply)> {
+    let plain = every!(Reply {
+        "reply/welcome" Reply::Welcome(_) => Reply::Welcome(greeting::welcome()),
+        "reply/refused" Reply::Refused(_) => Reply::Refused(Refusal::NotRegistered),
+    } never sent: Reply::Unknown);
+    let plain = plain.into_iter().map(|(name, reply)| (name.to_owned(), reply));
+    let refused = refusals()
+        .into_iter()
+        .map(|(name, refusal)| (format!("reply/refused/{name}"), Reply::Refused(refusal)));
+    plain.chain(refused).collect()
+}
+
+fn refusals() -> Vec<(&'static str, Refusal)> {
+    every!(Refusal {
+        "token_unknown" Refusal::TokenUnknown => Refusal::TokenUnknown,
+        "token_expired" Refusal::TokenExpired => Refusal::TokenExpired,
+        "token_used" Refusal::TokenUsed => Refusal::TokenUsed,
+        "token_mismatch" Refusal::TokenMismatch => Refusal::TokenMismatch,
+        "not_registered" Refusal::NotRegistered => Refusal::NotRegistered,
+        "removed" Refusal::Removed => Refusal::Removed,
+        "busy" Refusal::Busy { .. } => Refusal::Busy { retry_after_ms: 1500 },
+        "cloned_identity" Refusal::ClonedIdentity => Refusal::ClonedIdentity,
+        "version" Refusal::Version { .. } => Refusal::Version { controller: greeting::VERSION },
+        "malformed" Refusal::Malformed { .. } => Refusal::Malformed { reason: text("missing field") },
+        "internal" Refusal::Internal => Refusal::Internal,
+    } never sent: Refusal::Unknown)
 }
 
 /// Every message to an agent, once for each variant of what it carries.

@@ -78,9 +78,16 @@ impl Stage {
         tool::succeed(&mut command).await.unwrap();
     }
 
-    /// Puts another image into the registry under that name.
-    pub async fn publish(&self, name: &str, options: &ImageOptions) {
-        push_image(&self.maker, &self.registry, name, options).await;
+    /// Puts another image into the registry under that name and returns its repository digest.
+    pub async fn publish(&self, name: &str, options: &ImageOptions) -> String {
+        push_image(&self.maker, &self.registry, name, options).await
+    }
+
+    /// Removes an image from the registry.
+    pub async fn forget(&self, repository: &str, digest: &str) {
+        let url = format!("http://{}/v2/{repository}/manifests/{digest}", self.registry.address());
+        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
     }
 
     pub fn begin(&self, work: Work) -> CommandId {
@@ -153,7 +160,8 @@ impl Stage {
 
     /// Name, id and state of every container: what a failed sync must leave as it was.
     pub async fn everything(&self) -> Vec<String> {
-        let list = self.host.docker(["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}"]).await;
+        let list =
+            self.host.docker(["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}"]).await;
         let mut list: Vec<_> = list.lines().map(str::to_owned).collect();
         list.sort();
         list

@@ -4,12 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::response::sse::Event;
 use roadstead_protocol::message::ids::{CommandId, ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
-use serde::Serialize;
 
-use super::json_event;
+use super::told::{ContainersChange, FiguresChange, LiveEvent, ProgressChange, Removal};
 use crate::commands::CommandChange;
 use crate::fleet::{Fleet, FleetChange, Host};
 use crate::http::views::command::{CommandView, LogLineView};
@@ -33,33 +31,6 @@ pub(super) struct Batch {
     commands: BTreeMap<CommandId, Arc<CommandRecord>>,
     lines: BTreeMap<CommandId, (InstanceId, Vec<LogLine>)>,
     events: Vec<Arc<EventRecord>>,
-}
-
-#[derive(Serialize)]
-struct ContainersChange<'a> {
-    instance: &'a InstanceId,
-    /// Whether `upsert` is all there is.
-    whole: bool,
-    upsert: Vec<ContainerView>,
-    remove: Vec<&'a ContainerId>,
-}
-
-#[derive(Serialize)]
-struct FiguresChange<'a> {
-    instance: &'a InstanceId,
-    samples: Vec<FiguresView>,
-}
-
-#[derive(Serialize)]
-struct Removed<'a> {
-    instance: &'a InstanceId,
-}
-
-#[derive(Serialize)]
-struct ProgressChange<'a> {
-    command: String,
-    instance: &'a InstanceId,
-    lines: Vec<LogLineView>,
 }
 
 impl Batch {
@@ -123,50 +94,57 @@ impl Batch {
     }
 
     /// The changes as events. A host that is gone by now is left out: its removal is on its way.
-    pub(super) fn into_events(self, fleet: &Fleet) -> Vec<Event> {
+    pub(super) fn into_events(self, fleet: &Fleet) -> Vec<LiveEvent> {
         let now = UnixMicros::now();
         let mut told = Vec::new();
-        told.extend(self.removed.iter().map(|instance| json_event("removed", &Removed { instance })));
+        told.extend(self.removed.iter().map(|id| LiveEvent::Removed(Removal { instance: id.to_string() })));
         for host in self.instances.iter().filter_map(|instance| fleet.host(instance)) {
-            told.push(json_event("instance", &InstanceView::new(&host, now)));
+            told.push(LiveEvent::Instance(Box::new(InstanceView::new(&host, now))));
         }
-        for (instance, host) in self.whole.iter().filter_map(|id| Some((id, fleet.host(id)?))) {
-            let upsert = host.containers.values().map(|one| ContainerView::new(one, &host, now)).collect();
-            let change = ContainersChange { instance, whole: true, upsert, remove: Vec::new() };
-            told.push(json_event("containers", &change));
+        for host in self.whole.iter().filter_map(|instance| fleet.host(instance)) {
+            told.push(LiveEvent::Containers(whole(&host, now)));
         }
         for (instance, changed) in self.containers.iter().filter(|(id, _)| !self.whole.contains(*id)) {
             let Some(host) = fleet.host(instance) else { continue };
-            told.push(json_event("containers", &containers(instance, changed, &host, now)));
+            told.push(LiveEvent::Containers(some(&host, changed, now)));
         }
         for (instance, sampled) in &self.figures {
             let Some(host) = fleet.host(instance) else { continue };
             let samples = sampled.iter().filter_map(|id| host.figures.get(id));
             let samples = samples.map(|figures| FiguresView::new(figures, now)).collect();
-            told.push(json_event("figures", &FiguresChange { instance, samples }));
+            told.push(LiveEvent::Figures(FiguresChange { instance: instance.to_string(), samples }));
         }
-        told.extend(self.commands.values().map(|one| json_event("command", &CommandView::new(one, now))));
-        for (command, (instance, lines)) in &self.lines {
-            let lines = lines.iter().map(LogLineView::new).collect();
-            let change = ProgressChange { command: command.to_string(), instance, lines };
-            told.push(json_event("progress", &change));
-        }
-        told.extend(self.events.iter().map(|event| json_event("event", &EventView::new(event, now))));
+        told.extend(
+            self.commands.values().map(|one| LiveEvent::Command(Box::new(CommandView::new(one, now)))),
+        );
+        told.extend(self.lines.iter().map(|(command, (instance, lines))| {
+            LiveEvent::Progress(ProgressChange {
+                command: command.to_string(),
+                instance: instance.to_string(),
+                lines: lines.iter().map(LogLineView::new).collect(),
+            })
+        }));
+        told.extend(self.events.iter().map(|event| LiveEvent::Event(Box::new(EventView::new(event, now)))));
         told
     }
 }
 
-fn containers<'a>(
-    instance: &'a InstanceId,
-    changed: &'a BTreeSet<ContainerId>,
-    host: &Host,
-    now: UnixMicros,
-) -> ContainersChange<'a> {
+fn whole(host: &Host, now: UnixMicros) -> ContainersChange {
+    ContainersChange {
+        instance: host.record.id.to_string(),
+        whole: true,
+        upsert: host.containers.values().map(|one| ContainerView::new(one, host, now)).collect(),
+        remove: Vec::new(),
+    }
+}
+
+fn some(host: &Host, changed: &BTreeSet<ContainerId>, now: UnixMicros) -> ContainersChange {
+    let instance = host.record.id.to_string();
     let mut change = ContainersChange { instance, whole: false, upsert: Vec::new(), remove: Vec::new() };
     for id in changed {
         match host.containers.get(id) {
             Some(container) => change.upsert.push(ContainerView::new(container, host, now)),
-            None => change.remove.push(id),
+            None => change.remove.push(id.to_string()),
         }
     }
     change

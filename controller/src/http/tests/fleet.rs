@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Site, container, engine, request};
 use crate::accounts::Role;
+use crate::model::{Direction, JoinTokenRecord};
 
 #[tokio::test]
 async fn registering_answers_with_a_token_and_commands() {
@@ -166,4 +167,40 @@ async fn join_tokens_are_made_listed_and_revoked() {
     revoke().await.problem(404, "unknown-token");
     site.post("/api/join-tokens", json!({ "instance": "no-such" })).await.problem(404, "unknown-instance");
     site.post("/api/join-tokens", json!({ "ttl": "soon" })).await.problem(422, "invalid");
+}
+
+#[tokio::test]
+async fn an_inbound_agent_may_hold_its_token_already() {
+    let site = Site::open().await;
+    let token = |body: serde_json::Value| async { site.post("/api/join-tokens", body).await.json() };
+    let register = |token: String| {
+        let body = json!({ "name": "edge", "url": "wss://192.0.2.9:8443", "token": token });
+        site.post("/api/instances", body)
+    };
+    register("rsj_nonsense".to_owned()).await.problem(422, "join-token-unknown");
+    let outbound = token(json!({ "direction": "outbound" })).await;
+    let outbound = outbound["token"].as_str().unwrap().to_owned();
+    register(outbound.clone()).await.problem(422, "join-token-mismatch");
+    let store = &site.services.store;
+    let refused = token(json!({ "direction": "inbound" })).await;
+    let text = refused["token"].as_str().unwrap().to_owned();
+    let good = store.join_tokens().await.unwrap().into_iter().find(|one| one.direction == Direction::Inbound);
+    let good = good.unwrap();
+    let expired = JoinTokenRecord { expires_at: UnixMicros::from_secs(1), ..good.clone() };
+    let used = JoinTokenRecord { uses_left: 0, ..good.clone() };
+    for (record, slug) in [(expired, "join-token-expired"), (used, "join-token-used")] {
+        store.delete_join_token(good.id).await.unwrap();
+        store.insert_join_token(record).await.unwrap();
+        register(text.clone()).await.problem(422, slug);
+    }
+
+    let inbound = token(json!({ "direction": "inbound" })).await;
+    let registered = register(inbound["token"].as_str().unwrap().to_owned()).await;
+    assert_eq!(registered.status, 201, "{}", registered.text);
+    assert_eq!(registered.json()["join"], json!(null));
+    let tokens = site.get("/api/join-tokens").await.json()["tokens"].as_array().unwrap().len();
+    assert_eq!(tokens, 3, "no further token was made");
+
+    let body = json!({ "name": "dialler", "token": outbound });
+    site.post("/api/instances", body).await.problem(422, "invalid");
 }

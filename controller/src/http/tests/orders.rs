@@ -95,7 +95,7 @@ async fn an_agent_that_is_away_is_a_refusal_unless_the_caller_waits() {
     let accepted = site.post(&path, waiting.clone()).await;
     assert_eq!(accepted.status, 202, "{}", accepted.text);
     assert_eq!(accepted.json()["state"], "issued");
-    assert!(accepted.json()["command"]["queue_until"].is_string());
+    assert!(accepted.json()["queue_until"].is_string());
     waiting["queue_for"] = "a while".into();
     site.post(&path, waiting).await.problem(422, "invalid");
 }

@@ -112,6 +112,9 @@ async fn requests_from_other_sites() {
     send("sec-fetch-site", "cross-site").await.problem(403, "foreign-origin");
     assert_eq!(send("origin", "http://roadstead.example.org:8080").await.status, 204);
     assert_eq!(send("sec-fetch-site", "same-origin").await.status, 204);
+    let entries = site.get("/api/audit").await.json()["entries"].clone();
+    let refused = entries.as_array().unwrap().iter().filter(|entry| entry["result"] == "refused");
+    assert_eq!(refused.count(), 4);
 }
 
 #[tokio::test]
@@ -165,4 +168,18 @@ async fn metrics_need_no_login_from_the_own_host_alone() {
     assert_eq!(ask([192, 0, 2, 1], None).await.status, 401);
     assert_eq!(ask([127, 0, 0, 1], Some(("x-forwarded-for", "192.0.2.1"))).await.status, 401);
     assert_eq!(ask([127, 0, 0, 1], Some(("host", "rebound.example.org"))).await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_panic_or_never_answer() {
+    let site = Site::open().await;
+    let app = std::sync::Arc::new(super::super::App::new(site.services.clone(), site.ending.clone()));
+    let layer = axum::middleware::from_fn_with_state(app, super::super::guard::guard);
+    let router = axum::Router::new()
+        .route("/panic", axum::routing::get(async || -> &'static str { panic!("on purpose") }))
+        .route("/forever", axum::routing::get(async || std::future::pending::<&'static str>().await))
+        .layer(layer);
+    let site = Site { router, ..site };
+    site.send(request(Method::GET, "/panic", "", None)).await.problem(500, "internal");
+    site.send(request(Method::GET, "/forever", "", None)).await.problem(503, "deadline");
 }
