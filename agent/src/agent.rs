@@ -134,7 +134,7 @@ impl<E: Engine> Agent<E> {
         let abilities = options.abilities();
         let executor = Executor::new(Arc::clone(&engine), Arc::clone(&policy), outbox.clone(), options);
         let sampler = Sampler::new(Arc::clone(&engine), Arc::clone(&policy));
-        let picture = PictureHandle::default();
+        let picture = PictureHandle::remembering(config.data_dir.join("picture"));
         Ok(Self {
             config,
             identity,
