@@ -17,8 +17,9 @@ const CONTROLLER: &[&[&str]] = &[
 /// The agent's modules in rows.
 const AGENT: &[&[&str]] = &[
     &["config", "membership", "policy", "engine", "outbox"],
-    &["inventory", "figures", "commands"],
-    &["picture", "watcher", "executor"],
+    &["inventory", "commands"],
+    &["watcher", "executor"],
+    &["figures"],
     &["agent"],
     &["main", "lib"],
 ];
