@@ -3,4 +3,5 @@
 mod engine;
 mod harness;
 mod images;
+mod local_agent;
 mod sync;

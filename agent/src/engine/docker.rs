@@ -3,6 +3,7 @@
 mod connect;
 mod convert;
 mod create;
+mod credentials;
 mod errors;
 mod events;
 mod figures;

@@ -3,16 +3,16 @@
 use std::future::ready;
 use std::sync::Arc;
 
+use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
-use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use hyper::Method;
 
-use super::errors;
 use super::lines::lines;
 use super::names::{ImageReference, checked_image};
 use super::wire::{Wire, escaped};
+use super::{credentials, errors};
 use crate::engine::{EngineError, PullProgress};
 
 /// Pulls. Dropping the stream closes the connection, on which the engine stops. It has no time-out of its own:
@@ -21,10 +21,14 @@ pub(super) fn pull(
     wire: Arc<Wire>,
     reference: &str,
 ) -> BoxStream<'static, Result<PullProgress, EngineError>> {
-    let path = ImageReference::parse(reference).map(|ImageReference { repository, version }| {
-        format!("/images/create?fromImage={}&tag={}", escaped(repository), escaped(version))
+    let asked = ImageReference::parse(reference).map(|image| {
+        let (repository, version) = (escaped(image.repository), escaped(image.version));
+        (format!("/images/create?fromImage={repository}&tag={version}"), credentials::of_registry(&image))
     });
-    let begun = async move { wire.open(Method::POST, &path?, Bytes::new()).await.map(lines) };
+    let begun = async move {
+        let (path, credentials) = asked?;
+        wire.open_signed_in(Method::POST, &path, credentials.as_ref()).await.map(lines)
+    };
     stream::once(begun).try_flatten().try_filter_map(|line| ready(progress(&line).transpose())).boxed()
 }
 
@@ -34,7 +38,15 @@ pub(super) async fn registry_digest(
     reference: &str,
 ) -> Result<String, EngineError> {
     let reference = checked_image(reference)?;
-    let answer = docker.inspect_registry_image(reference, None).await.map_err(|error| {
+    let credentials =
+        credentials::of_registry(&ImageReference::parse(reference)?).map(|credentials| DockerCredentials {
+            username: credentials.username,
+            password: credentials.password,
+            identitytoken: credentials.identitytoken,
+            serveraddress: Some(credentials.serveraddress),
+            ..DockerCredentials::default()
+        });
+    let answer = docker.inspect_registry_image(reference, credentials).await.map_err(|error| {
         match errors::from_bollard(error) {
             // Nothing but the registry was asked.
             EngineError::Refused(reason) => EngineError::Registry(reason),

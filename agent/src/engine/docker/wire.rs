@@ -22,6 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connect::Endpoint;
+use super::credentials::Credentials;
 use super::errors;
 use crate::engine::EngineError;
 
@@ -174,6 +175,27 @@ impl Wire {
     /// Sends a request and returns the answer's body if the engine agreed to it.
     pub(super) async fn open(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, EngineError> {
         let request = request(method, path, body).map_err(|error| errors::unreachable(&error))?;
+        self.answer(request).await
+    }
+
+    /// As [`Self::open`], with what signs in to the registry that is to be asked.
+    pub(super) async fn open_signed_in(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<Answer, EngineError> {
+        let mut request = request(method, path, Bytes::new()).map_err(|error| errors::unreachable(&error))?;
+        if let Some(mut header) =
+            credentials.and_then(|credentials| HeaderValue::try_from(credentials.header()).ok())
+        {
+            header.set_sensitive(true);
+            request.headers_mut().insert("x-registry-auth", header);
+        }
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Answer, EngineError> {
         let (response, connection) =
             self.send_versioned(request).await.map_err(|error| errors::unreachable(&error))?;
         let status = response.status();
