@@ -4,4 +4,5 @@ mod engine;
 mod harness;
 mod images;
 mod local_agent;
+mod private_registry;
 mod sync;
