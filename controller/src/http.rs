@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub mod access;
+mod assets;
 mod audit;
 mod command_log;
 mod commands;
@@ -133,7 +134,7 @@ impl App {
 
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(page::page))
+        .routes(routes!(assets::front_page))
         .routes(routes!(health::controller_health))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi_document))
@@ -165,7 +166,7 @@ pub fn router(services: Services, ending: CancellationToken) -> Router {
     let app = Arc::new(App::new(services, ending));
     let (router, _) = routes().split_for_parts();
     router
-        .fallback(page::no_such_route)
+        .fallback(assets::file_or_page)
         .method_not_allowed_fallback(page::no_such_method)
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))

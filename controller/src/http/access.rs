@@ -109,7 +109,8 @@ async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
     if app.may_audit_stranger(peer.ip()) {
         refused(parts, app, "-", "not logged in").await;
     }
-    Err(Problem::not_logged_in())
+    let guests = app.services.accounts.demo_mode();
+    Err(Problem::not_logged_in().with("guests", guests))
 }
 
 async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Result<Person, Problem> {
