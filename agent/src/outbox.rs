@@ -2,7 +2,7 @@
 //!
 //! Events are numbered without holes and appended to segment files. Whoever appends while the disk is busy is
 //! written with the next sync (group commit): there is no timer, so an append waits for one and a half syncs on
-//! average. Any number that cannot be read back is reported as a `Gap` in its place; see [`segment`].
+//! average. Any number that cannot be read back is reported as a `Gap` in its place; see the `segment` module.
 
 mod index;
 mod mark;
