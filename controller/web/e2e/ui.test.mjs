@@ -1,7 +1,8 @@
 // The UI in a real browser, on a real controller with a real agent and a real Docker engine.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, look, open, signIn } from './browser.mjs'
+import { launch, look, open, SHOTS, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const HOSTILE = '<img src=x onerror="document.title=\'owned\'">\u202e"\''
@@ -41,7 +42,14 @@ services:
     await parts.end()
   })
 
-  afterEach(() => assert.deepEqual(problems.splice(0), []))
+  afterEach(async (context) => {
+    const found = problems.splice(0)
+    if (context.passed === false) {
+      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
+      console.error(page.url(), found)
+    }
+    assert.deepEqual(found, [])
+  })
 
   test('a wrong password is refused with words, the right one lets in', async () => {
     await page.goto('/')
