@@ -39,10 +39,9 @@ impl SourceFile {
     /// Whether all of it is test code.
     pub(crate) fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
-        parts
-            .iter()
-            .skip(1)
-            .any(|part| matches!(*part, "tests" | "tests.rs" | "tidy" | "scenarios" | "benches"))
+        parts.iter().skip(1).any(|part| {
+            matches!(*part, "tests" | "tests.rs" | "fixtures.rs" | "tidy" | "scenarios" | "benches")
+        })
     }
 
     /// Its lines of code with their numbers: no comments, no tests.

@@ -3,9 +3,11 @@
 mod connect;
 mod convert;
 mod create;
+mod credentials;
 mod errors;
 mod events;
 mod figures;
+mod lines;
 mod logs;
 mod names;
 mod own;
@@ -205,7 +207,7 @@ struct HostInfo {
 
 impl EngineControl for DockerEngine {
     fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullProgress, EngineError>> {
-        pull::pull(&self.docker, reference)
+        pull::pull(Arc::clone(&self.wire), reference)
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {

@@ -36,8 +36,11 @@ use told::LiveEvent;
 mod batch;
 mod told;
 
-/// After something was told, changes are gathered for so long; the first change after a quiet time goes at once.
+/// In a storm, changes are gathered for so long before they are told.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// After a quiet time so many changes go at once, each by itself: a start or a stop is several, some milliseconds apart.
+const AT_ONCE: u32 = 8;
 
 /// How often a stream makes sure that its session is still open, and agents are asked for figures again.
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
@@ -116,7 +119,8 @@ struct Viewer {
     watched: Vec<InstanceId>,
     token: String,
     sources: Option<Sources>,
-    last_told: Instant,
+    /// When changes may be told next: each telling moves it on by [`GATHER`], and it lags behind by [`AT_ONCE`] at most.
+    tell_at: Instant,
     recheck_at: Instant,
     _place: OwnedSemaphorePermit,
 }
@@ -144,16 +148,21 @@ enum News {
 impl Viewer {
     fn new(app: Arc<App>, watched: Vec<InstanceId>, token: String, place: OwnedSemaphorePermit) -> Self {
         let now = Instant::now();
-        Self { app, watched, token, sources: None, last_told: now, recheck_at: now, _place: place }
+        Self { app, watched, token, sources: None, tell_at: now, recheck_at: now, _place: place }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
         let batches = stream::unfold(self, |mut viewer| async move {
             let events = viewer.next().await?;
-            viewer.last_told = Instant::now();
+            viewer.told();
             Some((stream::iter(events.into_iter().map(|event| Ok(event.into_sse()))), viewer))
         });
         futures_util::StreamExt::flatten(batches)
+    }
+
+    fn told(&mut self) {
+        let now = Instant::now();
+        self.tell_at = self.tell_at.max(now.checked_sub(GATHER * AT_ONCE).unwrap_or(now)) + GATHER;
     }
 
     /// The next events; none when the stream is to end.
@@ -161,7 +170,7 @@ impl Viewer {
         let Some(mut sources) = self.sources.take() else { return self.whole().await };
         let mut batch = Batch::default();
         loop {
-            let tell_at = (!batch.is_empty()).then(|| self.last_told + GATHER);
+            let tell_at = (!batch.is_empty()).then_some(self.tell_at);
             match sources.next(&self.app, tell_at, self.recheck_at).await {
                 News::Fleet(change) => batch.add_fleet(&change),
                 News::Command(change) => batch.add_command(&change),
