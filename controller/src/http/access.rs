@@ -106,7 +106,8 @@ async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
     {
         return Ok(person);
     }
-    if app.may_audit_stranger(peer.ip()) {
+    // The UI asks who is signed in before it shows its sign-in page: no attempt at anything.
+    if parts.uri.path() != "/api/session" && app.may_audit_stranger(peer.ip()) {
         refused(parts, app, "-", "not logged in").await;
     }
     let guests = app.services.accounts.demo_mode();

@@ -2,7 +2,7 @@
 import type { Key } from '../i18n/i18n.svelte'
 import type { Host } from '../live/model'
 import { projects } from './fleet'
-import { paths } from './router.svelte'
+import { paths } from './paths'
 
 export interface Entry {
   kind: 'page' | 'host' | 'container' | 'project' | 'action'
