@@ -3,6 +3,7 @@
 mod engine;
 mod harness;
 mod images;
+mod interrupted;
 mod local_agent;
 mod private_registry;
 mod sync;

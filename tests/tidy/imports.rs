@@ -17,6 +17,7 @@ const CONTROLLER: &[&[&str]] = &[
 
 /// The agent's modules in rows.
 const AGENT: &[&[&str]] = &[
+    &["record"],
     &["config", "membership", "policy", "engine", "outbox", "log"],
     &["inventory", "commands"],
     &["watcher", "executor"],

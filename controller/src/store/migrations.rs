@@ -1,5 +1,8 @@
 //! The schema, step by step. A step that was released is never edited; a change is a further step.
 
+#[cfg(test)]
+mod tests;
+
 use rusqlite::Connection;
 
 use super::StoreError;
