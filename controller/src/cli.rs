@@ -26,7 +26,7 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43_200))]
         minutes: u32,
         /// How many agents may use it.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         uses: u32,
         /// Write it to this file, readable by its owner alone, instead of printing it; an existing file is left as it
         /// is and no token is made.

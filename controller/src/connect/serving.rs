@@ -93,7 +93,7 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
             }
         }
         Err(refusal) => {
-            tracing::info!(%remote, peer = %link.peer(), name = %hello.name, %refusal, "refused an agent");
+            tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent");
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &refusal.to_string());
             }
@@ -139,7 +139,7 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         return;
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
-        agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
+        agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
     let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
     serving.drained_to(acknowledged).await;

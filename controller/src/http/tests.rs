@@ -32,6 +32,7 @@ use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
 mod fleet;
+mod hanging_up;
 mod logs;
 mod orders;
 mod permissions;
