@@ -25,6 +25,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod lifecycle;
 mod live;
 mod metrics;
 mod openapi;
@@ -49,6 +50,7 @@ use crate::commands::Commands;
 use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
+use crate::lifecycle::Lifecycles;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -74,6 +76,8 @@ pub struct Services {
     pub commands: Commands,
     /// The event log.
     pub events: Events,
+    /// Where containers and projects are in their life.
+    pub lifecycles: Lifecycles,
     /// Users and web sessions.
     pub accounts: Arc<Accounts>,
     /// The audit log.
@@ -145,6 +149,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
         .routes(routes!(orders::check))
