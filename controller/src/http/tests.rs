@@ -33,6 +33,7 @@ use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
 mod fleet;
+mod lifecycles;
 mod logs;
 mod orders;
 mod permissions;

@@ -118,6 +118,12 @@ impl Book {
         }
     }
 
+    /// How many subjects there are.
+    #[cfg(test)]
+    pub(super) fn subjects(&self) -> usize {
+        self.histories.values().map(BTreeMap::len).sum()
+    }
+
     /// Whether there is nothing to save.
     pub(super) fn is_saved(&self) -> bool {
         self.unsaved.is_empty() && self.saved == self.folded

@@ -271,7 +271,7 @@ impl Machine {
                 None
             }
             What::Die(code) => self.die(*code, at),
-            What::Stop => plain(Input::Stopped),
+            What::Stop => plain(Input::StopConfirmed),
             What::OutOfMemory => {
                 self.memory_at = Some(at);
                 let explains = self.phase == Phase::Failed

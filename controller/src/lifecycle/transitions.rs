@@ -59,7 +59,7 @@ pub enum Input {
     /// It ended for want of memory.
     EndedForMemory,
     /// The engine says that it was stopped on request.
-    Stopped,
+    StopConfirmed,
     /// The engine is about to start it again by its restart policy.
     Restarting,
     /// It was frozen.
@@ -94,7 +94,7 @@ impl Input {
         Self::EndedWell,
         Self::EndedBadly,
         Self::EndedForMemory,
-        Self::Stopped,
+        Self::StopConfirmed,
         Self::Restarting,
         Self::Paused,
         Self::Unpaused,
@@ -138,8 +138,8 @@ pub const fn next(phase: Phase, input: Input) -> Next {
         (_, I::Unhealthy) => Next::Become(P::Failed),
         (_, I::EndedAsAsked | I::EndedWell) => Next::Become(P::Stopped),
         (_, I::EndedBadly | I::EndedForMemory) => Next::Become(P::Failed),
-        (P::Failed | P::Unknown, I::Stopped) => Next::Become(P::Stopped),
-        (_, I::Stopped) => Next::Stay,
+        (P::Failed | P::Unknown, I::StopConfirmed) => Next::Become(P::Stopped),
+        (_, I::StopConfirmed) => Next::Stay,
         (_, I::Restarting) => Next::Become(P::Failed),
         (P::Stopped, I::Paused) => Next::Stay,
         (_, I::Paused) => Next::Become(P::Paused),
