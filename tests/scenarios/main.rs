@@ -3,4 +3,6 @@
 mod engine;
 mod harness;
 mod images;
+mod local_agent;
+mod private_registry;
 mod sync;
