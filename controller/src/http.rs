@@ -27,6 +27,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod lifecycle;
 mod live;
 mod metrics;
 mod openapi;
@@ -51,6 +52,7 @@ use crate::commands::Commands;
 use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
+use crate::lifecycle::Lifecycles;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -76,6 +78,8 @@ pub struct Services {
     pub commands: Commands,
     /// The event log.
     pub events: Events,
+    /// Where containers and projects are in their life.
+    pub lifecycles: Lifecycles,
     /// Users and web sessions.
     pub accounts: Arc<Accounts>,
     /// The audit log.
@@ -150,6 +154,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
         .routes(routes!(orders::check))
