@@ -1,6 +1,8 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
-mod engine;
+mod fleet;
 mod harness;
 mod images;
+mod site;
 mod sync;
+mod truth;

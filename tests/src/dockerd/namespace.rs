@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command as StdCommand, Stdio};
 use anyhow::Context;
 use tokio::process::Command;
 
+use super::groups::ControlGroups;
 use crate::tool;
 
 /// The first process of the namespace reads from a pipe that the test holds: when the pipe closes it
@@ -20,11 +21,12 @@ const FIRST_PROCESS: &str = r#"eval "$1" && echo ready && exec env --ignore-sign
 pub(super) struct Namespace {
     holder: Child,
     line: Option<ChildStdin>,
+    groups: ControlGroups,
 }
 
 impl Namespace {
-    /// Makes one in which the shell command `prepare` (for mounts) has run.
-    pub(super) fn new(prepare: &str) -> anyhow::Result<Self> {
+    /// Makes one in which the shell command `prepare` (for mounts) has run, for containers in `groups`.
+    pub(super) fn new(prepare: &str, groups: ControlGroups) -> anyhow::Result<Self> {
         let mut holder = StdCommand::new(tool::find("unshare")?)
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .args(["setsid", "sh", "-c", FIRST_PROCESS, "sh", prepare])
@@ -34,7 +36,7 @@ impl Namespace {
             .context("cannot run unshare")?;
         let line = holder.stdin.take();
         let output = holder.stdout.take();
-        let namespace = Self { holder, line };
+        let namespace = Self { holder, line, groups };
         let mut answer = String::new();
         if let Some(output) = output {
             BufReader::new(output).read_line(&mut answer)?;
@@ -58,6 +60,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        self.groups.thaw();
         self.line = None;
         // unshare waits for the first process, and that is gone only when the whole namespace is.
         let _ = self.holder.wait();
