@@ -3,6 +3,7 @@
 mod fleet;
 mod harness;
 mod images;
+mod recovery;
 mod site;
 mod sync;
 mod truth;
