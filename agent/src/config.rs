@@ -313,7 +313,7 @@ mod tests {
             (Settings { allow: Some("view,fly".into()), ..Settings::default() }, "fly"),
             (Settings { controller: Some("http://x".into()), ..Settings::default() }, "ROADSTEAD_CONTROLLER"),
             (Settings { sync_script: Some("run.sh".into()), ..Settings::default() }, "absolute"),
-            (Settings { sync_script: Some("/etc/hostname".into()), ..Settings::default() }, "not executable"),
+            (Settings { sync_script: Some("/proc/version".into()), ..Settings::default() }, "not executable"),
             (Settings { join_file: Some("/nowhere/token".into()), ..Settings::default() }, "/nowhere/token"),
         ];
         for (settings, names) in cases {

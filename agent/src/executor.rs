@@ -80,21 +80,18 @@ impl<E: Engine> Executor<E> {
     /// goes through the outbox.
     #[must_use]
     pub fn order(&self, order: Order) -> Standing {
-        let admission = self.shared.table().admit(order.id);
-        match admission {
-            Admission::Known(standing) => standing,
-            Admission::Begun(entry) => {
-                let standing = Standing::Running { since: entry.since };
-                self.tasks.spawn(Arc::clone(&self.shared).supervise(order, entry, None));
-                standing
-            }
+        let refusal = self.shared.refuse(&order);
+        let admission = self.shared.table().admit(order.id, refusal.is_none());
+        let (entry, refusal) = match admission {
+            Admission::Known(standing) => return standing,
+            Admission::Taken(entry) => (entry, refusal),
             Admission::TooMany(entry) => {
-                let standing = Standing::Running { since: entry.since };
-                let refusal = OrderRefusal::TooMany { limit: self.shared.options.at_once };
-                self.tasks.spawn(Arc::clone(&self.shared).supervise(order, entry, Some(refusal)));
-                standing
+                (entry, Some(OrderRefusal::TooMany { limit: self.shared.options.at_once }))
             }
-        }
+        };
+        let standing = Standing::Running { since: entry.since };
+        self.tasks.spawn(Arc::clone(&self.shared).supervise(order, entry, refusal));
+        standing
     }
 
     /// Stops a command at its next safe point. Nothing happens if it ended or is not known.
@@ -143,7 +140,7 @@ impl<E: Engine> Shared<E> {
     /// One command from its order to its outcome in the outbox.
     async fn supervise(self: Arc<Self>, order: Order, entry: Entry, refusal: Option<OrderRefusal>) {
         let id = order.id;
-        let outcome = match refusal.or_else(|| self.refuse(&order)) {
+        let outcome = match refusal {
             Some(refusal) => Outcome::Refused { refusal },
             None => {
                 tracing::info!(command = %id, what = describe(&order.work), "command began");
@@ -161,6 +158,7 @@ impl<E: Engine> Shared<E> {
         self.table().release(id);
         if let Outcome::Refused { refusal: OrderRefusal::Policy { verb } } = &outcome {
             let what = describe(&order.work);
+            tracing::warn!(command = %id, what, "the policy does not allow `{verb}`");
             self.append(EventKind::Refused { command: id, verb: *verb, what }).await;
         }
         tracing::info!(command = %id, outcome = word(&outcome), "command ended");
@@ -168,6 +166,7 @@ impl<E: Engine> Shared<E> {
         self.table().end(id);
     }
 
+    /// Why the order is not even begun, if so.
     fn refuse(&self, order: &Order) -> Option<OrderRefusal> {
         if order.work == Work::Unknown {
             return Some(OrderRefusal::Unsupported);
@@ -175,10 +174,7 @@ impl<E: Engine> Shared<E> {
         let verb = order.work.verb();
         match self.policy.check(verb) {
             Ok(()) => None,
-            Err(refusal) => {
-                tracing::warn!(command = %order.id, "command refused: {refusal}");
-                Some(OrderRefusal::Policy { verb })
-            }
+            Err(_) => Some(OrderRefusal::Policy { verb }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Container figures: once a minute, and every five seconds while somebody looks.
+//! Samples what running containers use: often while somebody looks, once a minute otherwise, never two at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,53 +6,205 @@ use std::time::Duration;
 use roadstead_protocol::message::container::Figures;
 use roadstead_protocol::message::policy::Verb;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineView;
 use crate::policy::PolicyCell;
 use crate::watcher::PictureHandle;
 
-/// Samples and publishes figures.
+/// How often while somebody looks.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// How often while nobody does.
+const UNWATCHED: Duration = Duration::from_secs(60);
+
+/// Least time between the end of one sampling and the next, for an engine that takes long.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// How long one sampling may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// For how long a single request to look can last, in seconds.
+const LONGEST_LOOK: u32 = 3600;
+
+/// Samples figures and hands them to whoever subscribed.
+#[derive(Debug)]
 pub struct Sampler<E> {
     engine: Arc<E>,
     policy: Arc<PolicyCell>,
-    until: watch::Sender<Instant>,
+    /// Until when somebody looks.
+    watched_until: watch::Sender<Option<Instant>>,
     samples: watch::Sender<Arc<Vec<Figures>>>,
 }
 
 impl<E: EngineView> Sampler<E> {
-    /// A sampler that nobody watches.
+    /// A sampler that samples nothing before it [runs](Self::run), and never against the owner's policy.
     #[must_use]
     pub fn new(engine: Arc<E>, policy: Arc<PolicyCell>) -> Self {
-        Self { engine, policy, until: watch::Sender::new(Instant::now()), samples: watch::Sender::default() }
+        Self { engine, policy, watched_until: watch::Sender::new(None), samples: watch::Sender::default() }
     }
 
-    /// Samples often for the next `seconds`; 0 stops it.
+    /// Somebody looks for the next `seconds`; 0: nobody does any more.
     pub fn watch(&self, seconds: u32) {
-        self.until.send_replace(Instant::now() + Duration::from_secs(seconds.into()));
+        let time = Duration::from_secs(seconds.min(LONGEST_LOOK).into());
+        self.watched_until.send_replace((seconds > 0).then(|| Instant::now() + time));
     }
 
-    /// The newest samples, told anew each time.
+    /// The last samples, if there are any, and those that follow. A slow reader misses some, never the newest.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Vec<Figures>>> {
-        self.samples.subscribe()
+        let mut receiver = self.samples.subscribe();
+        if !receiver.borrow().is_empty() {
+            receiver.mark_changed();
+        }
+        receiver
     }
 
-    /// Samples until `shutdown`.
+    /// Samples the running containers of `picture` until `shutdown`.
     pub async fn run(&self, picture: &PictureHandle, shutdown: CancellationToken) {
-        let mut until = self.until.subscribe();
-        loop {
-            if self.policy.check(Verb::Stats).is_ok() {
-                let samples = self.engine.figures(&picture.running()).await;
-                self.samples.send_replace(Arc::new(samples));
+        let working = async {
+            let mut watched_until = self.watched_until.subscribe();
+            let mut last = Instant::now();
+            let mut earliest = last;
+            loop {
+                let now = Instant::now();
+                let is_watched = watched_until.borrow_and_update().is_some_and(|until| now < until);
+                let period = if is_watched { WATCHED } else { UNWATCHED };
+                tokio::select! {
+                    () = sleep_until((last + period).max(earliest)) => {}
+                    // Cannot fail while the sender is ours.
+                    _ = watched_until.changed() => continue,
+                }
+                last = Instant::now();
+                self.sample(picture).await;
+                earliest = Instant::now() + BREATH;
             }
-            let every = if *until.borrow() > Instant::now() { 5 } else { 60 };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = until.changed() => {}
-                () = tokio::time::sleep(Duration::from_secs(every)) => {}
-            }
+        };
+        tokio::select! {
+            () = working => {}
+            () = shutdown.cancelled() => {}
         }
+    }
+
+    async fn sample(&self, picture: &PictureHandle) {
+        let running = picture.running();
+        if running.is_empty() || self.policy.check(Verb::Stats).is_err() {
+            return;
+        }
+        match timeout(LIMIT, self.engine.figures(&running)).await {
+            Ok(samples) if samples.is_empty() => {}
+            Ok(samples) => drop(self.samples.send_replace(Arc::new(samples))),
+            Err(_) => tracing::debug!(containers = running.len(), "sampling figures took too long"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_protocol::message::time::UnixMicros;
+    use tokio::task::JoinHandle;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::engine::fake::FakeEngine;
+    use crate::outbox::{DEFAULT_LIMIT, Outbox};
+    use crate::watcher;
+
+    struct Running {
+        engine: FakeEngine,
+        sampler: Arc<Sampler<FakeEngine>>,
+        policy: Arc<PolicyCell>,
+        shutdown: CancellationToken,
+        task: JoinHandle<()>,
+        _directory: tempfile::TempDir,
+    }
+
+    /// A sampler at work on an engine with one running container.
+    async fn running() -> Running {
+        let engine = FakeEngine::new();
+        let container = engine.sample("a", "app:1");
+        let id = container.id.clone();
+        engine.add(container);
+        engine.set_figures(Figures {
+            container: id,
+            at: UnixMicros(0),
+            cpu_percent: None,
+            memory_bytes: 1,
+            memory_limit_bytes: None,
+            network_rx_bytes: 0,
+            network_tx_bytes: 0,
+            block_read_bytes: 0,
+            block_write_bytes: 0,
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(directory.path(), DEFAULT_LIMIT).unwrap();
+        let (picture, shutdown) = (PictureHandle::default(), CancellationToken::new());
+        tokio::spawn(watcher::watch(Arc::new(engine.clone()), outbox, picture.clone(), shutdown.clone()));
+        let (_, _, mut changes) = picture.subscribe();
+        while picture.running().is_empty() {
+            changes.next().await;
+        }
+        let policy = Arc::new(PolicyCell::new("stats".parse().unwrap()));
+        let sampler = Arc::new(Sampler::new(Arc::new(engine.clone()), Arc::clone(&policy)));
+        let (working, stop) = (Arc::clone(&sampler), shutdown.clone());
+        let task = tokio::spawn(async move { working.run(&picture, stop).await });
+        Running { engine, sampler, policy, shutdown, task, _directory: directory }
+    }
+
+    impl Running {
+        /// How often figures were asked for within `seconds`.
+        async fn samplings_within(&self, seconds: u32) -> u64 {
+            let before = self.engine.samplings();
+            for _ in 0..seconds * 4 {
+                advance(Duration::from_millis(250)).await;
+            }
+            self.engine.samplings() - before
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_a_minute_and_every_five_seconds_while_somebody_looks() {
+        let running = running().await;
+        let unwatched = running.samplings_within(610).await;
+        assert!((9..=10).contains(&unwatched), "{unwatched}");
+        running.sampler.watch(20);
+        let watched = running.samplings_within(22).await;
+        assert!((4..=5).contains(&watched), "{watched}");
+        assert_eq!(running.samplings_within(30).await, 0, "nobody looks any more");
+        running.sampler.watch(1_000);
+        running.samplings_within(10).await;
+        running.sampler.watch(0);
+        assert_eq!(running.samplings_within(30).await, 0);
+        running.shutdown.cancel();
+        running.task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_subscriber_has_the_last_samples_at_once() {
+        let running = running().await;
+        running.samplings_within(61).await;
+        let mut samples = running.sampler.subscribe();
+        samples.changed().await.unwrap();
+        assert_eq!(samples.borrow_and_update().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_owner_decides() {
+        let running = running().await;
+        running.policy.replace("view".parse().unwrap());
+        running.sampler.watch(300);
+        assert_eq!(running.samplings_within(300).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_engine_is_asked_one_thing_at_a_time() {
+        let running = running().await;
+        let mut hold = running.engine.hold_when("figures");
+        running.sampler.watch(300);
+        hold.reached().await;
+        assert_eq!(running.samplings_within(20).await, 0);
+        hold.release();
+        assert_eq!(running.samplings_within(4).await, 2, "the one that waited, and the next");
     }
 }

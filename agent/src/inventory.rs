@@ -112,7 +112,7 @@ mod tests {
         stopped.state = ContainerState::Exited;
         let gone = format!("-{}", a.id.short());
         assert_eq!(shape(&inventory.replace(vec![c.clone(), stopped])), ["+c", "+b", &gone]);
-        assert_eq!(inventory.running(), [c.id.clone()]);
+        assert_eq!(inventory.running(), std::slice::from_ref(&c.id));
         assert_eq!(inventory.upsert(c.clone()), None);
         assert!(inventory.remove(&a.id).is_none());
         assert!(inventory.remove(&b.id).is_some());

@@ -13,16 +13,19 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::version;
 use tokio::sync::Semaphore;
 
+use crate::audit::Audit;
 use crate::fleet::Fleet;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::Registry;
 use crate::store::{Store, StoreError};
 
+mod book;
 mod clones;
 mod redemption;
 #[cfg(test)]
 mod tests;
 
+use book::Book;
 use clones::Clones;
 use redemption::Newcomer;
 
@@ -47,6 +50,7 @@ pub struct Admission {
     registry: Registry,
     pace: Arc<Semaphore>,
     clones: Arc<Clones>,
+    book: Arc<Book>,
 }
 
 impl Admission {
@@ -54,7 +58,8 @@ impl Admission {
     #[must_use]
     pub fn new(store: Store, fleet: Fleet, registry: Registry) -> Self {
         let pace = Arc::new(Semaphore::new(AT_ONCE));
-        Self { store, fleet, registry, pace, clones: Arc::default() }
+        let book = Arc::new(Book::new(Audit::new(store.clone())));
+        Self { store, fleet, registry, pace, clones: Arc::default(), book }
     }
 
     /// Decides about the peer with this proven key and Hello, and records what it tells of itself. `dialled` is the
@@ -63,6 +68,20 @@ impl Admission {
     /// # Errors
     /// Why the peer may not become a session, as it is to be told.
     pub async fn admit(
+        &self,
+        peer: PeerKey,
+        hello: &Hello,
+        direction: Direction,
+        dialled: Option<&InstanceId>,
+    ) -> Result<InstanceRecord, Refusal> {
+        let decided = self.decide(peer, hello, direction, dialled).await;
+        if let Err(refusal) = &decided {
+            self.book.refused(peer, hello, refusal).await;
+        }
+        decided
+    }
+
+    async fn decide(
         &self,
         peer: PeerKey,
         hello: &Hello,
@@ -129,6 +148,7 @@ impl Admission {
             .await
             .map_err(internal)??;
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
+        self.book.joined(peer, hello, &record.id).await;
         self.fleet.upsert_record(record.clone());
         Ok(record)
     }

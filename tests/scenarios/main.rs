@@ -3,6 +3,8 @@
 mod fleet;
 mod harness;
 mod images;
+mod local_agent;
+mod private_registry;
 mod recovery;
 mod site;
 mod sync;

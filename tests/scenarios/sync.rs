@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use roadstead_agent::commands::CommandOptions;
-use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceResult, Strategy};
+use roadstead_protocol::message::command::{
+    ContainerAction, OrderRefusal, Outcome, ServiceResult, Strategy, Work,
+};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 use roadstead_tests::{DockerdOptions, ImageOptions, eventually};
 use tokio::net::TcpListener;
@@ -21,15 +23,15 @@ fn newer() -> ImageOptions {
     ImageOptions::default().with("LABEL generation=2").layer(8 << 20)
 }
 
-/// The most bytes that a line said were downloaded of one layer.
-fn downloaded(lines: &[ProgressLine]) -> u64 {
-    let bytes = lines.iter().map(|line| match &line.entry {
-        Progress::Layer { status, done_bytes, total_bytes: Some(_), .. } if status == "Downloading" => {
-            *done_bytes
+/// The most bytes that a line said were done of a layer in that status, and how many there were in all.
+fn bytes(lines: &[ProgressLine], wanted: &str) -> (u64, u64) {
+    let counts = lines.iter().filter_map(|line| match &line.entry {
+        Progress::Layer { status, done_bytes, total_bytes: Some(total), .. } if status == wanted => {
+            Some((*done_bytes, *total))
         }
-        _ => 0,
+        _ => None,
     });
-    bytes.max().unwrap_or(0)
+    counts.max().unwrap_or((0, 0))
 }
 
 #[tokio::test]
@@ -51,7 +53,10 @@ async fn a_changed_image_is_put_to_use_and_everything_else_is_preserved() {
             (told.before.as_deref(), told.after.as_deref()),
             (web["Image"].as_str(), now["Image"].as_str())
         );
-        assert!(downloaded(&lines) > 1 << 20, "{strategy:?}: real byte counts of an 8 MiB layer");
+        // The engine says little of a download that takes milliseconds, but always the end of the extraction.
+        let ((loaded, total), extracted) = (bytes(&lines, "Downloading"), bytes(&lines, "Extracting"));
+        assert!(loaded > 0 && total > 8 << 20, "{strategy:?}: {loaded} of {total} bytes");
+        assert_eq!(extracted, (total, total), "{strategy:?}");
         assert!(lines.iter().enumerate().all(|(number, line)| line.line == number as u64));
 
         for ((what, before), (_, mut after)) in
@@ -70,10 +75,12 @@ async fn a_changed_image_is_put_to_use_and_everything_else_is_preserved() {
         let (outcome, _) = stage.run(sync(strategy)).await;
         assert_eq!(summary(&outcome), "already current: nothing changed");
         assert_eq!(stage.everything().await, before);
-        // What the engine alone has done does not look like a change to compose, nor the reverse.
-        let other = BOTH.into_iter().find(|other| *other != strategy).unwrap();
-        let (outcome, _) = stage.run(sync(other)).await;
-        assert_eq!(summary(&outcome), "already current: nothing changed", "{other:?} after {strategy:?}");
+        if strategy == Strategy::Compose {
+            // What compose has done does not look like a change to the engine. The reverse does not hold: compose 1
+            // keeps the image in a hash that only it can write, so it recreates a container once more.
+            let (outcome, _) = stage.run(sync(Strategy::Engine)).await;
+            assert_eq!(summary(&outcome), "already current: nothing changed");
+        }
     }
 }
 
@@ -209,4 +216,42 @@ async fn cancelling_while_the_new_container_is_verified_puts_the_old_one_back() 
     assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome:?}");
     assert_eq!(service(&outcome, "web").result, ServiceResult::RolledBack);
     assert_eq!(stage.everything().await, before);
+}
+
+#[tokio::test]
+async fn checking_installing_reinstalling_and_acting_tell_what_is() {
+    let stage = Stage::start().await;
+    let run = async |work| stage.run(work).await.0;
+    let check = || Work::Check { project: "shop".to_owned() };
+    assert_eq!(summary(&run(check()).await), "already current: nothing changed");
+    let before = stage.everything().await;
+    stage.publish("app:1", &newer()).await;
+    assert_eq!(summary(&run(check()).await), "db already current; newer image for web");
+    assert_eq!(stage.everything().await, before);
+
+    let install = serde_json::json!({
+        "name": "side", "image": stage.registry.image("app:1"), "env": { "COLOUR": "green" },
+        "mounts": ["side:/data"], "ports": ["127.0.0.1::80"], "restart_policy": "always",
+    });
+    let install = Work::Install(serde_json::from_value(install).unwrap());
+    assert_eq!(summary(&run(install).await), "side was installed");
+    let (first, configuration) = (stage.inspect("side").await, stage.configuration("side").await);
+    let reinstall = Work::Reinstall { container: "side".to_owned() };
+    assert_eq!(summary(&run(reinstall).await), "restarted side");
+    assert_ne!(stage.inspect("side").await["Id"], first["Id"]);
+    assert_eq!(stage.configuration("side").await, configuration);
+
+    let act = |action| Work::Container { container: "side".to_owned(), action };
+    assert!(failure(&run(act(ContainerAction::Remove)).await).contains("running"));
+    for (action, expected) in [
+        (ContainerAction::Pause, "side is paused"),
+        (ContainerAction::Unpause, "side is running"),
+        (ContainerAction::Restart, "side is running"),
+        (ContainerAction::Stop, "side is stopped"),
+        (ContainerAction::Start, "side is running"),
+        (ContainerAction::Kill, "side is stopped"),
+        (ContainerAction::Remove, "side was removed"),
+    ] {
+        assert_eq!(summary(&run(act(action)).await), expected);
+    }
 }

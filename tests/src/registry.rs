@@ -14,6 +14,15 @@ use crate::condition::try_eventually;
 use crate::scratch::Scratch;
 use crate::tool;
 
+/// Who may log in where a login is required.
+pub const USER: &str = "tester";
+
+/// The password of [`USER`].
+pub const PASSWORD: &str = "open sesame";
+
+/// [`USER`] and the bcrypt hash of [`PASSWORD`].
+const USERS: &str = "tester:$2b$04$7N5KAOCytaXIFH3rv1D8ieRIwTUWl010n5b.BhLvDYMlMjAdsZkZK\n";
+
 /// How long it may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -21,6 +30,7 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Registry {
     port: u16,
+    needs_login: bool,
     server: Option<Child>,
     scratch: Scratch,
 }
@@ -32,7 +42,7 @@ impl Registry {
     /// When it does not start; the message holds the end of its log, or the command that installs it.
     pub async fn start() -> Self {
         let start = async {
-            let mut registry = Self { port: 0, server: None, scratch: Scratch::new()? };
+            let mut registry = Self { port: 0, needs_login: false, server: None, scratch: Scratch::new()? };
             registry.launch().await?;
             anyhow::Ok(registry)
         };
@@ -72,9 +82,19 @@ impl Registry {
         }
     }
 
+    /// From now on only who logs in as [`USER`] with [`PASSWORD`] may pull or push.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub async fn require_login(&mut self) {
+        self.needs_login = true;
+        self.start_again().await;
+    }
+
     async fn launch(&mut self) -> anyhow::Result<()> {
         let settings = self.scratch.path().join("registry.yml");
         std::fs::write(&settings, self.settings())?;
+        std::fs::write(self.scratch.path().join("users"), USERS)?;
         let server = tool::command("docker-registry")?
             .arg("serve")
             .arg(settings)
@@ -113,10 +133,15 @@ impl Registry {
 
     /// Port 0 at first: the registry says in its log which it got.
     fn settings(&self) -> String {
+        let users = self.scratch.path().join("users");
+        let login = match self.needs_login {
+            true => format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", users.display()),
+            false => String::new(),
+        };
         format!(
             "version: 0.1\nlog: {{level: info, formatter: json, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: '127.0.0.1:{}'}}\n",
+             http: {{addr: '127.0.0.1:{}'}}\n{login}",
             self.scratch.path().join("images").display(),
             self.port
         )

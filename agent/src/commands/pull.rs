@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use roadstead_protocol::message::progress::{Progress, Step, StepState};
+use roadstead_protocol::message::progress::{LogStream, Progress, Step, StepState};
 use tokio::time::Instant;
 
 use super::Context;
@@ -112,10 +112,14 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 fn line(service: &str, reference: &str, progress: PullProgress) -> Progress {
+    let service = Some(service.to_owned());
+    let Some(layer) = progress.layer else {
+        return Progress::Log { stream: LogStream::Agent, service, text: progress.status };
+    };
     Progress::Layer {
-        service: Some(service.to_owned()),
+        service,
         image: reference.to_owned(),
-        layer: progress.layer.unwrap_or_default(),
+        layer,
         status: progress.status,
         done_bytes: progress.done_bytes,
         total_bytes: progress.total_bytes,

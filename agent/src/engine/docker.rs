@@ -3,9 +3,11 @@
 mod connect;
 mod convert;
 mod create;
+mod credentials;
 mod errors;
 mod events;
 mod figures;
+mod lines;
 mod logs;
 mod names;
 mod own;
@@ -29,6 +31,7 @@ use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -88,20 +91,13 @@ impl DockerEngine {
         Ok(Self { wire, docker, sampler: Sampler::default(), host_memory: AtomicU64::new(0) })
     }
 
-    /// Inspects a container as JSON, every field of it; none if there is no such.
-    async fn inspect(&self, container: &str) -> Result<Option<Value>, EngineError> {
-        self.inspect_as(container).await
-    }
-
-    async fn inspect_as<T: serde::de::DeserializeOwned>(
-        &self,
-        container: &str,
-    ) -> Result<Option<T>, EngineError> {
+    /// Inspects a container, as JSON or what is read of it; none if there is no such.
+    async fn inspect<T: DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
         let path = format!("/containers/{}/json", checked(container)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
     }
 
-    async fn inspect_image(&self, reference: &str) -> Result<Option<Value>, EngineError> {
+    async fn inspect_image<T: DeserializeOwned>(&self, reference: &str) -> Result<Option<T>, EngineError> {
         let path = format!("/images/{}/json", checked_image(reference)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
     }
@@ -111,7 +107,7 @@ impl DockerEngine {
         &self,
         name: &str,
         body: &Value,
-        networks: &[(String, Value)],
+        networks: &[recreate::Endpoint],
     ) -> Result<ContainerId, EngineError> {
         #[derive(Deserialize)]
         struct Created {
@@ -183,7 +179,7 @@ impl EngineView for DockerEngine {
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
-        let inspection: Option<Inspection> = self.inspect_as(id).await?;
+        let inspection: Option<Inspection> = self.inspect(id).await?;
         Ok(inspection.and_then(convert::container))
     }
 
@@ -211,7 +207,7 @@ struct HostInfo {
 
 impl EngineControl for DockerEngine {
     fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullProgress, EngineError>> {
-        pull::pull(&self.docker, reference)
+        pull::pull(Arc::clone(&self.wire), reference)
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
@@ -221,8 +217,7 @@ impl EngineControl for DockerEngine {
             id: String,
             repo_digests: Option<Vec<String>>,
         }
-        let path = format!("/images/{}/json", checked_image(reference)?);
-        let inspected: Option<Inspected> = found(self.wire.get(&path, INSPECT_TIMEOUT).await)?;
+        let inspected: Option<Inspected> = self.inspect_image(reference).await?;
         Ok(inspected
             .map(|image| Image { id: image.id, repo_digests: image.repo_digests.unwrap_or_default() }))
     }
@@ -287,14 +282,14 @@ impl EngineControl for DockerEngine {
     }
 
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {
-        let Some(inspection) = self.inspect(like).await? else {
+        let Some(inspection) = self.inspect::<Value>(like).await? else {
             return Err(EngineError::NotFound(format!("No such container: {like}")));
         };
-        let Some(new) = self.inspect_image(image).await? else {
+        let Some(new) = self.inspect_image::<Value>(image).await? else {
             return Err(EngineError::NotFound(format!("No such image: {image}")));
         };
         let old = match inspection["Image"].as_str() {
-            Some(id) => self.inspect_image(id).await?,
+            Some(id) => self.inspect_image::<Value>(id).await?,
             None => None,
         };
         let id = new["Id"].as_str().unwrap_or_default();
@@ -312,7 +307,7 @@ impl EngineControl for DockerEngine {
 
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>, EngineError> {
         let name = checked(container)?;
-        let Some(inspection) = self.inspect_as::<Inspection>(name).await? else {
+        let Some(inspection) = self.inspect::<Inspection>(name).await? else {
             return Err(EngineError::NotFound(format!("No such container: {name}")));
         };
         timeout(LIST_TIMEOUT, logs::tail(&self.wire, name, lines, inspection.config.tty))
@@ -322,7 +317,7 @@ impl EngineControl for DockerEngine {
 
     async fn own_container(&self) -> Option<ContainerId> {
         for candidate in own::candidates() {
-            let Ok(Some(found)) = self.inspect_as::<Inspection>(&candidate).await else { continue };
+            let Ok(Some(found)) = self.inspect::<Inspection>(&candidate).await else { continue };
             // A short id is only a host name: it must be the one this very container was given.
             if candidate.len() == 64 || found.config.hostname == candidate {
                 return ContainerId::try_from(found.id).ok();
@@ -341,7 +336,7 @@ impl DockerEngine {
             ContainerAction::Kill => &["exited", "dead", "created"],
             _ => return false,
         };
-        match self.inspect_as::<Inspection>(container).await {
+        match self.inspect::<Inspection>(container).await {
             Ok(Some(found)) => wanted.contains(&found.state.status.as_str()),
             _ => false,
         }

@@ -45,8 +45,8 @@ pub(super) struct Entry {
 pub(super) enum Admission {
     /// It was ordered before, or is not taken.
     Known(Standing),
-    /// It has a place.
-    Begun(Entry),
+    /// It is known from now on, and has a place if it needs one.
+    Taken(Entry),
     /// It is known from now on, but there is no place for it.
     TooMany(Entry),
 }
@@ -80,7 +80,7 @@ impl Table {
         }
     }
 
-    pub fn admit(&mut self, id: CommandId) -> Admission {
+    pub fn admit(&mut self, id: CommandId, needs_place: bool) -> Admission {
         if let Some(pending) = self.pending.get(&id) {
             if !pending.entry.journal.is_read() {
                 pending.entry.journal.seek(0);
@@ -93,12 +93,16 @@ impl Table {
         if self.closing || self.pending.len() >= MAX_PENDING {
             return Admission::Known(Standing::NeverSeen);
         }
-        let active = self.pending.values().filter(|pending| pending.active).count() < self.at_once;
+        let places =
+            self.at_once.saturating_sub(self.pending.values().filter(|pending| pending.active).count());
         let journal = Arc::new(Journal::new(id, Arc::clone(&self.written)));
         journal.seek(0);
         let entry = Entry { since: UnixMicros::now(), halt: CancellationToken::new(), journal };
-        self.pending.insert(id, Pending { entry: entry.clone(), active, target: None, why: None });
-        if active { Admission::Begun(entry) } else { Admission::TooMany(entry) }
+        self.pending.insert(
+            id,
+            Pending { entry: entry.clone(), active: needs_place && places > 0, target: None, why: None },
+        );
+        if !needs_place || places > 0 { Admission::Taken(entry) } else { Admission::TooMany(entry) }
     }
 
     /// Claims `target` for a command.
@@ -204,13 +208,13 @@ mod tests {
     fn an_ended_command_is_remembered_and_memory_is_bounded() {
         let mut table = table(1);
         let first = CommandId::generate();
-        assert!(matches!(table.admit(first), Admission::Begun(_)));
+        assert!(matches!(table.admit(first, true), Admission::Taken(_)));
         table.release(first);
         table.end(first);
-        assert!(matches!(table.admit(first), Admission::Known(Standing::Ended)));
+        assert!(matches!(table.admit(first, true), Admission::Known(Standing::Ended)));
         for _ in 0..REMEMBERED {
             let id = CommandId::generate();
-            table.admit(id);
+            table.admit(id, true);
             table.end(id);
         }
         assert_eq!(table.enquire(first, 0), Standing::NeverSeen);
@@ -221,10 +225,10 @@ mod tests {
     fn a_command_that_only_writes_its_outcome_holds_nothing() {
         let mut table = table(1);
         let (one, two) = (CommandId::generate(), CommandId::generate());
-        table.admit(one);
+        table.admit(one, true);
         table.claim(one, Target::project("shop")).unwrap();
         table.release(one);
-        assert!(matches!(table.admit(two), Admission::Begun(_)));
+        assert!(matches!(table.admit(two, true), Admission::Taken(_)));
         assert_eq!(table.claim(two, Target::project("shop")), Ok(()));
         assert!(matches!(table.enquire(one, 0), Standing::Running { .. }));
     }
@@ -233,16 +237,16 @@ mod tests {
     fn orders_beyond_all_bounds_are_not_taken() {
         let mut table = table(1);
         for _ in 0..MAX_PENDING {
-            table.admit(CommandId::generate());
+            table.admit(CommandId::generate(), true);
         }
-        assert!(matches!(table.admit(CommandId::generate()), Admission::Known(Standing::NeverSeen)));
+        assert!(matches!(table.admit(CommandId::generate(), true), Admission::Known(Standing::NeverSeen)));
     }
 
     #[test]
     fn the_first_reason_to_stop_stays() {
         let mut table = table(1);
         let id = CommandId::generate();
-        let Admission::Begun(entry) = table.admit(id) else { panic!("there is a place") };
+        let Admission::Taken(entry) = table.admit(id, true) else { panic!("there is a place") };
         table.halt(id, Why::Asked);
         table.halt(id, Why::Deadline);
         assert_eq!(table.why(id), Some(Why::Asked));

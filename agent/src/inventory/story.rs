@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// Labels that inferred events carry, as told ones do.
 const KEPT_LABELS: [&str; 2] = ["com.docker.compose.project", "com.docker.compose.service"];
 
+/// Actions after which a container's phase is known whatever came before.
+const TELLS_A_PHASE: [&str; 5] = ["create", "start", "die", "pause", "unpause"];
+
 const HEALTH: &str = "health_status: ";
 
 /// What the events told of one container come to.
@@ -57,6 +60,9 @@ impl Stories {
             self.stories.remove(id);
             return;
         }
+        if !self.stories.contains_key(id) && !TELLS_A_PHASE.contains(&action.as_str()) {
+            return;
+        }
         let story = self.stories.entry(id.clone()).or_insert_with(|| Story {
             name: name.clone(),
             image: image.clone(),
@@ -68,7 +74,10 @@ impl Stories {
         });
         match action.as_str() {
             "create" => story.phase = Phase::Created,
-            "start" => (story.phase, story.started_at) = (Phase::Running, None),
+            "start" => {
+                (story.phase, story.started_at) = (Phase::Running, None);
+                story.health = ContainerHealth::None;
+            }
             "unpause" => story.phase = Phase::Running,
             "pause" => story.phase = Phase::Paused,
             "die" => (story.phase, story.finished_at) = (Phase::Stopped, None),

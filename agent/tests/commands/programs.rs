@@ -117,7 +117,10 @@ async fn compose_is_chosen_where_it_can_read_the_files_and_changes_are_seen_not_
     let Progress::Plan { strategy, .. } = lines[0].entry else { panic!("the plan comes first") };
     assert_eq!(strategy, Some(Strategy::Compose));
     let arguments = said(&lines, LogStream::Stdout)[0];
-    assert!(arguments.ends_with("up -d --no-build") && arguments.contains("-p shop -f /"), "{arguments}");
+    assert!(
+        arguments.ends_with("up -d --no-build") && arguments.contains("-p shop -f docker-compose.yml"),
+        "{arguments}"
+    );
     assert_eq!(bench.engine.calls(), ["pull db:1", "pull app:1"]);
 }
 

@@ -52,6 +52,7 @@ async fn events_have_the_engines_words_and_times_and_no_health_check_noise() {
         .docker(["run", "--detach", "--name", "app"].into_iter().chain(labels).chain(health).chain(["app:1"]))
         .await;
     let mut read = until(&mut events, "app", "health_status: healthy").await;
+    let id = seen(&agent, "app").await.id;
     engine.docker(["exec", "app", "true"]).await;
     engine.docker(["rename", "app", "renamed"]).await;
     agent.act("renamed", ContainerAction::Kill).await.expect("it runs");
@@ -61,14 +62,15 @@ async fn events_have_the_engines_words_and_times_and_no_health_check_noise() {
     read.extend(until(&mut events, "renamed", "destroy").await);
 
     // Exactly what the command line tells about it, but for the execs of the health check.
-    let since = format!("{}", before.as_secs());
-    let theirs =
-        ["events", "--since", &since, "--until", "0s", "--filter", "type=container", "--format", "json"];
+    let (since, until) = (before.as_secs().to_string(), (UnixMicros::now().as_secs() + 1).to_string());
+    let filter = format!("container={id}");
+    let theirs = ["events", "--since", &since, "--until", &until, "--filter", &filter, "--format", "json"];
     let theirs: Vec<(i64, String)> = engine
         .docker(theirs)
         .await
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["Type"] == "container")
         .map(|event| {
             (
                 event["timeNano"].as_i64().unwrap_or(0) / 1000,
@@ -83,7 +85,6 @@ async fn events_have_the_engines_words_and_times_and_no_health_check_noise() {
     assert_eq!(ours, told);
     assert!(ours.iter().all(|(at, _)| *at >= before.0), "by the engine's clock, which is this host's");
 
-    let id = read.iter().find_map(|event| event.container.clone()).expect("a container");
     let connected = read.iter().any(|event| event.what.is_none() && event.container.as_ref() == Some(&id));
     assert!(connected, "its networks changed, so its picture did");
     let died = read.iter().find_map(|event| match &event.what {

@@ -1,4 +1,5 @@
 //! A host with a compose project, a registry its images come from, and an executor on it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Stage {
     pub async fn run(&self, work: Work) -> (Outcome, Vec<ProgressLine>) {
         let id = self.begin(work);
         let outcome = self.outcome(id).await;
-        (outcome, self.lines(id).await)
+        (outcome, self.lines(id))
     }
 
     pub async fn outcome(&self, id: CommandId) -> Outcome {
@@ -116,7 +117,7 @@ impl Stage {
     }
 
     /// Everything an ended command said.
-    pub async fn lines(&self, id: CommandId) -> Vec<ProgressLine> {
+    pub fn lines(&self, id: CommandId) -> Vec<ProgressLine> {
         self.executor.begin_session();
         let _ = self.executor.enquire(id, 0);
         let mut all = Vec::new();
@@ -136,10 +137,16 @@ impl Stage {
         let mut found = self.inspect(container).await;
         let (hex, labels) = (found["Id"].as_str().unwrap()[..12].to_owned(), &mut found["Config"]["Labels"]);
         if let Some(labels) = labels.as_object_mut() {
-            // Compose 1 counts replacements here and there.
+            // What compose itself writes there depends on the image.
             labels.retain(|name, _| !name.contains("config-hash") && !name.contains("container-number"));
         }
-        let mut mounts: Vec<_> = found["Mounts"].as_array().unwrap().iter().map(Value::to_string).collect();
+        // A hint of compose 1 to a swarm long gone.
+        let environment = found["Config"]["Env"].as_array_mut().unwrap();
+        environment.retain(|entry| !entry.as_str().is_some_and(|text| text.starts_with("affinity:")));
+        // Where RW and Propagation are the same, Mode only tells by which words of the API a mount came.
+        let mounts = found["Mounts"].as_array_mut().unwrap();
+        mounts.iter_mut().for_each(|mount| mount["Mode"] = Value::Null);
+        let mut mounts: Vec<_> = mounts.iter().map(Value::to_string).collect();
         mounts.sort();
         let networks = found["NetworkSettings"]["Networks"].as_object().unwrap().iter();
         let networks = networks.map(|(name, network)| {

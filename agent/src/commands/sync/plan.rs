@@ -1,7 +1,7 @@
 //! What a project is made of, read from its containers' labels. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use roadstead_protocol::message::container::{Container, ContainerState};
 use roadstead_protocol::message::ids::ContainerId;
@@ -37,6 +37,7 @@ pub(in crate::commands) struct Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Files {
     pub directory: PathBuf,
+    /// As they were given to compose: absolute, or relative to where it ran.
     pub files: Vec<PathBuf>,
     pub env_files: Vec<PathBuf>,
     /// Version of the compose program that created the project.
@@ -129,9 +130,9 @@ impl Project {
             .map(PathBuf::from)
             .ok_or_else(|| missing("directory is"))?;
         let files = label("com.docker.compose.project.config_files").ok_or_else(|| missing("files are"))?;
-        let files = split_paths(files, &directory);
+        let files = split_paths(files);
         let env_files = label("com.docker.compose.project.environment_file");
-        let env_files = env_files.map(|files| split_paths(files, &directory)).unwrap_or_default();
+        let env_files = env_files.map(|files| split_paths(files)).unwrap_or_default();
         let version = label("com.docker.compose.version").cloned().unwrap_or_default();
         Ok(Files { directory, files, env_files, version })
     }
@@ -156,9 +157,8 @@ impl Service {
     }
 }
 
-fn split_paths(text: &str, directory: &Path) -> Vec<PathBuf> {
-    // Compose 1 writes them as they were given, relative to the directory.
-    text.split(',').map(|file| directory.join(file.trim())).collect()
+fn split_paths(text: &str) -> Vec<PathBuf> {
+    text.split(',').map(|file| PathBuf::from(file.trim())).collect()
 }
 
 fn one_off(container: &Container) -> bool {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_found_by_labels_relative_or_not() {
+    fn files_are_found_by_labels() {
         let mut containers = shop();
         assert!(Project::find(&containers, "shop", None).unwrap().files().is_err());
         for (label, value) in [
@@ -276,7 +276,8 @@ mod tests {
             }
         }
         let files = Project::find(&containers, "shop", None).unwrap().files().unwrap();
-        assert_eq!(files.files, [Path::new("/srv/shop/docker-compose.yml"), Path::new("/srv/more.yml")]);
+        assert_eq!(files.directory, PathBuf::from("/srv/shop"));
+        assert_eq!(files.files, ["docker-compose.yml", "/srv/more.yml"].map(PathBuf::from));
         assert_eq!(files.version, "1.29.2");
     }
 }

@@ -1,14 +1,16 @@
 //! From an install order to the request that creates its container. Pure.
 
+use roadstead_protocol::message::command::InstallWork;
 use serde_json::{Map, Value, json};
 
 use super::names::{checked, checked_image};
 use crate::engine::EngineError;
-use roadstead_protocol::message::command::InstallWork;
 
 /// The body of the create request for `work`.
 pub(super) fn body(work: &InstallWork) -> Result<Value, EngineError> {
-    let (exposed, bindings) = ports(&work.ports)?;
+    let bindings = ports(&work.ports)?;
+    // The engine publishes only what is exposed.
+    let exposed: Map<_, _> = bindings.keys().map(|port| (port.clone(), json!({}))).collect();
     let binds = work.mounts.iter().map(|mount| bind(mount)).collect::<Result<Vec<_>, _>>()?;
     let policy = work.restart_policy.as_deref().unwrap_or("no");
     if !["no", "always", "unless-stopped", "on-failure"].contains(&policy) {
@@ -42,9 +44,9 @@ fn invalid(reason: String) -> EngineError {
     EngineError::Refused(reason)
 }
 
-/// Reads `[host-ip:]host-port:container-port[/protocol]`; an empty host port lets the engine choose.
-fn ports(ports: &[String]) -> Result<(Map<String, Value>, Map<String, Value>), EngineError> {
-    let mut exposed = Map::new();
+/// The engine's port bindings from `[host-ip:]host-port:container-port[/protocol]`; an empty host port lets the engine
+/// choose.
+fn ports(ports: &[String]) -> Result<Map<String, Value>, EngineError> {
     let mut bindings = Map::new();
     for text in ports {
         let bad = || invalid(format!("port {text:?}: use [host-ip:]host-port:container-port[/protocol]"));
@@ -60,14 +62,13 @@ fn ports(ports: &[String]) -> Result<(Map<String, Value>, Map<String, Value>), E
             return Err(bad());
         }
         let port = format!("{private}/{protocol}");
-        exposed.insert(port.clone(), json!({}));
         let binding = json!({ "HostIp": ip, "HostPort": public });
         match bindings.entry(port).or_insert_with(|| json!([])) {
             Value::Array(all) => all.push(binding),
             _ => return Err(bad()),
         }
     }
-    Ok((exposed, bindings))
+    Ok(bindings)
 }
 
 /// Checks `volume-or-host-path:container-path[:ro]`, which is what the engine takes too.

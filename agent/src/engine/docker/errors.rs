@@ -43,10 +43,13 @@ pub(super) fn by_message(message: &str) -> EngineError {
     } else if says(&[
         "unauthorized",
         "authentication required",
+        "no basic auth credentials",
         "pull access denied",
-        "toomanyrequests",
-        "denied: ",
     ]) {
+        EngineError::Registry(format!(
+            "{message} (docker login as the agent's user on this host gives it access)"
+        ))
+    } else if says(&["toomanyrequests", "denied: "]) {
         EngineError::Registry(message)
     } else if says(&["manifest unknown", "name unknown", "manifest for "]) {
         EngineError::NotFound(message)

@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
-use http_body_util::BodyExt;
+use futures_util::stream::BoxStream;
 use hyper::Method;
-use hyper::body::Incoming;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::lines::lines;
 use super::wire::{Wire, escaped};
-use super::{ACT_TIMEOUT, errors, times};
+use super::{ACT_TIMEOUT, times};
 use crate::engine::{EngineError, EngineEvent};
 
 /// What is asked for. The engine filters, since a container with a health check makes three `exec_…` events per check
@@ -36,9 +35,6 @@ const ATTRIBUTES: [&str; 6] = [
 /// Longest attribute that is kept, in bytes.
 const MAX_ATTRIBUTE: usize = 256;
 
-/// Longest line that is read, in bytes. An event carries the labels of its container.
-const MAX_LINE: usize = 1024 * 1024;
-
 /// How far back a subscription without a `since` reaches, in microseconds: the engine answers before it subscribes,
 /// so without looking back an event right after the answer could be missed.
 const OVERLAP: i64 = 250_000;
@@ -50,45 +46,11 @@ pub(super) async fn subscribe(
 ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
     let since = since.unwrap_or_else(|| UnixMicros(UnixMicros::now().0 - OVERLAP));
     let path = format!("/events?since={}&filters={}", times::since(since), escaped(FILTERS));
-    let response = timeout(ACT_TIMEOUT, wire.open(Method::GET, &path, Bytes::new()))
+    let answer = timeout(ACT_TIMEOUT, wire.open(Method::GET, &path, Bytes::new()))
         .await
         .map_err(|_| EngineError::TimedOut(ACT_TIMEOUT))??;
-    let lines = Lines { body: Some(response.into_body()), read: BytesMut::new() };
-    let events = stream::unfold(lines, |mut lines| async move {
-        let line = lines.next().await?;
-        Some((line, lines))
-    });
-    Ok(events.filter_map(|line| async move { line.map(|line| event(&line)).transpose() }).boxed())
-}
-
-/// The lines of a body that has no end of its own.
-struct Lines {
-    /// None after a failure, which is told once.
-    body: Option<Incoming>,
-    read: BytesMut,
-}
-
-impl Lines {
-    async fn next(&mut self) -> Option<Result<Bytes, EngineError>> {
-        loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                return Some(Ok(self.read.split_to(end + 1).freeze()));
-            }
-            let failure = match self.body.as_mut()?.frame().await? {
-                Ok(frame) => match frame.into_data() {
-                    Ok(data) if self.read.len() + data.len() <= MAX_LINE => {
-                        self.read.extend_from_slice(&data);
-                        continue;
-                    }
-                    Ok(_) => errors::unreadable("an event longer than 1 MiB"),
-                    Err(_) => continue,
-                },
-                Err(error) => errors::unreachable(&error),
-            };
-            self.body = None;
-            return Some(Err(failure));
-        }
-    }
+    let events = lines(answer).filter_map(|line| async move { line.map(|line| event(&line)).transpose() });
+    Ok(events.boxed())
 }
 
 #[derive(Deserialize)]

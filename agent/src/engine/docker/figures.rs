@@ -45,7 +45,7 @@ impl Sampler {
         containers: &[ContainerId],
         host_memory: u64,
     ) -> Vec<Figures> {
-        let asked = stream::iter(containers.to_vec().into_iter().map(|id| async move {
+        let asked = stream::iter(containers.iter().cloned().map(|id| async move {
             let path = format!("/containers/{id}/stats?stream=false&one-shot=true");
             match wire.get::<Statistics>(&path, SAMPLE_TIMEOUT).await {
                 Ok(statistics) => Some((id, statistics)),

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http_body_util::BodyExt;
 use hyper::Method;
 
-use super::errors;
 use super::wire::Wire;
 use crate::engine::EngineError;
 
@@ -26,12 +24,11 @@ pub(super) async fn tail(
 ) -> Result<Vec<String>, EngineError> {
     let lines = lines.min(MAX_LINES);
     let path = format!("/containers/{container}/logs?stdout=1&stderr=1&tail={lines}");
-    let mut body = wire.open(Method::GET, &path, Bytes::new()).await?.into_body();
+    let mut answer = wire.open(Method::GET, &path, Bytes::new()).await?;
     let mut tail = Tail::new(lines);
     let mut framed = Framed::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| errors::unreachable(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(data) = answer.chunk().await {
+        let data = data?;
         if tty {
             tail.add(0, &data);
         } else {

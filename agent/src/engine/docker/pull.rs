@@ -1,30 +1,35 @@
 //! Pulling an image, and asking its registry what it has.
 
-use bollard::models::CreateImageInfo;
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use std::future::ready;
+use std::sync::Arc;
 
-use super::errors;
+use bollard::auth::DockerCredentials;
+use bollard::models::CreateImageInfo;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use hyper::Method;
+
+use super::lines::lines;
 use super::names::{ImageReference, checked_image};
+use super::wire::{Wire, escaped};
+use super::{credentials, errors};
 use crate::engine::{EngineError, PullProgress};
 
 /// Pulls. Dropping the stream closes the connection, on which the engine stops. It has no time-out of its own:
 /// whoever ordered the pull has a deadline.
 pub(super) fn pull(
-    docker: &bollard::Docker,
+    wire: Arc<Wire>,
     reference: &str,
 ) -> BoxStream<'static, Result<PullProgress, EngineError>> {
-    let reference = match ImageReference::parse(reference) {
-        Ok(reference) => reference,
-        Err(error) => return stream::iter([Err(error)]).boxed(),
+    let asked = ImageReference::parse(reference).map(|image| {
+        let (repository, version) = (escaped(image.repository), escaped(image.version));
+        (format!("/images/create?fromImage={repository}&tag={version}"), credentials::of_registry(&image))
+    });
+    let begun = async move {
+        let (path, credentials) = asked?;
+        wire.open_signed_in(Method::POST, &path, credentials.as_ref()).await.map(lines)
     };
-    let options =
-        CreateImageOptionsBuilder::new().from_image(reference.repository).tag(reference.version).build();
-    docker
-        .create_image(Some(options), None, None)
-        .map(|item| item.map(progress).map_err(errors::from_bollard))
-        .boxed()
+    stream::once(begun).try_flatten().try_filter_map(|line| ready(progress(&line).transpose())).boxed()
 }
 
 /// The digest of what the registry has for `reference`.
@@ -33,7 +38,15 @@ pub(super) async fn registry_digest(
     reference: &str,
 ) -> Result<String, EngineError> {
     let reference = checked_image(reference)?;
-    let answer = docker.inspect_registry_image(reference, None).await.map_err(|error| {
+    let credentials =
+        credentials::of_registry(&ImageReference::parse(reference)?).map(|credentials| DockerCredentials {
+            username: credentials.username,
+            password: credentials.password,
+            identitytoken: credentials.identitytoken,
+            serveraddress: Some(credentials.serveraddress),
+            ..DockerCredentials::default()
+        });
+    let answer = docker.inspect_registry_image(reference, credentials).await.map_err(|error| {
         match errors::from_bollard(error) {
             // Nothing but the registry was asked.
             EngineError::Refused(reason) => EngineError::Registry(reason),
@@ -43,18 +56,29 @@ pub(super) async fn registry_digest(
     answer.descriptor.digest.ok_or_else(|| errors::unreadable("no digest of the image"))
 }
 
-fn progress(info: CreateImageInfo) -> PullProgress {
+/// One line of the stream; none if it is empty.
+fn progress(line: &[u8]) -> Option<Result<PullProgress, EngineError>> {
+    if line.trim_ascii().is_empty() {
+        return None;
+    }
+    let info: CreateImageInfo = match serde_json::from_slice(line) {
+        Ok(info) => info,
+        Err(error) => return Some(Err(errors::unreadable(&error.to_string()))),
+    };
+    if let Some(error) = info.error_detail {
+        return Some(Err(errors::by_message(&error.message.unwrap_or_default())));
+    }
     let (done, total) = info.progress_detail.map_or((None, None), |detail| (detail.current, detail.total));
     let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
     let status = info.status.unwrap_or_default();
     // The first line carries the tag where layers carry their id.
     let layer = info.id.filter(|_| !status.starts_with("Pulling from "));
-    PullProgress {
+    Some(Ok(PullProgress {
         layer,
         status,
         done_bytes: bytes(done).unwrap_or(0),
         total_bytes: bytes(total).filter(|total| *total > 0),
-    }
+    }))
 }
 
 #[cfg(test)]
@@ -62,7 +86,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> PullProgress {
-        progress(serde_json::from_str(line).unwrap())
+        progress(line.as_bytes()).unwrap().unwrap()
     }
 
     #[test]
@@ -81,5 +105,13 @@ mod tests {
         let unknown_size =
             read(r#"{"status":"Downloading","progressDetail":{"current":7,"total":-1},"id":"a"}"#);
         assert_eq!((unknown_size.done_bytes, unknown_size.total_bytes), (7, None));
+        assert_eq!(progress(b"\r\n"), None);
+    }
+
+    #[test]
+    fn an_error_within_the_stream_is_one() {
+        let line = br#"{"errorDetail":{"message":"write /x: no space left on device"},"error":"write /x: no space left on device"}"#;
+        assert!(matches!(progress(line), Some(Err(EngineError::DiskFull(_)))));
+        assert!(matches!(progress(b"<html>"), Some(Err(EngineError::Refused(_)))));
     }
 }

@@ -5,13 +5,16 @@
 
 use serde_json::{Map, Value, json};
 
+/// A network, by name or id, and a container's settings there.
+pub(super) type Endpoint = (String, Value);
+
 /// How to create a container like another.
 #[derive(Debug, PartialEq)]
 pub(super) struct Recreation {
     /// Body of the create request, with the network that the engine takes there.
     pub(super) body: Value,
-    /// Further networks to connect it to, by id or name, with its settings there.
-    pub(super) networks: Vec<(String, Value)>,
+    /// Further networks to connect it to.
+    pub(super) networks: Vec<Endpoint>,
 }
 
 /// What the new container is to be made from.
@@ -173,7 +176,7 @@ fn restore_links(host: &mut Map<String, Value>) {
 
 /// The endpoint that goes into the create request, by network name, and the others, by network id where it is known.
 /// Engines before API 1.44 take only one at creation.
-fn endpoints(networks: &Value, mode: &str, id: &str) -> (Option<(String, Value)>, Vec<(String, Value)>) {
+fn endpoints(networks: &Value, mode: &str, id: &str) -> (Option<Endpoint>, Vec<Endpoint>) {
     let mut primary = None;
     let mut others = Vec::new();
     let wanted = if mode == "default" { "bridge" } else { mode };

@@ -18,10 +18,11 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connect::Endpoint;
+use super::credentials::Credentials;
 use super::errors;
 use crate::engine::EngineError;
 
@@ -68,7 +69,7 @@ impl Wire {
     /// Asks the engine which API versions it speaks and settles on one for everything that follows.
     pub(super) async fn negotiate(&self) -> Result<ApiVersion, WireError> {
         let request = request(Method::GET, "/_ping", Bytes::new())?;
-        let response = self.send_to("/_ping", request).await?;
+        let (response, _) = self.send_to("/_ping", request).await?;
         let spoken = response.headers().get("api-version").and_then(|value| value.to_str().ok());
         // An engine that does not say is older than any that is supported; let it answer for itself.
         let agreed = spoken.and_then(ApiVersion::parse).unwrap_or(NEWEST_API).min(NEWEST_API);
@@ -76,8 +77,18 @@ impl Wire {
         Ok(agreed)
     }
 
-    /// Sends a request whose path names no API version. Returns when the response head is there.
+    /// Sends a request of bollard's. Returns when the response head is there.
     pub(super) async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, WireError>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        Ok(self.send_versioned(request).await?.0)
+    }
+
+    async fn send_versioned<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<(Response<Incoming>, AbortHandle), WireError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
@@ -91,7 +102,11 @@ impl Wire {
         self.send_to(&path, request).await
     }
 
-    async fn send_to<B>(&self, path: &str, mut request: Request<B>) -> Result<Response<Incoming>, WireError>
+    async fn send_to<B>(
+        &self,
+        path: &str,
+        mut request: Request<B>,
+    ) -> Result<(Response<Incoming>, AbortHandle), WireError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
@@ -101,15 +116,16 @@ impl Wire {
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 5 s"))??;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-        {
+        let connection = async move {
+            // Whoever waits for the response gets the error.
+            let _ = connection.await;
+        };
+        let task = {
             let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
             while connections.try_join_next().is_some() {}
-            connections.spawn(async move {
-                // Whoever waits for the response gets the error.
-                let _ = connection.await;
-            });
-        }
-        Ok(sender.send_request(request).await?)
+            connections.spawn(connection)
+        };
+        Ok((sender.send_request(request).await?, task))
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Socket>> {
@@ -149,35 +165,90 @@ impl Wire {
         body: Bytes,
         within: Duration,
     ) -> Result<T, EngineError> {
-        let answer = async {
-            let response = self.open(method, path, body).await?;
-            read_whole(response, MAX_ANSWER).await
-        };
+        let answer = async { self.open(method, path, body).await?.whole().await };
         let answer = timeout(within, answer).await.map_err(|_| EngineError::TimedOut(within))??;
         // An empty answer (204) is read as null.
         let answer = if answer.is_empty() { b"null".as_slice() } else { &answer };
         serde_json::from_slice(answer).map_err(|error| errors::unreadable(&error.to_string()))
     }
 
-    /// Sends a request and returns the response if the engine agreed to it.
-    pub(super) async fn open(
+    /// Sends a request and returns the answer's body if the engine agreed to it.
+    pub(super) async fn open(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, EngineError> {
+        let request = request(method, path, body).map_err(|error| errors::unreachable(&error))?;
+        self.answer(request).await
+    }
+
+    /// As [`Self::open`], with what signs in to the registry that is to be asked.
+    pub(super) async fn open_signed_in(
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, EngineError> {
-        let request = request(method, path, body).map_err(|error| errors::unreachable(&error))?;
-        let response = self.send(request).await.map_err(|error| errors::unreachable(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
+        credentials: Option<&Credentials>,
+    ) -> Result<Answer, EngineError> {
+        let mut request = request(method, path, Bytes::new()).map_err(|error| errors::unreachable(&error))?;
+        if let Some(mut header) =
+            credentials.and_then(|credentials| HeaderValue::try_from(credentials.header()).ok())
+        {
+            header.set_sensitive(true);
+            request.headers_mut().insert("x-registry-auth", header);
         }
-        let answer = read_whole(response, MAX_ANSWER).await?;
-        let message = serde_json::from_slice::<serde_json::Value>(&answer)
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Answer, EngineError> {
+        let (response, connection) =
+            self.send_versioned(request).await.map_err(|error| errors::unreachable(&error))?;
+        let status = response.status();
+        let answer = Answer { body: response.into_body(), connection };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let said = answer.whole().await?;
+        let message = serde_json::from_slice::<serde_json::Value>(&said)
             .ok()
-            .and_then(|answer| answer["message"].as_str().map(str::to_owned))
-            .unwrap_or_else(|| String::from_utf8_lossy(&answer).trim().to_owned());
+            .and_then(|said| said["message"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| String::from_utf8_lossy(&said).trim().to_owned());
         Err(errors::by_status(status.as_u16(), &message))
+    }
+}
+
+/// The body of an answer. Dropping it closes the connection at once, which is how the engine learns that nobody waits
+/// for more; hyper by itself would notice only when more comes.
+pub(super) struct Answer {
+    body: Incoming,
+    connection: AbortHandle,
+}
+
+impl Answer {
+    /// The next bytes; none at the end.
+    pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, EngineError>> {
+        loop {
+            match self.body.frame().await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => return Some(Ok(data)),
+                    Err(_trailers) => {}
+                },
+                Err(error) => return Some(Err(errors::unreachable(&error))),
+            }
+        }
+    }
+
+    /// All of it, refused beyond a limit.
+    async fn whole(mut self) -> Result<Bytes, EngineError> {
+        let mut whole = BytesMut::new();
+        while let Some(data) = self.chunk().await {
+            whole.extend_from_slice(&data?);
+            if whole.len() > MAX_ANSWER {
+                return Err(errors::unreadable(&format!("more than {MAX_ANSWER} bytes")));
+            }
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.abort();
     }
 }
 
@@ -194,22 +265,6 @@ fn without_version(path: &str) -> &str {
         Some(end) if ApiVersion::parse(&rest[..end]).is_some() => &rest[end..],
         _ => path,
     }
-}
-
-/// The body of `response`, refused beyond `limit` bytes.
-async fn read_whole(response: Response<Incoming>, limit: usize) -> Result<Bytes, EngineError> {
-    let mut body = response.into_body();
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| errors::unreachable(&error))?;
-        if let Ok(data) = frame.into_data() {
-            whole.extend_from_slice(&data);
-        }
-        if whole.len() > limit {
-            return Err(errors::unreadable(&format!("more than {limit} bytes")));
-        }
-    }
-    Ok(whole.freeze())
 }
 
 /// A request that got no answer.
@@ -245,6 +300,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -263,5 +320,60 @@ mod tests {
     #[test]
     fn what_goes_into_a_path_is_escaped() {
         assert_eq!(escaped("a b/../c?d=%"), "a%20b%2F..%2Fc%3Fd%3D%25");
+    }
+
+    /// An engine that says it speaks `newest`, and answers every other request with the path it was asked for.
+    fn engine_of(newest: &'static str, folder: &std::path::Path) -> (Wire, JoinSet<()>) {
+        let socket = folder.join(newest);
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let path = request.split(' ').nth(1).unwrap_or_default();
+                let body = format!("{path:?}");
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nApi-Version: {newest}\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        (Wire::new(Endpoint::Unix(socket)), tasks)
+    }
+
+    #[tokio::test]
+    async fn the_newest_version_that_both_sides_speak_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for (newest, used) in [("1.41", "1.41"), ("1.52", "1.52"), ("1.99", "1.53")] {
+            let (wire, _engine) = engine_of(newest, folder.path());
+            let asked: String = wire.get("/containers/json?all=1", CONNECT_TIMEOUT).await.unwrap();
+            assert_eq!(asked, format!("/v{used}/containers/json?all=1"));
+            assert_eq!(wire.negotiate().await.unwrap(), ApiVersion::parse(used).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_engine_learns_at_once_that_nobody_waits_for_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let wire = Wire::new(Endpoint::Unix(socket));
+        *wire.api.lock().unwrap() = Some(NEWEST_API);
+        let engine = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = vec![0; 4096];
+            assert!(stream.read(&mut read).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nmore to come").await.unwrap();
+            stream
+        };
+        let (answer, mut engine) = tokio::join!(wire.open(Method::GET, "/events", Bytes::new()), engine);
+        let mut answer = answer.unwrap();
+        assert_eq!(answer.chunk().await.unwrap().unwrap(), "more to come");
+        drop(answer);
+        let end = timeout(CONNECT_TIMEOUT, engine.read(&mut [0; 1])).await.expect("it is not closed");
+        assert_eq!(end.unwrap(), 0);
     }
 }

@@ -22,7 +22,7 @@ fn exited(engine: &FakeEngine, code: i64) -> Container {
 fn after(container: Option<&Container>, actions: &[&str]) -> Stories {
     let mut stories = Stories::default();
     stories.begin();
-    for container in container {
+    if let Some(container) = container {
         stories.infer(&container.id, Some(container));
         for action in actions {
             stories.tell(&told(container, action));

@@ -1,7 +1,7 @@
 //! The compose program that a project was made with, if it is here.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::commands::CommandOptions;
@@ -28,11 +28,10 @@ impl Tool {
     /// # Errors
     /// If the labels name no files, a file cannot be read here, or there is no such program; in words.
     pub async fn find(options: &CommandOptions, project: &Project) -> Result<Self, String> {
-        let files = project.files()?;
-        for file in files.files.iter().chain(&files.env_files) {
-            if let Err(error) = std::fs::File::open(file) {
-                return Err(format!("{} cannot be read here: {error}", file.display()));
-            }
+        let mut files = project.files()?;
+        let directory = files.directory.clone();
+        for file in files.files.iter_mut().chain(&mut files.env_files) {
+            *file = readable(&directory, file)?;
         }
         let env = options.docker_env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let mut tool =
@@ -117,8 +116,44 @@ impl Tool {
     }
 }
 
+/// The file in words that mean it in `directory`: as given if possible, since compose writes those words into labels.
+fn readable(directory: &Path, file: &Path) -> Result<PathBuf, String> {
+    let error = match std::fs::File::open(directory.join(file)) {
+        Ok(_) => return Ok(file.to_path_buf()),
+        Err(error) => error,
+    };
+    // Given relative to another directory that compose ran in: the project's directory is the first file's own.
+    let name = file.file_name().map(PathBuf::from).filter(|_| file.is_relative());
+    let name = name.filter(|name| std::fs::File::open(directory.join(name)).is_ok());
+    name.ok_or_else(|| format!("{} cannot be read here: {error}", directory.join(file).display()))
+}
+
 /// 1 for the Python program, 2 for everything after it.
 fn generation(version: &str) -> u32 {
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
     if major == Some(1) { 1 } else { 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_where_their_words_lead_or_by_name_in_the_projects_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, file) = (directory.path(), directory.path().join("shop.yml"));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(readable(path, Path::new("shop.yml")), Ok("shop.yml".into()));
+        assert_eq!(readable(path, &file), Ok(file.clone()));
+        assert_eq!(readable(path, Path::new("stacks/shop.yml")), Ok("shop.yml".into()));
+        assert!(
+            readable(path, Path::new("/elsewhere/shop.yml")).unwrap_err().starts_with("/elsewhere/shop.yml")
+        );
+    }
+
+    #[test]
+    fn generations_are_told_apart() {
+        let generations = ["1.29.2", "2.29.1", "v2.3.0", "5.0.0", "dev"].map(generation);
+        assert_eq!(generations, [1, 2, 2, 2, 2]);
+    }
 }

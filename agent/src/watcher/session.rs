@@ -1,0 +1,253 @@
+//! One subscription to the engine's events: subscribe, then list, then follow.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::ids::ContainerId;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::PictureHandle;
+use super::inspections::Inspections;
+use super::reader::Feed;
+use super::teller::Teller;
+use crate::engine::{EngineError, EngineEvent, EngineView};
+
+/// How long the engine may take to answer a question about itself or one container.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long the engine may take to list every container.
+const LIST: Duration = Duration::from_secs(30);
+
+/// The safety net: how often the containers are listed although nothing seems to be missing.
+const RELIST: Duration = Duration::from_secs(300);
+
+/// How often the engine is asked whether it still answers.
+const PROBE: Duration = Duration::from_secs(60);
+
+/// How soon the containers are listed again after one could not be looked at.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Containers looked at at the same time.
+const LOOKS: usize = 4;
+
+/// Events processed before anything else gets its turn.
+const TURN: usize = 64;
+
+/// How long nothing must have been heard of a container before the list is compared with what was told of it: the
+/// engine's events are a little later than its list.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// How often a container that is never quiet is passed over before it is left alone.
+const PATIENCE: u32 = 20;
+
+/// How a session ended.
+#[derive(Debug)]
+pub(super) enum SessionEnd {
+    /// The engine does not answer.
+    Unreachable(EngineError),
+    /// The stream of events is over, or not to be trusted any more; the engine may answer at once.
+    Broken(String),
+}
+
+impl From<EngineError> for SessionEnd {
+    fn from(error: EngineError) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+/// What the loop does next; decided in a `select!`, done after it.
+#[expect(clippy::large_enum_variant, reason = "there is one, for one turn of the loop")]
+enum Action {
+    Events(usize),
+    Looked(ContainerId, Result<Option<Container>, EngineError>),
+    Tick,
+}
+
+/// The comparison that follows a list once its time has come.
+struct Comparison {
+    due: Instant,
+    rounds: u32,
+    /// Whether it follows a list that was made without any reason to.
+    routine: bool,
+    /// When something was last heard of a container.
+    heard: HashMap<ContainerId, Instant>,
+}
+
+pub(super) struct Session<'a, E> {
+    engine: &'a E,
+    picture: &'a PictureHandle,
+    teller: &'a mut Teller,
+    inspections: Inspections,
+    comparison: Option<Comparison>,
+    relist_at: Instant,
+    probe_at: Instant,
+}
+
+impl<'a, E: EngineView> Session<'a, E> {
+    pub fn new(engine: &'a E, picture: &'a PictureHandle, teller: &'a mut Teller) -> Self {
+        let now = Instant::now();
+        Self {
+            engine,
+            picture,
+            teller,
+            inspections: Inspections::default(),
+            comparison: None,
+            relist_at: now + RELIST,
+            probe_at: now + PROBE,
+        }
+    }
+
+    /// Runs until the engine or its stream of events is gone.
+    pub async fn run(mut self) -> SessionEnd {
+        match self.follow().await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
+        let info = within(ANSWER, self.engine.identify()).await?;
+        let version = info.version.clone();
+        let mut feed = Feed::new(within(ANSWER, self.engine.events(self.teller.since())).await?);
+        self.list(false).await?;
+        self.picture.set_engine(Ok(info));
+        self.teller.engine_found(&version);
+        let mut looks = FuturesUnordered::new();
+        let mut events = Vec::with_capacity(TURN);
+        loop {
+            let now = Instant::now();
+            let rested = self.inspections.wake(now);
+            while looks.len() < LOOKS
+                && let Some(id) = self.inspections.next()
+            {
+                looks.push(look(self.engine, id));
+            }
+            let action = tokio::select! {
+                count = feed.take(&mut events, TURN) => Action::Events(count),
+                Some((id, found)) = looks.next(), if !looks.is_empty() => Action::Looked(id, found),
+                () = sleep_until(self.next_tick(rested)) => Action::Tick,
+            };
+            match action {
+                Action::Events(0) => return Err(SessionEnd::Broken(feed.end().await)),
+                Action::Events(_) => events.drain(..).for_each(|event| self.take(event)),
+                Action::Looked(id, found) => self.looked(&id, found),
+                Action::Tick => self.tick().await?,
+            }
+            let dropped = feed.dropped();
+            if dropped > 0 {
+                tracing::warn!(dropped, "the engine's events came too fast; listing the containers again");
+                self.teller.lost(dropped);
+                self.list(false).await?;
+            }
+        }
+    }
+
+    fn take(&mut self, event: EngineEvent) {
+        if let Some(what) = event.what {
+            self.teller.tell(event.at, what);
+        }
+        let Some(id) = event.container else { return };
+        self.inspections.want(&id);
+        if let Some(comparison) = &mut self.comparison {
+            comparison.heard.insert(id, Instant::now());
+        }
+    }
+
+    fn looked(&mut self, id: &ContainerId, found: Result<Option<Container>, EngineError>) {
+        let now = Instant::now();
+        self.inspections.done(id, now);
+        match found {
+            Ok(Some(container)) => {
+                self.teller.date(&container);
+                self.picture.upsert(container);
+            }
+            Ok(None) => self.picture.remove(id),
+            Err(error) => {
+                tracing::debug!(container = id.short(), %error, "cannot look at a container");
+                self.relist_at = self.relist_at.min(now + AFTER_FAILURE);
+            }
+        }
+    }
+
+    /// Lists every container. What was looked at meanwhile or before may be older than the list: it is looked at
+    /// again.
+    async fn list(&mut self, routine: bool) -> Result<(), SessionEnd> {
+        self.inspections.want_again();
+        let list = within(LIST, self.engine.containers()).await?;
+        self.picture.replace(list);
+        let now = Instant::now();
+        self.relist_at = now + RELIST;
+        let heard = self.comparison.take().map(|before| before.heard).unwrap_or_default();
+        self.comparison = Some(Comparison { due: now + QUIET, rounds: 0, routine, heard });
+        Ok(())
+    }
+
+    fn next_tick(&self, rested: Option<Instant>) -> Instant {
+        let due = self.comparison.as_ref().map(|comparison| comparison.due);
+        let timers = [rested, due, self.teller.save_at(), Some(self.probe_at)];
+        timers.into_iter().flatten().fold(self.relist_at, Instant::min)
+    }
+
+    async fn tick(&mut self) -> Result<(), SessionEnd> {
+        let now = Instant::now();
+        self.teller.save_if_due();
+        if self.probe_at <= now {
+            self.probe_at = now + PROBE;
+            let info = within(ANSWER, self.engine.identify()).await?;
+            self.picture.set_engine(Ok(info));
+        }
+        if self.relist_at <= now {
+            self.list(true).await?;
+        }
+        let due = |comparison: &mut Comparison| comparison.due <= now;
+        if let Some(comparison) = self.comparison.take_if(due) {
+            self.compare(comparison)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what no event told, of every container that is quiet; the others get another chance.
+    fn compare(&mut self, mut comparison: Comparison) -> Result<(), SessionEnd> {
+        let now = Instant::now();
+        let (mut passed_over, mut inferred) = (false, 0);
+        let ids: BTreeSet<_> = self.picture.ids().into_iter().chain(self.teller.containers()).collect();
+        for id in ids {
+            let heard = comparison.heard.get(&id).is_some_and(|heard| now < *heard + QUIET);
+            if heard || self.inspections.is_pending(&id) {
+                passed_over = true;
+                continue;
+            }
+            let container = self.picture.container(&id);
+            inferred += self.teller.infer(&id, container.as_deref());
+        }
+        // A subscription can go deaf without an end: an engine behind a network that forgot the connection.
+        if comparison.routine && inferred > 0 {
+            return Err(SessionEnd::Broken("its events did not tell everything that happened".to_owned()));
+        }
+        if passed_over && comparison.rounds < PATIENCE {
+            comparison.due = now + QUIET;
+            comparison.rounds += 1;
+            self.comparison = Some(comparison);
+        } else {
+            self.teller.begin();
+        }
+        Ok(())
+    }
+}
+
+async fn look<E: EngineView>(
+    engine: &E,
+    id: ContainerId,
+) -> (ContainerId, Result<Option<Container>, EngineError>) {
+    let found = within(ANSWER, engine.container(id.as_str())).await;
+    (id, found)
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    timeout(limit, answer).await.unwrap_or(Err(EngineError::TimedOut(limit)))
+}

@@ -1,0 +1,112 @@
+//! Full disks, floods, hung and half-dead engines.
+
+use std::fs;
+
+use super::*;
+use crate::engine::EngineError;
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_cannot_be_written_stops_neither_picture_nor_engine() {
+    let engine = engine_with(&["a"]);
+    let watched = Watched::new(&engine);
+    // Something else lies where the outbox wants to write.
+    let obstacle = watched.directory.path().join("outbox/00000000000000000001.log");
+    fs::create_dir(&obstacle).unwrap();
+    watched.truth().await;
+    engine.change("a", Some("die"), stopped);
+    watched.truth().await;
+    // More than can wait.
+    for burst in 0..4_u64 {
+        for number in 0..500 {
+            marker(&engine, &(burst * 500 + number).to_string());
+        }
+        engine.change("a", Some("update"), |c| c.image = format!("app:{burst}"));
+        watched.truth().await;
+    }
+    assert_eq!(watched.outbox.last(), EventSeq(0));
+    fs::remove_dir(&obstacle).unwrap();
+    let first = watched.events("mark 700").await;
+    assert_eq!(first[..2], ["die a 3", "mark 0"], "what could wait is there, in order");
+    let lines = timeout(PATIENCE, async {
+        let mut after = watched.outbox.last();
+        loop {
+            let event = watched.outbox.next_batch(EventSeq(after.0 - 1), 1).await.remove(0);
+            if let EventKind::Gap { count, .. } = event.what {
+                return count + event.seq.0 - 1;
+            }
+            after = after.next();
+        }
+    });
+    assert_eq!(lines.await.unwrap(), 2_000 + 4 + 1, "recorded and counted ones are all there were");
+    marker(&engine, "afterwards");
+    watched.events("mark afterwards").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_that_cannot_be_processed_is_counted_and_reconciled() {
+    let engine = engine_with(&["a", "b"]);
+    let mut hold = engine.hold_when("containers");
+    let watched = Watched::new(&engine);
+    hold.reached().await;
+    for number in 0..1_500 {
+        marker(&engine, &number.to_string());
+        tokio::task::yield_now().await;
+    }
+    engine.change("a", Some("die"), stopped);
+    tokio::task::yield_now().await;
+    hold.release();
+    watched.truth().await;
+    let events = watched.events(&format!("gap {}", 1_501 - reader::ROOM)).await;
+    assert_eq!(events.len(), reader::ROOM + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_in_a_crash_loop_starves_nobody() {
+    let watched = settled(&["loop", "quiet"]).await;
+    let engine = &watched.engine;
+    for _ in 0..50 {
+        engine.change("loop", Some("die"), stopped);
+        engine.change("loop", Some("start"), |c| {
+            c.state = ContainerState::Running;
+            restarted(c);
+        });
+    }
+    engine.change("quiet", Some("die"), stopped);
+    let before = Instant::now();
+    watched
+        .picture(|_, containers| containers.iter().any(|c| c.name == "quiet" && c.exit_code == Some(3)))
+        .await;
+    assert!(before.elapsed() < Duration::from_millis(100));
+    watched.truth().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_went_deaf_is_noticed_by_the_routine_list() {
+    let watched = settled(&["a"]).await;
+    let engine = &watched.engine;
+    engine.change("a", None, stopped);
+    watched.truth().await;
+    assert_eq!(watched.events("~die a 3").await, ["~die a 3"]);
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(engine.subscriptions(), 1, "it subscribed anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_made_up_for() {
+    let watched = settled(&["a"]).await;
+    let refused = EngineError::Refused("busy".to_owned());
+    watched.engine.fail_when("container a", 1, refused);
+    watched.engine.change("a", Some("die"), stopped);
+    watched.truth().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_is_found_out_within_about_a_minute() {
+    let watched = settled(&["a"]).await;
+    let hold = watched.engine.hold_when("identify");
+    let before = Instant::now();
+    watched.picture(|engine, _| engine.state != EngineState::Reachable).await;
+    assert!(before.elapsed() < Duration::from_secs(75));
+    hold.release();
+    watched.truth().await;
+}
