@@ -12,6 +12,8 @@ pub mod listener;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 mod metered;
+#[cfg(any(test, feature = "test-util"))]
+pub mod raw;
 pub mod session;
 pub mod tls;
 mod websocket;

@@ -1,5 +1,6 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
+mod engine;
 mod fleet;
 mod harness;
 mod images;
