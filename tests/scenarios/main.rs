@@ -3,10 +3,14 @@
 mod engine;
 mod fleet;
 mod harness;
+mod hostile;
 mod images;
 mod local_agent;
 mod private_registry;
+mod problems;
 mod recovery;
 mod site;
 mod sync;
+mod sync_through_api;
 mod truth;
+mod upgrade;
