@@ -6,16 +6,18 @@ use std::time::Duration;
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::link::identity::Identity;
 use roadstead_protocol::message::codec::{self, MAX_MESSAGE};
-use roadstead_protocol::message::hello::{JoinProof, Refusal, Reply};
+use roadstead_protocol::message::hello::{Hello, JoinProof, Refusal, Reply};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
+use roadstead_protocol::message::version::CURRENT;
 use roadstead_tests::api::text;
 use roadstead_tests::raw::{BINARY, RawLink, TEXT, frame_header, hello};
-use roadstead_tests::{AgentProcess, Dockerd, ImageOptions, busybox_image, eventually, tool};
+use roadstead_tests::{AgentOptions, AgentProcess, Dockerd, ImageOptions, busybox_image, eventually, tool};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
+use crate::own_controller::{own_controller, welcome};
 use crate::site::{BOTH, Dial, Member, SOON, Site, logged, logged_now};
 use crate::truth;
 
@@ -78,25 +80,24 @@ fn message_around(name: &str, inner: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a stranger sends after joining, and what the end of its session has to say.
-fn attacks() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    let message = encoded(&ToController::Figures { samples: Vec::new() });
-    let policy = encoded(&json!({ "type": "policy", "policy": { "allow": "everything" } }));
-    let mut unmasked = frame(BINARY, &message);
+/// What is no message to whoever expects `message`, and what the end of the session has to say. `misshapen` has the
+/// name of a message and another shape, `opposite` is a message of the other direction.
+fn attacks(message: &[u8], misshapen: &[u8], opposite: &[u8]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let mut unmasked = frame(BINARY, message);
     unmasked[1] &= 0x7f;
     vec![
         ("malformed", frame(BINARY, &[0xc1]), "not a valid message"),
         ("garbage", frame(BINARY, &[0xff; 1000]), "not a valid message"),
         ("empty", frame(BINARY, &[]), "not a valid message"),
-        ("misshapen", frame(BINARY, &policy), "not a valid message"),
+        ("misshapen", frame(BINARY, misshapen), "not a valid message"),
         ("truncated", frame(BINARY, &message[..message.len() / 2]), "not a valid message"),
-        ("trailing", frame(BINARY, &[message.clone(), vec![0xc0]].concat()), "more bytes after the message"),
+        ("trailing", frame(BINARY, &[message, &[0xc0]].concat()), "more bytes after the message"),
         ("oversized", frame(BINARY, &vec![0xc0; MAX_MESSAGE + 1]), "too long"),
         ("promised", frame_header(BINARY, 1 << 40), "too long"),
         ("nested", frame(BINARY, &nest(60_000)), "not a valid message"),
         ("nested within", frame(BINARY, &message_around("change", &nest(60_000))), "not a valid message"),
         ("nested unknown", frame(BINARY, &message_around("forecast", &nest(60_000))), "not a valid message"),
-        ("wrong direction", frame(BINARY, &encoded(&ToAgent::Watch { seconds: 1 })), "wrong direction"),
+        ("wrong direction", frame(BINARY, opposite), "wrong direction"),
         ("text", frame(TEXT, b"hello"), "text frame"),
         ("reserved", frame(7, b"hello"), "no valid WebSocket frame"),
         ("unmasked", unmasked, "no valid WebSocket frame"),
@@ -107,7 +108,10 @@ fn attacks() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 async fn a_member_that_sends_what_is_no_message_loses_its_session_by_name_and_harms_nobody() {
     let quarter = Quarter::start(Dial::Outbound).await;
     let (proof, address) = (quarter.proof().await, quarter.site.controller.agents());
-    for (name, bytes, reason) in attacks() {
+    let message = encoded(&ToController::Figures { samples: Vec::new() });
+    let misshapen = encoded(&json!({ "type": "policy", "policy": { "allow": "everything" } }));
+    let opposite = encoded(&ToAgent::Watch { seconds: 1 });
+    for (name, bytes, reason) in attacks(&message, &misshapen, &opposite) {
         let identity = Identity::generate().unwrap();
         let mut link = RawLink::dial(address, Some(&identity)).await.unwrap();
         let Reply::Welcome(welcome) = link.greet(&hello(name, Some(proof.clone()))).await.unwrap() else {
@@ -124,6 +128,36 @@ async fn a_member_that_sends_what_is_no_message_loses_its_session_by_name_and_ha
         assert!(shown["link"]["reason"].as_str().unwrap().contains(reason), "{name}: {}", shown["link"]);
     }
     quarter.unharmed().await;
+}
+
+#[tokio::test]
+async fn a_controller_that_sends_what_is_no_message_loses_its_session_by_name_and_the_agent_goes_on() {
+    let engine = Dockerd::start().await;
+    let (identity, token) = own_controller();
+    let agent = AgentProcess::start(AgentOptions::inbound(&engine, &token, "127.0.0.1:0")).await;
+    let message = encoded(&ToAgent::Watch { seconds: 1 });
+    let misshapen = encoded(&json!({ "type": "probe", "nonce": "none" }));
+    let opposite = encoded(&ToController::Figures { samples: Vec::new() });
+    for (name, bytes, reason) in attacks(&message, &misshapen, &opposite) {
+        let mut link = RawLink::dial(agent.link().unwrap(), Some(&identity)).await.unwrap();
+        let _: Hello = link.until(Some).await.unwrap();
+        link.send(&welcome(CURRENT)).await.unwrap();
+        link.send(&ToAgent::Probe { nonce: 1 }).await.unwrap();
+        let probed = |message| matches!(message, ToController::Probed { .. }).then_some(());
+        timeout(SOON, link.until(probed)).await.unwrap().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let before = std::fs::read_to_string(agent.log()).unwrap().matches("disconnected").count();
+        link.send_bytes(&bytes).await.unwrap();
+        let goodbye = timeout(SOON, link.goodbye()).await.unwrap();
+        assert!(goodbye.contains(reason), "{name} was told {goodbye:?}");
+        drop(link);
+        eventually(&format!("the end of {name} to be logged"), SOON, async || {
+            let log = std::fs::read_to_string(agent.log()).unwrap();
+            log.lines().filter(|line| line.contains("disconnected")).nth(before).map(|line| {
+                assert!(line.contains(reason), "{name}: {line}");
+            })
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

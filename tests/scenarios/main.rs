@@ -6,6 +6,7 @@ mod harness;
 mod hostile;
 mod images;
 mod local_agent;
+mod own_controller;
 mod private_registry;
 mod problems;
 mod recovery;

@@ -2,9 +2,7 @@
 
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::link::identity::Identity;
-use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
-use roadstead_protocol::message::ids::{EventSeq, SessionId, TokenId};
-use roadstead_protocol::message::time::UnixMicros;
+use roadstead_protocol::message::hello::{Hello, Refusal, Reply};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version::{CURRENT, ProtocolVersion};
@@ -12,6 +10,7 @@ use roadstead_tests::raw::{RawLink, hello, with_more};
 use roadstead_tests::{AgentOptions, AgentProcess, Dockerd};
 use serde_json::json;
 
+use crate::own_controller::{own_controller, welcome};
 use crate::site::{Dial, SOON, Site, logged};
 
 const NEWER: ProtocolVersion = ProtocolVersion { major: CURRENT.major, minor: CURRENT.minor + 1 };
@@ -65,34 +64,10 @@ async fn an_agent_of_another_major_is_refused_by_name() {
     assert!(site.api.instances().await.is_empty());
 }
 
-/// A controller of the test's own: the identity, and the token that makes an inbound agent trust it.
-fn controller() -> (Identity, String) {
-    let identity = Identity::generate().unwrap();
-    let token = JoinToken {
-        addresses: Vec::new(),
-        controller: identity.key(),
-        id: TokenId::generate(),
-        secret: [7; 32],
-        expires_at: UnixMicros(i64::MAX),
-    };
-    (identity, token.to_text().unwrap())
-}
-
-fn welcome(protocol: ProtocolVersion) -> Reply {
-    Reply::Welcome(Welcome {
-        protocol,
-        controller_version: "99.0".to_owned(),
-        session: SessionId::generate(),
-        instance: "host".parse().unwrap(),
-        name: "host".to_owned(),
-        acknowledged: EventSeq::default(),
-    })
-}
-
 #[tokio::test]
 async fn a_controller_of_a_newer_minor_works_and_one_of_another_major_is_refused_by_name() {
     let engine = Dockerd::start().await;
-    let (identity, token) = controller();
+    let (identity, token) = own_controller();
     let agent = AgentProcess::start(AgentOptions::inbound(&engine, &token, "127.0.0.1:0")).await;
     let mut link = RawLink::dial(agent.link().unwrap(), Some(&identity)).await.unwrap();
     let greeting: Hello = link.until(Some).await.unwrap();
