@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub mod access;
+mod assets;
 mod audit;
 mod command_log;
 mod commands;
@@ -26,6 +27,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod lifecycle;
 mod live;
 mod metrics;
 mod openapi;
@@ -50,6 +52,7 @@ use crate::commands::Commands;
 use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
+use crate::lifecycle::Lifecycles;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -75,6 +78,8 @@ pub struct Services {
     pub commands: Commands,
     /// The event log.
     pub events: Events,
+    /// Where containers and projects are in their life.
+    pub lifecycles: Lifecycles,
     /// Users and web sessions.
     pub accounts: Arc<Accounts>,
     /// The audit log.
@@ -137,7 +142,7 @@ impl App {
 
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(page::page))
+        .routes(routes!(assets::front_page))
         .routes(routes!(health::controller_health))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi_document))
@@ -149,6 +154,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
         .routes(routes!(orders::check))
@@ -172,7 +179,7 @@ pub fn router(services: Services, ending: CancellationToken) -> Router {
 fn router_of(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
-        .fallback(page::no_such_route)
+        .fallback(assets::file_or_page)
         .method_not_allowed_fallback(page::no_such_method)
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))

@@ -13,6 +13,8 @@ pub mod listener;
 pub mod memory;
 mod metered;
 mod places;
+#[cfg(any(test, feature = "test-util"))]
+pub mod raw;
 pub mod session;
 pub mod tls;
 mod websocket;

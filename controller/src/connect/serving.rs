@@ -130,7 +130,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     let remote = link.remote().to_owned();
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
     let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
-    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder);
+    let handle =
+        AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
