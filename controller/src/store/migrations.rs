@@ -26,23 +26,3 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit()?;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_of_every_earlier_version_is_brought_up_to_date() {
-        for version in 0..STEPS.len() {
-            let mut connection = Connection::open_in_memory().unwrap();
-            for step in &STEPS[..version] {
-                connection.execute_batch(step).unwrap();
-            }
-            connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
-            run(&mut connection).unwrap();
-            let newest: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-            assert_eq!(newest, i64::try_from(STEPS.len()).unwrap());
-            connection.execute("INSERT INTO lifecycle_mark (one, event) VALUES (1, 0)", []).unwrap();
-        }
-    }
-}

@@ -174,7 +174,7 @@ async fn a_removed_instance_takes_its_lifecycles_along() {
     lifecycles.catch_up().await.unwrap();
     lifecycles.save(seconds(10)).await.unwrap();
     site.store.remove_instance(instance("a"), seconds(11)).await.unwrap();
-    site.fleet.remove(&instance("a"));
+    site.fleet.remove(&instance("a")).await;
     site.tell(2, 1, "die").await;
     lifecycles.catch_up().await.unwrap();
     lifecycles.save(seconds(12)).await.unwrap();
