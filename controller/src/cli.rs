@@ -1,7 +1,7 @@
 //! The program's sub-commands: run the controller, or do one thing to its data without the web.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -26,8 +26,12 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43_200))]
         minutes: u32,
         /// How many agents may use it.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         uses: u32,
+        /// Write it to this file, readable by its owner alone, instead of printing it; an existing file is left as it
+        /// is and no token is made.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Give the user admin a new password and print it; ends every web session.
     ResetPassword,
@@ -63,13 +67,22 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
     runtime.block_on(async move {
         match command {
             None | Some(Command::Openapi) => run_controller(config).await,
-            Some(Command::JoinToken { mode, minutes, uses }) => {
+            Some(Command::JoinToken { output: Some(file), .. }) if file.exists() => {
+                tracing::info!(file = %file.display(), "there is a join token already; made none");
+                Ok(())
+            }
+            Some(Command::JoinToken { mode, minutes, uses, output }) => {
                 let direction = match mode {
                     Mode::Outbound => Direction::Outbound,
                     Mode::Inbound => Direction::Inbound,
                 };
                 let ttl = Duration::from_secs(u64::from(minutes) * 60);
-                print(&Controller::offline(&config)?.join_token(direction, ttl, uses).await?)
+                let token = Controller::offline(&config)?.join_token(direction, ttl, uses).await?;
+                match output {
+                    None => print(&token),
+                    Some(file) => write_secret(&file, &token)
+                        .with_context(|| format!("cannot write {}", file.display())),
+                }
             }
             Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
@@ -80,6 +93,14 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
 
 fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+/// Writes a new file that only its owner may read.
+fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()
 }
 
 async fn run_controller(config: Config) -> anyhow::Result<()> {

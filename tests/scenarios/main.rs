@@ -5,6 +5,7 @@ mod fleet;
 mod harness;
 mod hostile;
 mod images;
+mod interrupted;
 mod local_agent;
 mod own_controller;
 mod private_registry;

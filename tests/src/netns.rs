@@ -14,6 +14,9 @@ use crate::tool;
 /// The table that holds the rule which loses packets.
 const TABLE: &str = "roadstead_loss";
 
+/// The table that counts what passes.
+const COUNTERS: &str = "roadstead_bytes";
+
 /// The network namespace; it and its cable go on drop.
 #[derive(Debug)]
 pub struct Netns {
@@ -117,6 +120,35 @@ impl Netns {
         self.must("ip", &[inside.as_slice(), &shape].concat()).await;
     }
 
+    /// Counts TCP's bytes through the cable from now on, as [`counted`](Self::counted) tells them.
+    ///
+    /// # Panics
+    /// When `nft` fails.
+    pub async fn count(&self) {
+        let hooks = [("input", "iifname"), ("output", "oifname")].map(|(hook, interface)| {
+            let rule = format!("{interface} != lo meta l4proto tcp counter");
+            format!("chain {hook} {{ type filter hook {hook} priority 0\n{rule}\n}}\n")
+        });
+        let rules = format!(
+            "table inet {COUNTERS}\ndelete table inet {COUNTERS}\ntable inet {COUNTERS} {{\n{}}}",
+            hooks.concat()
+        );
+        self.must("ip", &["netns", "exec", &self.name(), "nft", &rules]).await;
+    }
+
+    /// Bytes in whole IP packets, both directions together, since [`count`](Self::count).
+    ///
+    /// # Panics
+    /// When nothing is counted.
+    pub async fn counted(&self) -> u64 {
+        let name = self.name();
+        let list = ["netns", "exec", &name, "nft", "list", "table", "inet", COUNTERS];
+        match tool::run("ip", list).await {
+            Ok(text) => counters(&text),
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
     fn bridge(&self) -> String {
         self.block.name("switch")
     }
@@ -152,5 +184,24 @@ impl Netns {
         if let Err(error) = tool::run(program, arguments).await {
             panic!("{error:#}");
         }
+    }
+}
+
+/// The sum of the bytes in what `nft list table` says.
+fn counters(list: &str) -> u64 {
+    let words: Vec<&str> = list.split_whitespace().collect();
+    words.windows(2).filter(|pair| pair[0] == "bytes").filter_map(|pair| pair[1].parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counters;
+
+    #[test]
+    fn bytes_of_all_counters_are_added_up() {
+        let list = "chain input {\n iifname != \"lo\" counter packets 3 bytes 208\n}\n\
+                    chain output {\n counter packets 1 bytes 52\n}";
+        assert_eq!(counters(list), 260);
+        assert_eq!(counters(""), 0);
     }
 }

@@ -26,11 +26,19 @@ pub use controller::{ControllerOptions, ControllerProcess, PASSWORD};
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Where a Roadstead binary lies: beside the test that runs.
+/// Names a folder with other builds of the binaries, to measure those that users get.
+const BINARIES: &str = "ROADSTEAD_BINARIES";
+
+/// Where a Roadstead binary lies: in the folder that `ROADSTEAD_BINARIES` names, else beside the test that runs.
 ///
 /// # Errors
 /// When it was not built; the error holds the command that builds it.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(BINARIES) {
+        let binary = Path::new(&folder).join(name);
+        anyhow::ensure!(binary.is_file(), "{} is missing, which {BINARIES} names", binary.display());
+        return Ok(binary);
+    }
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("this test does not lie in a target folder")?;
     let binary = profile.join(name);

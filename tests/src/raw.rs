@@ -199,6 +199,7 @@ pub fn frame_header(opcode: u8, length: u64) -> Vec<u8> {
 #[must_use]
 pub fn hello(name: &str, join: Option<JoinProof>) -> Hello {
     Hello {
+        remembers_since: None,
         protocol: version::CURRENT,
         agent_version: "0.0.0".to_owned(),
         boot: BootId::generate(),

@@ -1,7 +1,7 @@
 //! Which containers to look at again, and when. Pure.
 //!
-//! However many events a container makes, it is looked at once at a time and then left alone for a moment, and the
-//! others come first: a container in a crash loop costs little and delays nobody.
+//! However many events a container makes, it is looked at once at a time; after a few looks in a row it is left alone
+//! for a moment each time, and the others come first: a container in a crash loop costs little and delays nobody.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -9,14 +9,24 @@ use std::time::Duration;
 use roadstead_protocol::message::ids::ContainerId;
 use tokio::time::Instant;
 
-/// How long a container is left alone after a look.
+/// How long a container is left alone after a look, unless it has looks at once left.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Looks at one container with no pause between: a restart is four events, some milliseconds apart.
+const AT_ONCE: u32 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Inspections {
-    states: HashMap<ContainerId, State>,
+    states: HashMap<ContainerId, Watched>,
     /// Containers to look at now, each once, first come first served.
     due: VecDeque<ContainerId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    state: State,
+    /// Looks in a row, with no quiet pause between.
+    looks: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +42,25 @@ enum State {
 impl Inspections {
     /// Something happened to a container.
     pub fn want(&mut self, id: &ContainerId) {
-        match self.states.get_mut(id) {
-            None => {
-                self.states.insert(id.clone(), State::Due);
+        let Some(watched) = self.states.get_mut(id) else {
+            self.states.insert(id.clone(), Watched { state: State::Due, looks: 0 });
+            self.due.push_back(id.clone());
+            return;
+        };
+        match &mut watched.state {
+            State::Due => {}
+            State::Resting { .. } if watched.looks < AT_ONCE => {
+                watched.state = State::Due;
                 self.due.push_back(id.clone());
             }
-            Some(State::Due) => {}
-            Some(State::Looking { again } | State::Resting { again, .. }) => *again = true,
+            State::Looking { again } | State::Resting { again, .. } => *again = true,
         }
     }
 
     /// What the looks under way will find may be out of date: they are repeated.
     pub fn want_again(&mut self) {
-        for state in self.states.values_mut() {
-            if let State::Looking { again } = state {
+        for watched in self.states.values_mut() {
+            if let State::Looking { again } = &mut watched.state {
                 *again = true;
             }
         }
@@ -54,15 +69,22 @@ impl Inspections {
     /// The next one to look at, which counts as being looked at from now on.
     pub fn next(&mut self) -> Option<ContainerId> {
         let id = self.due.pop_front()?;
-        self.states.insert(id.clone(), State::Looking { again: false });
+        if let Some(watched) = self.states.get_mut(&id) {
+            watched.state = State::Looking { again: false };
+            watched.looks = watched.looks.saturating_add(1);
+        }
         Some(id)
     }
 
     /// A look has ended.
     pub fn done(&mut self, id: &ContainerId, now: Instant) {
-        if let Some(state) = self.states.get_mut(id) {
-            let again = *state == State::Looking { again: true };
-            *state = State::Resting { until: now + PAUSE, again };
+        let Some(watched) = self.states.get_mut(id) else { return };
+        let again = watched.state == State::Looking { again: true };
+        if again && watched.looks < AT_ONCE {
+            watched.state = State::Due;
+            self.due.push_back(id.clone());
+        } else {
+            watched.state = State::Resting { until: now + PAUSE, again };
         }
     }
 
@@ -70,10 +92,10 @@ impl Inspections {
     pub fn wake(&mut self, now: Instant) -> Option<Instant> {
         let mut next = None;
         let due = &mut self.due;
-        self.states.retain(|id, state| match *state {
+        self.states.retain(|id, watched| match watched.state {
             State::Resting { until, again } if until <= now => {
                 if again {
-                    *state = State::Due;
+                    watched.state = State::Due;
                     due.push_back(id.clone());
                 }
                 again
@@ -89,7 +111,9 @@ impl Inspections {
 
     /// Whether a look at this container is due or under way, so that what is known of it may be old.
     pub fn is_pending(&self, id: &ContainerId) -> bool {
-        !matches!(self.states.get(id), None | Some(State::Resting { again: false, .. }))
+        self.states
+            .get(id)
+            .is_some_and(|watched| !matches!(watched.state, State::Resting { again: false, .. }))
     }
 }
 
@@ -102,21 +126,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_follows_a_look_is_seen_at_once_a_few_times() {
+        let mut inspections = Inspections::default();
+        for _ in 0..AT_ONCE {
+            inspections.want(&id('a'));
+            assert_eq!(inspections.next(), Some(id('a')));
+            inspections.done(&id('a'), Instant::now());
+        }
+        inspections.want(&id('a'));
+        assert_eq!(inspections.next(), None, "it rests");
+        for _ in 0..3 {
+            tokio::time::advance(PAUSE).await;
+            inspections.wake(Instant::now());
+            assert_eq!(inspections.next(), Some(id('a')));
+            inspections.want(&id('a'));
+            inspections.done(&id('a'), Instant::now());
+            assert_eq!(inspections.next(), None, "one that is never quiet rests after every look");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_flood_of_one_delays_no_other() {
         let mut inspections = Inspections::default();
-        for _ in 0..1_000 {
-            inspections.want(&id('a'));
-        }
+        let flood = |inspections: &mut Inspections| (0..1_000).for_each(|_| inspections.want(&id('a')));
+        flood(&mut inspections);
         inspections.want(&id('b'));
         assert_eq!(
             [inspections.next(), inspections.next(), inspections.next()],
             [Some(id('a')), Some(id('b')), None]
         );
-        inspections.want(&id('a'));
+        flood(&mut inspections);
         assert!(inspections.is_pending(&id('a')));
-        inspections.done(&id('a'), Instant::now());
         inspections.done(&id('b'), Instant::now());
-        assert_eq!(inspections.next(), None, "it rests");
+        let mut looks = 1;
+        loop {
+            inspections.done(&id('a'), Instant::now());
+            if inspections.next().is_none() {
+                break;
+            }
+            flood(&mut inspections);
+            looks += 1;
+        }
+        assert_eq!(looks, AT_ONCE);
         assert!(inspections.is_pending(&id('a')) && !inspections.is_pending(&id('b')));
         assert_eq!(inspections.wake(Instant::now()), Some(Instant::now() + PAUSE));
         tokio::time::advance(PAUSE).await;

@@ -106,10 +106,12 @@ async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
     {
         return Ok(person);
     }
-    if app.may_audit_stranger(peer.ip()) {
+    // The UI asks who is signed in before it shows its sign-in page: no attempt at anything.
+    if parts.uri.path() != "/api/session" && app.may_audit_stranger(peer.ip()) {
         refused(parts, app, "-", "not logged in").await;
     }
-    Err(Problem::not_logged_in())
+    let guests = app.services.accounts.demo_mode();
+    Err(Problem::not_logged_in().with("guests", guests))
 }
 
 async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Result<Person, Problem> {

@@ -28,6 +28,7 @@ use super::views::container::ContainersView;
 use super::views::instance::InstanceView;
 use crate::commands::{CommandChange, CommandFilter};
 use crate::fleet::FleetChange;
+use crate::lifecycle::LifecycleChange;
 use crate::model::{CommandRecord, EventRecord};
 use crate::store::StoreError;
 use batch::Batch;
@@ -36,8 +37,11 @@ use told::LiveEvent;
 mod batch;
 mod told;
 
-/// After something was told, changes are gathered for so long; the first change after a quiet time goes at once.
+/// In a storm, changes are gathered for so long before they are told.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// After a quiet time so many changes go at once, each by itself: a start or a stop is several, some milliseconds apart.
+const AT_ONCE: u32 = 8;
 
 /// How often a stream makes sure that its session is still open, and agents are asked for figures again.
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
@@ -116,7 +120,8 @@ struct Viewer {
     watched: Vec<InstanceId>,
     token: String,
     sources: Option<Sources>,
-    last_told: Instant,
+    /// When changes may be told next: each telling moves it on by [`GATHER`], and it lags behind by [`AT_ONCE`] at most.
+    tell_at: Instant,
     recheck_at: Instant,
     _place: OwnedSemaphorePermit,
 }
@@ -126,6 +131,7 @@ struct Sources {
     fleet: broadcast::Receiver<FleetChange>,
     commands: broadcast::Receiver<CommandChange>,
     events: broadcast::Receiver<Arc<EventRecord>>,
+    lifecycles: broadcast::Receiver<LifecycleChange>,
 }
 
 /// What a source said.
@@ -133,6 +139,7 @@ enum News {
     Fleet(FleetChange),
     Command(CommandChange),
     Event(Arc<EventRecord>),
+    Lifecycle(LifecycleChange),
     /// A source ran ahead of us.
     Lagged,
     /// The time to gather is over.
@@ -144,16 +151,21 @@ enum News {
 impl Viewer {
     fn new(app: Arc<App>, watched: Vec<InstanceId>, token: String, place: OwnedSemaphorePermit) -> Self {
         let now = Instant::now();
-        Self { app, watched, token, sources: None, last_told: now, recheck_at: now, _place: place }
+        Self { app, watched, token, sources: None, tell_at: now, recheck_at: now, _place: place }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
         let batches = stream::unfold(self, |mut viewer| async move {
             let events = viewer.next().await?;
-            viewer.last_told = Instant::now();
+            viewer.told();
             Some((stream::iter(events.into_iter().map(|event| Ok(event.into_sse()))), viewer))
         });
         futures_util::StreamExt::flatten(batches)
+    }
+
+    fn told(&mut self) {
+        let now = Instant::now();
+        self.tell_at = self.tell_at.max(now.checked_sub(GATHER * AT_ONCE).unwrap_or(now)) + GATHER;
     }
 
     /// The next events; none when the stream is to end.
@@ -161,14 +173,15 @@ impl Viewer {
         let Some(mut sources) = self.sources.take() else { return self.whole().await };
         let mut batch = Batch::default();
         loop {
-            let tell_at = (!batch.is_empty()).then(|| self.last_told + GATHER);
+            let tell_at = (!batch.is_empty()).then_some(self.tell_at);
             match sources.next(&self.app, tell_at, self.recheck_at).await {
                 News::Fleet(change) => batch.add_fleet(&change),
                 News::Command(change) => batch.add_command(&change),
                 News::Event(event) => batch.add_event(event),
+                News::Lifecycle(change) => batch.add_lifecycle(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
-                    let events = batch.into_events(&self.app.services.fleet);
+                    let events = batch.into_events(&self.app.services);
                     self.sources = Some(sources);
                     return Some(events);
                 }
@@ -188,6 +201,7 @@ impl Viewer {
         // In this order: subscribe, then read.
         let commands = services.commands.subscribe();
         let events = services.events.subscribe();
+        let lifecycles = services.lifecycles.subscribe();
         let unfinished = match self.unfinished().await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -196,11 +210,14 @@ impl Viewer {
             }
         };
         let (hosts, fleet) = services.fleet.subscribe();
-        self.sources = Some(Sources { fleet, commands, events });
+        self.sources = Some(Sources { fleet, commands, events, lifecycles });
         let now = UnixMicros::now();
         let view = LiveView {
             instances: instances::views(&hosts),
-            containers: hosts.iter().map(|host| ContainersView::new(host, now)).collect(),
+            containers: hosts
+                .iter()
+                .map(|host| ContainersView::new(host, &services.lifecycles, now))
+                .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
         };
@@ -247,6 +264,7 @@ impl Sources {
             change = self.fleet.recv() => news(change, News::Fleet),
             change = self.commands.recv() => news(change, News::Command),
             event = self.events.recv() => news(event, News::Event),
+            change = self.lifecycles.recv() => news(change, News::Lifecycle),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The page at `/`, and the answers for paths and methods that do not exist.
+//! The page that stands in for the web UI where that was not built, and the answers for paths and methods that do not exist.
 
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -11,10 +11,8 @@ use super::problem::Problem;
 const STYLE: &str = "body{max-width:40rem;margin:4rem auto;padding:0 1rem;font:1rem/1.5 system-ui,sans-serif;\
 color-scheme:light dark}code{font-size:.95em}";
 
-/// The front page: says what this is and where the API's description is.
-#[utoipa::path(get, path = "/", tag = "controller",
-    responses((status = OK, body = String, content_type = "text/html")))]
-pub async fn page() -> Response {
+/// The front page of a controller that was built without the web UI: says how to build it.
+pub fn not_built() -> Response {
     let style_hash = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'none'; \
@@ -25,6 +23,9 @@ pub async fn page() -> Response {
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
          <h1>Roadstead</h1>\
          <p>This is a Roadstead controller: one picture of many Docker hosts, and a way to act on them.</p>\
+         <p>It was built without its web UI. Build that, then the controller again: \
+         <code>(cd controller/web &amp;&amp; npm ci &amp;&amp; npm run build) &amp;&amp; cargo build</code>; \
+         <code>make run</code> does both.</p>\
          <p>Its API is described in <a href=\"/api/openapi.json\">/api/openapi.json</a>. \
          Log in with <code>POST /api/login</code>; <code>GET /api/instances</code> then lists the hosts, and \
          <code>GET /api/live</code> follows them.</p>\
@@ -34,7 +35,7 @@ pub async fn page() -> Response {
 }
 
 /// Answers for a path that is not there.
-pub async fn no_such_route(uri: Uri) -> Problem {
+pub fn no_such_route(uri: &Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     Problem::unknown(
         "no-such-route",

@@ -26,8 +26,11 @@ const CONNECTIONS: usize = 4096;
 /// A TLS handshake, and the head of a request, must be whole within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Longest head of a request, in bytes: a stranger's connection holds no more than this.
+const LONGEST_HEAD: usize = 32 * 1024;
+
 /// After the shutdown signal, requests under way have this long.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
 
 /// After a failed accept (out of file descriptors, mostly) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -124,6 +127,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(StallGuard::new(stream)), TowerToHyperService::new(service));
     async move {
         let mut connection = std::pin::pin!(connection);

@@ -17,6 +17,8 @@ async fn a_disk_that_cannot_be_written_stops_neither_picture_nor_engine() {
     watched.truth().await;
     // More than can wait.
     for burst in 0..4_u64 {
+        // No two updates at the same moment: they would be one told twice.
+        advance(Duration::from_millis(1)).await;
         for number in 0..500 {
             marker(&engine, &(burst * 500 + number).to_string());
         }

@@ -1,0 +1,2413 @@
+// @generated from the OpenAPI document by `npm run schema`. Do not edit.
+export interface paths {
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The front page: says what this is and where the API's description is. */
+        get: operations["page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, when, from where: newest first. */
+        get: operations["audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Commands, newest first. */
+        get: operations["list_commands"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One command. */
+        get: operations["one_command"];
+        put?: never;
+        post?: never;
+        /** Cancel a command: it stops at its next safe point; one that was not sent yet ends at once. */
+        delete: operations["cancel_command"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A command's log: the lines stored so far. With `Accept: text/event-stream` it follows: each line an event `line`
+         *     whose id is the line's number (`Last-Event-ID` resumes after it), at last an event `end` with the command.
+         */
+        get: operations["command_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Events, newest first. */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/guest-login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look around without an account, where the demo mode is on: sets the session cookie. */
+        post: operations["log_in_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every instance, by name. */
+        get: operations["list_instances"];
+        put?: never;
+        /** Register an instance: answers with a join token and ready-to-paste commands for its host. */
+        post: operations["register_instance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One instance. */
+        get: operations["one_instance"];
+        put?: never;
+        post?: never;
+        /** Unregister an instance: ends its link and refuses its agent from then on. The host itself is not touched. */
+        delete: operations["remove_instance"];
+        options?: never;
+        head?: never;
+        /** Change an instance's name, address, description, environment or tags. */
+        patch: operations["change_instance"];
+        trace?: never;
+    };
+    "/api/instances/{id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Find out, without changing anything, whether a compose project's images are current. */
+        post: operations["check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/containers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The containers of an instance, with the age of what is shown. Asking has its agent sample figures for the next
+         *     half minute.
+         */
+        get: operations["list_containers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/containers/{container}/{action}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start, stop, restart, kill, pause, unpause or remove a container. */
+        post: operations["act_on_container"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Check an instance now, through its link: agent, engine, latency. */
+        get: operations["instance_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Install a container: pull its image, create and start it, wait until it is ready. */
+        post: operations["install"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/reinstall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pull a container's image and recreate the container with the same configuration. */
+        post: operations["reinstall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sync a compose project: pull its images, restart what changed, verify it. */
+        post: operations["sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/join-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Join tokens that are or were of use lately. */
+        get: operations["list_join_tokens"];
+        put?: never;
+        /** Make a join token. It is shown once. */
+        post: operations["make_join_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/join-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a join token. An instance that has joined with it stays. */
+        delete: operations["revoke_join_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
+         *     remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
+         *     `event` as things change. A `view` may come again at any time and replaces everything.
+         */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log in: sets the session cookie. */
+        post: operations["log_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log out: ends the session and takes the cookie back. */
+        post: operations["log_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The description of this API. */
+        get: operations["openapi_document"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is logged in. */
+        get: operations["session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the controller works: its store answers. */
+        get: operations["controller_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures for Prometheus. No login is needed from the controller's own host. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description A command that was accepted. */
+        AcceptedView: {
+            /** @description The command. */
+            command: components["schemas"]["CommandView"];
+            /** @description The command's id. */
+            command_id: string;
+            /** @description Where to follow its log. */
+            log: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["CommandStateView"];
+        };
+        /** @description How to act on a container. */
+        ActionRequest: {
+            queue_for?: components["schemas"]["Span"] | null;
+        };
+        /** @description One entry. */
+        AuditEntryView: {
+            /** @description From which network address. */
+            address?: string | null;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description More, for a person to read. */
+            detail?: string | null;
+            /**
+             * Format: int64
+             * @description Its place in the log, ascending.
+             */
+            id: number;
+            /** @description `ok`, `refused` or `failed`. */
+            result: string;
+            /** @description To what. */
+            target?: string | null;
+            /** @description What was done or asked. */
+            what: string;
+            /** @description Who: a user's name, or what was claimed at login. */
+            who: string;
+        };
+        /** @description Entries of the audit log, newest first. */
+        AuditView: {
+            /** @description The entries. */
+            entries: components["schemas"]["AuditEntryView"][];
+            /**
+             * Format: int64
+             * @description The cursor of the next page; none if this is the last.
+             */
+            next?: number | null;
+        };
+        /** @description What to change about an instance: what is left out stays as it is. */
+        ChangeRequest: {
+            /** @description New description. */
+            description?: string | null;
+            /** @description New environment label, or `null` for none. */
+            environment?: string | null;
+            /** @description New name. */
+            name?: string | null;
+            /** @description New tags. */
+            tags?: string[] | null;
+            /** @description New address to dial; `null` if the agent is to dial from now on. */
+            url?: string | null;
+        };
+        /** @description A check to do. */
+        CheckRequest: {
+            /** @description The compose project; may be left out where the host has only one. */
+            project?: string | null;
+            queue_for?: components["schemas"]["Span"] | null;
+        };
+        /**
+         * @description Where a command stands; `succeeded`, `failed`, `cancelled` and `lost` are final.
+         * @enum {string}
+         */
+        CommandStateView: "issued" | "sent" | "running" | "succeeded" | "failed" | "cancelled" | "lost";
+        /** @description One command of the ledger. */
+        CommandView: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /** @description Whether somebody asked to cancel it. */
+            cancel_requested: boolean;
+            /**
+             * Format: int32
+             * @description The agent gives up after so many seconds.
+             */
+            deadline_secs: number;
+            /** @description Whether that can never change again. */
+            ended: boolean;
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Its identity. */
+            id: string;
+            /** @description Where it runs. */
+            instance: string;
+            /** @description When. */
+            issued_at: components["schemas"]["Time"];
+            /** @description Who asked. */
+            issued_by: string;
+            outcome?: components["schemas"]["Outcome"] | null;
+            queue_until?: components["schemas"]["Time"] | null;
+            /** @description Why it ended, where the outcome does not say. */
+            reason?: string | null;
+            sent_at?: components["schemas"]["Time"] | null;
+            started_at?: components["schemas"]["Time"] | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["CommandStateView"];
+            /** @description What was asked. */
+            work: components["schemas"]["Work"];
+        };
+        /** @description Commands, newest first. */
+        CommandsView: {
+            /** @description The commands. */
+            commands: components["schemas"]["CommandView"][];
+            /** @description The cursor of the next page; none if this is the last. */
+            next?: string | null;
+        };
+        /**
+         * @description An action on one container.
+         * @enum {string}
+         */
+        ContainerAction: "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "remove" | "unknown";
+        /** @description How many containers a host has in each state. */
+        ContainerCounts: {
+            created: number;
+            dead: number;
+            exited: number;
+            paused: number;
+            removing: number;
+            restarting: number;
+            running: number;
+            total: number;
+            unknown: number;
+        };
+        /**
+         * @description Result of a container's health check.
+         * @enum {string}
+         */
+        ContainerHealth: "none" | "starting" | "healthy" | "unhealthy" | "unknown";
+        /**
+         * @description State of a container in the engine's own words.
+         * @enum {string}
+         */
+        ContainerState: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead" | "unknown";
+        /** @description One container. */
+        ContainerView: {
+            /**
+             * Format: int64
+             * @description Read from block devices since it started, in bytes.
+             */
+            block_read_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Written to block devices since it started, in bytes.
+             */
+            block_write_bytes?: number | null;
+            /** @description Command line. */
+            command: string;
+            /** @description Compose project it belongs to. */
+            compose_project?: string | null;
+            /** @description Compose service it is an instance of. */
+            compose_service?: string | null;
+            /**
+             * Format: double
+             * @description CPU use in percent of one core.
+             */
+            cpu_percent?: number | null;
+            /** @description When it was created. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Exit code of the last run, if it does not run.
+             */
+            exit_code?: number | null;
+            figures?: components["schemas"]["FiguresAge"] | null;
+            finished_at?: components["schemas"]["Time"] | null;
+            /** @description Its whole id. */
+            full_id: string;
+            /** @description Result of its health check. */
+            health: components["schemas"]["ContainerHealth"];
+            /** @description The first twelve characters of its id. */
+            id: string;
+            /** @description Image reference it was created with. */
+            image: string;
+            /** @description Digest of the image's configuration. */
+            image_id: string;
+            /** @description Its labels. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Whether labels were left out because they were too large. */
+            labels_truncated: boolean;
+            /**
+             * Format: double
+             * @description Memory limit, in MiB; none if unlimited or not sampled.
+             */
+            memory_limit_mb?: number | null;
+            /**
+             * Format: double
+             * @description Memory in use, in MiB.
+             */
+            memory_mb?: number | null;
+            /** @description Volumes and host paths mounted in it. */
+            mounts: string[];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Received since it started, in bytes.
+             */
+            network_rx_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Sent since it started, in bytes.
+             */
+            network_tx_bytes?: number | null;
+            /** @description Networks it is attached to. */
+            networks: string[];
+            /** @description Whether the last run ended for want of memory. */
+            oom_killed: boolean;
+            /** @description Ports, published or not. */
+            ports: components["schemas"]["Port"][];
+            /** @description Its restart policy. */
+            restart_policy: string;
+            started_at?: components["schemas"]["Time"] | null;
+            /** @description State in the engine's own word. */
+            state: components["schemas"]["ContainerState"];
+            /** @description As `docker ps` says it (`Up 3 minutes (healthy)`), as of the picture. */
+            status: string;
+            /**
+             * Format: int64
+             * @description For how long it has been up, as of the picture; none if it is not.
+             */
+            uptime_seconds?: number | null;
+        };
+        /** @description The containers of one instance, with the age of the picture they are from. */
+        ContainersView: {
+            as_of?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Age of the picture, in seconds.
+             */
+            as_of_age_seconds?: number | null;
+            /** @description The containers, by name. */
+            containers: components["schemas"]["ContainerView"][];
+            /** @description Whose containers. */
+            instance: string;
+            /** @description How the agent is connected. */
+            link: components["schemas"]["LinkView"];
+            /** @description Whether the host may differ from the picture by now. */
+            stale: boolean;
+        };
+        /** @description That the controller works. */
+        ControllerHealthView: {
+            /** @description `ok`; anything else is a problem document. */
+            status: string;
+            /** @description Version of the controller. */
+            version: string;
+        };
+        /**
+         * @description Who dials.
+         * @enum {string}
+         */
+        DirectionView: "outbound" | "inbound";
+        /** @description A Docker engine, as last heard. */
+        EngineView: {
+            /** @description Newest API version it speaks. */
+            api_version?: string | null;
+            /**
+             * Format: int32
+             * @description Number of processors of the host.
+             */
+            cpus?: number | null;
+            /**
+             * Format: int64
+             * @description Memory of the host, in bytes.
+             */
+            memory_bytes?: number | null;
+            /** @description The host's operating system. */
+            os?: string | null;
+            /** @description Whether it answers its agent. */
+            reachable: boolean;
+            /** @description Why it does not. */
+            reason?: string | null;
+            /** @description Since when it is so. */
+            since: components["schemas"]["Time"];
+            /** @description Its version. */
+            version?: string | null;
+        };
+        /** @description What happened. */
+        EventKind: {
+            /** @description The engine's word: `create`, `start`, `die`, `destroy`, `health_status: healthy`, … */
+            action: string;
+            /** @description What the engine added that matters (`exitCode`, `signal`, compose project and service). */
+            attributes?: {
+                [key: string]: string;
+            };
+            /** @description Which container. */
+            id: string;
+            /** @description Its image reference then. */
+            image?: string;
+            /** @description Found by comparing lists, not told by the engine: `at` is when it was noticed. */
+            inferred?: boolean;
+            /** @enum {string} */
+            kind: "container";
+            /** @description Its name then. */
+            name: string;
+        } | {
+            /** @description The engine's word. */
+            action: string;
+            /** @description Name or id of the object. */
+            id: string;
+            /** @enum {string} */
+            kind: "engine";
+            /** @description `image`, `network`, `volume`, `daemon`, … */
+            object: string;
+        } | {
+            /** @enum {string} */
+            kind: "engine_lost";
+            /** @description Why, for a person to read. */
+            reason: string;
+        } | {
+            /** @enum {string} */
+            kind: "engine_found";
+            /** @description Its version. */
+            version: string;
+        } | {
+            /** @enum {string} */
+            kind: "agent_started";
+            /** @description Its version. */
+            version: string;
+        } | {
+            /** @description Which. */
+            command: string;
+            /** @enum {string} */
+            kind: "command_ended";
+            /** @description How. */
+            outcome: components["schemas"]["Outcome"];
+        } | {
+            /** @description Which. */
+            command: string;
+            /** @enum {string} */
+            kind: "refused";
+            /** @description The verb it would have needed. */
+            verb: string;
+            /** @description What was asked, in words. */
+            what: string;
+        } | {
+            /**
+             * Format: int64
+             * @description How many events are missing.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description First sequence number that is missing.
+             */
+            from: number;
+            /** @enum {string} */
+            kind: "gap";
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description Last sequence number that is missing.
+             */
+            to: number;
+        } | {
+            /** @enum {string} */
+            kind: "unknown";
+        };
+        /** @description One event of the log. */
+        EventView: {
+            /**
+             * Format: double
+             * @description How long ago that is, in seconds.
+             */
+            age_seconds: number;
+            /** @description When it happened, by the agent's account. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Its place in the log, ascending in order of arrival.
+             */
+            id: number;
+            /** @description Whose event. */
+            instance: string;
+            /** @description Which kind of event, as the filter `kind` takes it. */
+            kind: string;
+            /** @description When the controller stored it. */
+            received_at: components["schemas"]["Time"];
+            /** @description What happened. */
+            what: components["schemas"]["EventKind"];
+        };
+        /** @description Events, newest first. */
+        EventsView: {
+            /** @description The events. */
+            events: components["schemas"]["EventView"][];
+            /**
+             * Format: int64
+             * @description The cursor of the next page; none if this is the last.
+             */
+            next?: number | null;
+        };
+        /** @description When figures were sampled. */
+        FiguresAge: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /** @description When, by the agent's clock. */
+            at: components["schemas"]["Time"];
+        };
+        /**
+         * @description How an instance is.
+         * @enum {string}
+         */
+        HealthView: "healthy" | "unhealthy" | "unknown";
+        /** @description A container to install. */
+        InstallRequest: {
+            /** @description Command, as argument vector; left out or empty means the image's own. */
+            command?: string[];
+            /** @description Environment. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description Image reference. */
+            image: string;
+            /** @description Labels. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Mounts, as `volume-or-host-path:container-path[:ro]`. */
+            mounts?: string[];
+            /** @description Name of the container. */
+            name: string;
+            /** @description Network to attach to; left out means the engine's default. */
+            network?: string | null;
+            /** @description Published ports, as `[host-ip:]host-port:container-port[/protocol]`. */
+            ports?: string[];
+            queue_for?: components["schemas"]["Span"] | null;
+            /** @description `no`, `always`, `unless-stopped` or `on-failure`. */
+            restart_policy?: string | null;
+            /**
+             * Format: int32
+             * @description How long it may take to run and be healthy, in seconds.
+             */
+            verify_secs?: number | null;
+        };
+        /** @description A container to install. */
+        InstallWork: {
+            /** @description Command, as argument vector; empty means the image's own. */
+            command?: string[];
+            /** @description Environment. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description Image reference. */
+            image: string;
+            /** @description Labels. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Mounts, as `volume-or-host-path:container-path[:ro]`. */
+            mounts?: string[];
+            /** @description Name of the container. */
+            name: string;
+            /** @description Network to attach to; none means the engine's default. */
+            network?: string | null;
+            /** @description Published ports, as `[host-ip:]host-port:container-port[/protocol]`. */
+            ports?: string[];
+            /** @description Restart policy: `no`, `always`, `unless-stopped`, `on-failure`. */
+            restart_policy?: string | null;
+            /**
+             * Format: int32
+             * @description How long it may take to be running, and healthy if it has a health check, in seconds.
+             */
+            verify_secs?: number;
+        };
+        /** @description What a check found just now. */
+        InstanceHealthView: {
+            /** @description When the check ended. */
+            checked_at: components["schemas"]["Time"];
+            engine?: components["schemas"]["EngineView"] | null;
+            /**
+             * Format: double
+             * @description How long the engine took, in milliseconds, by the agent's account.
+             */
+            engine_ms?: number | null;
+            /** @description How the instance is. */
+            health: components["schemas"]["HealthView"];
+            /** @description Which instance. */
+            instance: string;
+            last_seen?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Round trip over the link without the engine's part, in milliseconds.
+             */
+            latency_ms?: number | null;
+            /** @description How its agent is connected. */
+            link: components["schemas"]["LinkView"];
+            /** @description Why, in a sentence. */
+            reason: string;
+        };
+        /** @description One registered Docker host. */
+        InstanceView: {
+            /** @description What its agent is able to do on this host (`compose`, `script`, …), as last heard. */
+            abilities: string[];
+            as_of?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Age of that, in seconds.
+             */
+            as_of_age_seconds?: number | null;
+            /** @description How many containers it has in each state. */
+            containers: components["schemas"]["ContainerCounts"];
+            /** @description When it was registered. */
+            created_at: components["schemas"]["Time"];
+            /** @description Free text. */
+            description: string;
+            engine?: components["schemas"]["EngineView"] | null;
+            /** @description Environment label. */
+            environment?: string | null;
+            /** @description How it is. */
+            health: components["schemas"]["HealthView"];
+            /** @description Why it is so, in a sentence. */
+            health_reason: string;
+            /** @description Its id, stable for as long as it is registered. */
+            id: string;
+            /** @description Fingerprint of its agent's key, once it has joined. */
+            key?: string | null;
+            last_seen?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Age of the last successful contact, in seconds.
+             */
+            last_seen_age_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Round trip of the last check over the link, in milliseconds.
+             */
+            latency_ms?: number | null;
+            /** @description How its agent is connected. */
+            link: components["schemas"]["LinkView"];
+            /** @description Its name, unique regardless of case. */
+            name: string;
+            /** @description The verbs that its owner allows, as last heard. */
+            policy?: string[] | null;
+            /** @description Whether the host may differ from what is shown by now. */
+            stale: boolean;
+            /** @description Tags, sorted. */
+            tags: string[];
+            /** @description Where the controller dials its agent; none if the agent dials. */
+            url?: string | null;
+            /** @description Version of its agent, as last heard. */
+            version?: string | null;
+        };
+        /** @description Every instance. */
+        InstancesView: {
+            /** @description How many of them are healthy. */
+            healthy_count: number;
+            /** @description The instances, by name. */
+            instances: components["schemas"]["InstanceView"][];
+            this_instance?: components["schemas"]["InstanceView"] | null;
+            /** @description How many there are. */
+            total_count: number;
+        };
+        /** @description The same agent, started in three ways. */
+        JoinCommands: {
+            /** @description As a program on the host. */
+            binary: string;
+            /** @description As a compose file. */
+            compose: string;
+            /** @description With `docker run`. */
+            docker_run: string;
+        };
+        /** @description A join token to make. */
+        JoinTokenRequest: {
+            direction?: components["schemas"]["DirectionView"] | null;
+            /** @description The instance it is for; left out, it registers a new one. */
+            instance?: string | null;
+            ttl?: components["schemas"]["Span"] | null;
+            /**
+             * Format: int32
+             * @description How often it may be used; once if left out.
+             */
+            uses?: number | null;
+        };
+        /** @description A join token, without its secret. */
+        JoinTokenView: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Who dials: `outbound` or `inbound`. */
+            direction: string;
+            /** @description When it ends. */
+            expires_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description The instance it is for; none if it registers a new one. */
+            instance?: string | null;
+            used_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int32
+             * @description How often it may still be used.
+             */
+            uses_left: number;
+        };
+        /** @description Every join token. */
+        JoinTokensView: {
+            /** @description The tokens. */
+            tokens: components["schemas"]["JoinTokenView"][];
+        };
+        /** @description How a host joins. Shown once: the controller does not keep the token. */
+        JoinView: {
+            /** @description The commands; any one of them will do. */
+            commands: components["schemas"]["JoinCommands"];
+            /** @description Who dials: `outbound` (the agent) or `inbound` (the controller). */
+            direction: string;
+            /** @description When it ends. */
+            expires_at: components["schemas"]["Time"];
+            /** @description The join token: a secret until it has been used. */
+            token: string;
+            /** @description Id of the token, for revoking it. */
+            token_id: string;
+        };
+        /**
+         * @description Whether an agent is connected.
+         * @enum {string}
+         */
+        LinkStateView: "live" | "late" | "lost" | "never";
+        /** @description How an agent is connected. */
+        LinkView: {
+            /**
+             * Format: double
+             * @description For how long, in seconds.
+             */
+            age_seconds: number;
+            /** @description Who dialled: `outbound` (the agent) or `inbound` (the controller); none before the first link. */
+            direction?: string | null;
+            /** @description Why it is as it is, where there is something to say. */
+            reason?: string | null;
+            /** @description The peer's address of the present or last link. */
+            remote?: string | null;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /** @description The state. */
+            state: components["schemas"]["LinkStateView"];
+        };
+        /** @description The whole view. */
+        LiveView: {
+            /** @description When this was true. */
+            at: components["schemas"]["Time"];
+            /** @description The commands that have not ended, newest first. */
+            commands: components["schemas"]["CommandView"][];
+            /** @description The containers of each instance. */
+            containers: components["schemas"]["ContainersView"][];
+            /** @description Every instance, by name. */
+            instances: components["schemas"]["InstanceView"][];
+        };
+        /** @description One line of a command's log. */
+        LogLineView: {
+            /** @description When, by the agent's clock. */
+            at: components["schemas"]["Time"];
+            /** @description What it says. */
+            entry: components["schemas"]["Progress"];
+            /**
+             * Format: int64
+             * @description Number of the line, from 0, without holes.
+             */
+            line: number;
+        };
+        /**
+         * @description Where a log line came from.
+         * @enum {string}
+         */
+        LogStream: "stdout" | "stderr" | "agent" | "container" | "unknown";
+        /** @description Lines of a command's log. */
+        LogView: {
+            /** @description The command. */
+            command_id: string;
+            /** @description Whether it has ended; then no more lines come. */
+            ended: boolean;
+            /** @description The lines. */
+            lines: components["schemas"]["LogLineView"][];
+            /**
+             * Format: int64
+             * @description The line to ask for next.
+             */
+            next_line: number;
+            /** @description Where it stands. */
+            state: components["schemas"]["CommandStateView"];
+        };
+        /** @description Who wants to log in. */
+        LoginRequest: {
+            /** @description Password. */
+            password: string;
+            /** @description User name; `admin` if left out. */
+            username?: string | null;
+        };
+        /** @description Why an agent did not begin a command. */
+        OrderRefusal: {
+            /** @enum {string} */
+            refusal: "policy";
+            /** @description The verb it needs. */
+            verb: string;
+        } | {
+            /** @enum {string} */
+            refusal: "busy";
+            /** @description The command that runs. */
+            running: string;
+        } | {
+            /**
+             * Format: int32
+             * @description How many that is.
+             */
+            limit: number;
+            /** @enum {string} */
+            refusal: "too_many";
+        } | {
+            /** @description Why, and what to do. */
+            reason: string;
+            /** @enum {string} */
+            refusal: "invalid";
+        } | {
+            /** @enum {string} */
+            refusal: "unsupported";
+        } | {
+            /** @enum {string} */
+            refusal: "unknown";
+        };
+        /** @description How a command ended at the agent. `lost` is not here: only the controller can conclude it. */
+        Outcome: {
+            /** @enum {string} */
+            outcome: "succeeded";
+            /** @description What came of each service, where there are services. */
+            services?: components["schemas"]["ServiceOutcome"][];
+            /** @description What came of it, in one sentence. */
+            summary: string;
+        } | {
+            /** @enum {string} */
+            outcome: "failed";
+            /** @description Why, naming the service where one failed. */
+            reason: string;
+            /** @description What came of each service, where there are services. */
+            services?: components["schemas"]["ServiceOutcome"][];
+        } | {
+            /** @enum {string} */
+            outcome: "cancelled";
+            /** @description What came of each service until then. */
+            services?: components["schemas"]["ServiceOutcome"][];
+            /** @description What had been done by then. */
+            summary: string;
+        } | {
+            /** @enum {string} */
+            outcome: "refused";
+            /** @description Why. */
+            refusal: components["schemas"]["OrderRefusal"];
+        } | {
+            /** @enum {string} */
+            outcome: "unknown";
+        };
+        /** @description A service as the plan names it. */
+        PlannedService: {
+            /** @description What runs now (`sha256:…` of the image). */
+            current?: string | null;
+            /** @description Its image reference. */
+            image: string;
+            /** @description The service. */
+            service: string;
+        };
+        /** @description A port a container exposes, published on the host or not. */
+        Port: {
+            /** @description Host address it is published on, if published. */
+            host_ip?: string | null;
+            /**
+             * Format: int32
+             * @description Port inside the container.
+             */
+            private: number;
+            /** @description `tcp`, `udp` or `sctp`. */
+            protocol: string;
+            /**
+             * Format: int32
+             * @description Host port it is published on, if published.
+             */
+            public?: number | null;
+        };
+        /** @description A problem document as it is sent. Some problems have further members, named in their `detail`. */
+        ProblemDocument: {
+            /** @description What happened, and what to do. */
+            detail: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description The kind of problem in a few words. */
+            title: string;
+            /** @description Which kind of problem: `urn:roadstead:problem:…`, stable, for programs to tell problems apart. */
+            type: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description What a line says. */
+        Progress: {
+            /** @enum {string} */
+            progress: "plan";
+            /** @description The services it will touch. */
+            services?: components["schemas"]["PlannedService"][];
+            strategy?: components["schemas"]["Strategy"] | null;
+            /** @description Why this strategy. */
+            why?: string;
+        } | {
+            /** @description More, for a person to read. */
+            detail?: string;
+            /** @enum {string} */
+            progress: "step";
+            /** @description The service, if the step is about one. */
+            service?: string | null;
+            /** @description Where the step is. */
+            state: components["schemas"]["StepState"];
+            /** @description Which step. */
+            step: components["schemas"]["Step"];
+        } | {
+            /**
+             * Format: int64
+             * @description Bytes done in this status.
+             */
+            done_bytes?: number;
+            /** @description The image. */
+            image: string;
+            /** @description The layer's short id. */
+            layer: string;
+            /** @enum {string} */
+            progress: "layer";
+            /** @description The service whose image it is. */
+            service?: string | null;
+            /** @description The engine's word: `Downloading`, `Extracting`, `Pull complete`, … */
+            status: string;
+            /**
+             * Format: int64
+             * @description Bytes in all in this status; none if the engine did not say.
+             */
+            total_bytes?: number | null;
+        } | {
+            /** @enum {string} */
+            progress: "log";
+            /** @description The service, if it is about one. */
+            service?: string | null;
+            /** @description Where it came from. */
+            stream: components["schemas"]["LogStream"];
+            /** @description One line of text, at most 4 KiB. */
+            text: string;
+        } | {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @enum {string} */
+            progress: "dropped";
+        } | {
+            /** @enum {string} */
+            progress: "unknown";
+        };
+        /** @description An instance to register. */
+        RegisterRequest: {
+            /** @description Free text. */
+            description?: string;
+            /** @description Environment label. */
+            environment?: string | null;
+            /** @description Name, unique regardless of case. */
+            name: string;
+            /** @description Tags. */
+            tags?: string[];
+            token_ttl?: components["schemas"]["Span"] | null;
+            /** @description Where the controller dials the agent (`wss://host:port`); left out if the agent is to dial. */
+            url?: string | null;
+        };
+        /** @description An instance that was registered, and how its host joins. */
+        RegisteredView: {
+            /** @description The instance. */
+            instance: components["schemas"]["InstanceView"];
+            /** @description How its host joins. */
+            join: components["schemas"]["JoinView"];
+        };
+        /** @description A container to reinstall. */
+        ReinstallRequest: {
+            /** @description Its name, id, or the beginning of its id. */
+            container: string;
+            queue_for?: components["schemas"]["Span"] | null;
+        };
+        /** @description What came of one service of a project. */
+        ServiceOutcome: {
+            /** @description What they run now. */
+            after?: string | null;
+            /** @description What its containers ran before (`sha256:…` of the image), none if nothing ran. */
+            before?: string | null;
+            /** @description Image reference. */
+            image: string;
+            /** @description Last log lines of a failing container. */
+            log_tail?: string[];
+            /** @description Why, where it failed or could not be checked. */
+            reason?: string | null;
+            /** @description What came of it. */
+            result: components["schemas"]["ServiceResult"];
+            /** @description The service, or the container's name where there is no project. */
+            service: string;
+        };
+        /**
+         * @description What came of one service: different facts, never confused.
+         * @enum {string}
+         */
+        ServiceResult: "updated" | "already_current" | "restarted" | "outdated" | "failed" | "rolled_back" | "cannot_check" | "not_reached" | "unknown";
+        /** @description Who is logged in. */
+        SessionView: {
+            /** @description Whether guests are let in without a password. */
+            demo_mode: boolean;
+            /** @description Name of the controller's host. */
+            host: string;
+            /** @description Whether the user may register, change and remove instances and run commands. */
+            may_change: boolean;
+            /** @description `admin`, `operator`, `viewer` or `guest`. */
+            role: string;
+            /** @description Id of the controller's own instance, if it runs an agent for its host. */
+            this_instance?: string | null;
+            /** @description User name. */
+            username: string;
+            /** @description Version of the controller. */
+            version: string;
+        };
+        /** @example 24h */
+        Span: string;
+        /**
+         * @description The steps a command is made of.
+         * @enum {string}
+         */
+        Step: "pull" | "script" | "compose" | "create" | "stop" | "start" | "verify" | "rollback" | "cleanup" | "act" | "unknown";
+        /**
+         * @description Where a step is.
+         * @enum {string}
+         */
+        StepState: "started" | "done" | "skipped" | "failed" | "unknown";
+        /**
+         * @description How a sync is done.
+         * @enum {string}
+         */
+        Strategy: "script" | "compose" | "engine" | "unknown";
+        /** @description A sync to do. */
+        SyncRequest: {
+            /** @description The compose project; may be left out where the host has only one. */
+            project?: string | null;
+            queue_for?: components["schemas"]["Span"] | null;
+            /** @description Services to sync; left out or empty means all. */
+            services?: string[];
+            strategy?: components["schemas"]["Strategy"] | null;
+            /**
+             * Format: int32
+             * @description How long a restarted service may take to run and be healthy, in seconds.
+             */
+            verify_secs?: number | null;
+        };
+        /** @description A sync of one compose project. */
+        SyncWork: {
+            /** @description The compose project. */
+            project: string;
+            /** @description Services to sync; empty means all. */
+            services?: string[];
+            strategy?: components["schemas"]["Strategy"] | null;
+            /**
+             * Format: int32
+             * @description How long a restarted service may take to be running, and healthy if it has a health check, in seconds.
+             */
+            verify_secs?: number;
+        };
+        /** Format: date-time */
+        Time: string;
+        /** @description What a command asks for. */
+        Work: (components["schemas"]["SyncWork"] & {
+            /** @enum {string} */
+            work: "sync";
+        }) | (components["schemas"]["InstallWork"] & {
+            /** @enum {string} */
+            work: "install";
+        }) | {
+            /** @description Id or name of the container. */
+            container: string;
+            /** @enum {string} */
+            work: "reinstall";
+        } | {
+            /** @description What to do. */
+            action: components["schemas"]["ContainerAction"];
+            /** @description Id or name of the container. */
+            container: string;
+            /** @enum {string} */
+            work: "container";
+        } | {
+            /** @description The compose project. */
+            project: string;
+            /** @enum {string} */
+            work: "check";
+        } | {
+            /** @enum {string} */
+            work: "unknown";
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    audit_log: {
+        parameters: {
+            query?: {
+                /** @description From the page before: `next`. */
+                cursor?: number;
+                /** @description How many, at most 500. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_commands: {
+        parameters: {
+            query?: {
+                /** @description Only this instance's. */
+                instance?: string;
+                /** @description Only those in this state. */
+                state?: components["schemas"]["CommandStateView"];
+                /** @description Only those that have not ended. */
+                unfinished?: boolean;
+                /** @description From the page before: `next`. */
+                cursor?: string;
+                /** @description How many, at most 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the command */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    cancel_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the command */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    command_log: {
+        parameters: {
+            query?: {
+                /** @description First line wanted; 0 if left out. */
+                from?: number;
+                /** @description How many, at most 1,000; of no meaning while following. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the command */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                /** @description Only this instance's. */
+                instance?: string;
+                /** @description Only those about this container, by its whole id. */
+                container?: string;
+                /** @description Only those of this kind. */
+                kind?: string;
+                /** @description Only those that happened at this time (RFC 3339) or later. */
+                since?: string;
+                /** @description From the page before: `next`. */
+                cursor?: number;
+                /** @description How many, at most 500. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    log_in_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_instances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstancesView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    register_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    remove_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    change_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_containers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainersView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    act_on_container: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+                /** @description Name, id, or the beginning of the id, of the container */
+                container: string;
+                /** @description What to do */
+                action: components["schemas"]["ContainerAction"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceHealthView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    install: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InstallRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reinstall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReinstallRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SyncRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_join_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinTokensView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    make_join_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinTokenRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revoke_join_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the token */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    live: {
+        parameters: {
+            query?: {
+                /** @description Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open. */
+                watch?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LiveView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    log_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    log_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    openapi_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    controller_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ControllerHealthView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+}

@@ -1,0 +1,193 @@
+// What the instances page works out from the picture: rows, totals, filters, order, groups. Pure.
+import type { Command, Instance } from '../api/types'
+import type { Host } from '../live/model'
+
+export const SHOWS = ['running', 'unhealthy', 'attention', 'containers'] as const
+export type Show = (typeof SHOWS)[number]
+export const SORTS = ['name', 'health', 'link', 'seen', 'cpu', 'memory', 'containers'] as const
+export type Sort = (typeof SORTS)[number]
+export type Group = 'environment' | 'tag'
+
+export interface Row {
+  host: Host
+  instance: Instance
+  /** Percent of the host's processors. */
+  cpu: number | null
+  /** Percent of the host's memory. */
+  memory: number | null
+  /** Unfinished commands, newest first. */
+  running: Command[]
+  /** Latest syncs and checks that found something out of date, or failed. */
+  attention: Command[]
+}
+
+export interface Filter {
+  text: string
+  show: Show | null
+  environment: string
+  tag: string
+}
+
+export function rows(hosts: Iterable<Host>, commands: readonly Command[]): Row[] {
+  const running = new Map<string, Command[]>()
+  const latest = new Map<string, Map<string, Command>>()
+  // Newest first, so that the first of each project is its latest.
+  for (const command of commands) {
+    if (!command.ended) push(running, command.instance, command)
+    const project = projectOf(command)
+    if (!command.ended || project === null) continue
+    const ofHost = latest.get(command.instance) ?? new Map<string, Command>()
+    if (!ofHost.has(project)) latest.set(command.instance, ofHost.set(project, command))
+  }
+  return Array.from(hosts, (host) => ({
+    host,
+    instance: host.instance,
+    cpu: share(host.load.cpuPercent, host.instance.engine?.cpus),
+    memory: share(host.load.memoryMb, mebibytes(host.instance.engine?.memory_bytes), 100),
+    running: running.get(host.instance.id) ?? [],
+    attention: [...(latest.get(host.instance.id)?.values() ?? [])].filter(needsAttention),
+  }))
+}
+
+/** The project that a sync or check is about. */
+export function projectOf(command: Command): string | null {
+  return command.work.work === 'sync' || command.work.work === 'check' ? command.work.project : null
+}
+
+function needsAttention(command: Command): boolean {
+  if (command.state === 'failed' || command.state === 'lost') return true
+  const outcome = command.outcome
+  return !!outcome && 'services' in outcome && !!outcome.services?.some((one) => one.result === 'outdated')
+}
+
+export interface Totals {
+  instances: number
+  containers: number
+  running: number
+  unhealthy: number
+  attention: number
+}
+
+export function totals(all: readonly Row[]): Totals {
+  const sum: Totals = { instances: all.length, containers: 0, running: 0, unhealthy: 0, attention: 0 }
+  for (const row of all) {
+    sum.containers += row.instance.containers.total
+    sum.running += row.instance.containers.running
+    if (isUnhealthy(row)) sum.unhealthy += 1
+    if (row.attention.length > 0) sum.attention += 1
+  }
+  return sum
+}
+
+const isUnhealthy = (row: Row): boolean => row.instance.health === 'unhealthy' || row.host.load.unhealthy > 0
+
+/** The rows that every part of `filter` lets through. The text is looked for in words: each must be somewhere. */
+export function filtered(all: readonly Row[], filter: Filter): Row[] {
+  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean)
+  return all.filter((row) => {
+    if (filter.show && !shows(row, filter.show)) return false
+    if (filter.environment && row.instance.environment !== filter.environment) return false
+    if (filter.tag && !row.instance.tags.includes(filter.tag)) return false
+    return words.every((word) => haystack(row.instance).includes(word))
+  })
+}
+
+function shows(row: Row, show: Show): boolean {
+  switch (show) {
+    case 'running':
+      return row.instance.containers.running > 0
+    case 'containers':
+      return row.instance.containers.total > 0
+    case 'unhealthy':
+      return isUnhealthy(row)
+    case 'attention':
+      return row.attention.length > 0
+  }
+}
+
+const haystack = (one: Instance): string =>
+  [one.name, one.id, one.url, one.environment, one.version, one.description, one.link.remote, one.link.state, ...one.tags]
+    .join('\n')
+    .toLowerCase()
+
+const HEALTH = { unhealthy: 0, unknown: 1, healthy: 2 }
+const LINK = { lost: 0, late: 1, never: 2, live: 3 }
+
+/** In the order of `by` (`-` in front: backwards); what is unknown comes last, equals by name. */
+export function sorted(all: readonly Row[], by: string): Row[] {
+  const backwards = by.startsWith('-')
+  const key = keyOf(by.replace(/^-/, '') as Sort)
+  const direction = backwards ? -1 : 1
+  const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare
+  return [...all].sort((one, other) => {
+    const [a, b] = [key(one), key(other)]
+    if (a === null || b === null) {
+      if (a !== b) return a === null ? 1 : -1
+    } else if (a !== b) {
+      return (a < b ? -1 : 1) * direction
+    }
+    return byName(one.instance.name, other.instance.name) * (by === '-name' ? -1 : 1)
+  })
+}
+
+function keyOf(sort: Sort): (row: Row) => number | string | null {
+  switch (sort) {
+    case 'health':
+      return (row) => HEALTH[row.instance.health]
+    case 'link':
+      return (row) => LINK[row.instance.link.state]
+    case 'seen':
+      return (row) => row.instance.last_seen ?? null
+    case 'cpu':
+      return (row) => row.cpu
+    case 'memory':
+      return (row) => row.memory
+    case 'containers':
+      return (row) => row.instance.containers.total
+    default:
+      return () => 0
+  }
+}
+
+export interface Grouped {
+  name: string
+  rows: Row[]
+}
+
+/** By environment or tag; a host with several tags stands under each. Those without come last, under `''`. */
+export function grouped(all: readonly Row[], by: Group | null): Grouped[] {
+  if (!by) return [{ name: '', rows: [...all] }]
+  const groups = new Map<string, Row[]>()
+  for (const row of all) {
+    const names = by === 'tag' ? row.instance.tags : row.instance.environment ? [row.instance.environment] : []
+    for (const name of names.length > 0 ? names : ['']) push(groups, name, row)
+  }
+  return Array.from(groups, ([name, rows]) => ({ name, rows })).sort((one, other) =>
+    one.name === '' || other.name === '' ? (one.name === '' ? 1 : -1) : one.name.localeCompare(other.name),
+  )
+}
+
+/** Every environment and tag there is, in order. */
+export function labels(all: readonly Row[]): { environments: string[]; tags: string[] } {
+  const environments = new Set(all.map((row) => row.instance.environment).filter((one) => typeof one === 'string'))
+  const tags = new Set(all.flatMap((row) => row.instance.tags))
+  return { environments: [...environments].sort(), tags: [...tags].sort() }
+}
+
+/** The compose projects of a host, in order. */
+export function projects(host: Host): string[] {
+  const all = Array.from(host.containers.values(), (one) => one.compose_project)
+  return [...new Set(all.filter((one) => typeof one === 'string'))].sort()
+}
+
+function share(used: number | null, whole: number | null | undefined, factor = 1): number | null {
+  return used === null || !whole ? null : (used * factor) / whole
+}
+
+const mebibytes = (count: number | null | undefined): number | null => (count ? count / (1024 * 1024) : null)
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list) list.push(value)
+  else map.set(key, [value])
+}

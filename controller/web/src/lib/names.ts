@@ -1,0 +1,57 @@
+// States and orders in words.
+import type { CommandState, Instance, Work } from '../api/types'
+import { t } from '../i18n/i18n.svelte'
+import type { Sort } from './fleet'
+import { plain } from './format'
+
+export const sortName = (sort: Sort): string =>
+  ({
+    name: t('name'),
+    health: t('health'),
+    link: t('link'),
+    seen: t('lastSeen'),
+    cpu: t('cpu'),
+    memory: t('memory'),
+    containers: t('containers'),
+  })[sort]
+
+export const healthName = (health: Instance['health']): string =>
+  ({ healthy: t('healthy'), unhealthy: t('unhealthy'), unknown: t('unknown') })[health]
+
+export const linkName = (state: Instance['link']['state']): string =>
+  ({ live: t('linkLive'), late: t('linkLate'), lost: t('linkLost'), never: t('linkNever') })[state]
+
+export const directionName = (direction: string | null | undefined): string =>
+  direction === 'inbound' ? t('inbound') : direction === 'outbound' ? t('outbound') : ''
+
+export const commandStateName = (state: CommandState): string =>
+  ({
+    issued: t('stateIssued'),
+    sent: t('stateSent'),
+    running: t('stateRunning'),
+    succeeded: t('stateSucceeded'),
+    failed: t('stateFailed'),
+    cancelled: t('stateCancelled'),
+    lost: t('stateLost'),
+  })[state]
+
+/** What a command does, in words. */
+export function workName(work: Work): string {
+  switch (work.work) {
+    case 'sync':
+      return t('workSync', { project: plain(work.project) })
+    case 'check':
+      return t('workCheck', { project: plain(work.project) })
+    case 'install':
+      return t('workInstall', { name: plain(work.name) })
+    case 'reinstall':
+      return t('workReinstall', { name: shortId(work.container) })
+    case 'container':
+      return t('workContainer', { action: work.action, name: shortId(work.container) })
+    default:
+      return t('workUnknown')
+  }
+}
+
+/** Ids of containers in their short form; names as they are. */
+const shortId = (text: string): string => (/^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : plain(text))

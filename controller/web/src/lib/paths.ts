@@ -1,0 +1,46 @@
+// The addresses of the pages. Pure.
+
+export type Page =
+  | { name: 'instances' }
+  | { name: 'instance'; id: string; tab: Tab }
+  | { name: 'commands' }
+  | { name: 'command'; id: string }
+  | { name: 'events' }
+  | { name: 'audit' }
+  | { name: 'nothing' }
+
+export const TABS = ['containers', 'events', 'commands', 'about'] as const
+export type Tab = (typeof TABS)[number]
+
+/** The page at `path`. */
+export function pageAt(path: string): Page {
+  const [first, second, third, ...rest] = path.split('/').filter(Boolean).map(decode)
+  if (rest.length > 0) return { name: 'nothing' }
+  if (first === undefined) return { name: 'instances' }
+  if (first === 'instances' && second !== undefined) {
+    const tab = TABS.find((one) => one === (third ?? 'containers'))
+    return tab ? { name: 'instance', id: second, tab } : { name: 'nothing' }
+  }
+  if (third !== undefined) return { name: 'nothing' }
+  if (first === 'commands') return second === undefined ? { name: 'commands' } : { name: 'command', id: second }
+  if (second === undefined && (first === 'events' || first === 'audit')) return { name: first }
+  return { name: 'nothing' }
+}
+
+export const paths = {
+  instances: '/',
+  instance: (id: string, tab: Tab = 'containers') =>
+    `/instances/${encodeURIComponent(id)}${tab === 'containers' ? '' : `/${tab}`}`,
+  commands: '/commands',
+  command: (id: string) => `/commands/${encodeURIComponent(id)}`,
+  events: '/events',
+  audit: '/audit',
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}

@@ -1,0 +1,56 @@
+// Which page is shown: the address bar is the only place that knows. Filters live in its query.
+
+import { type Page, pageAt } from './paths'
+
+export { paths, type Tab, TABS } from './paths'
+
+class Router {
+  #path = $state(location.pathname)
+  #search = $state(location.search)
+
+  readonly page: Page = $derived(pageAt(this.#path))
+  readonly query: URLSearchParams = $derived(new URLSearchParams(this.#search))
+
+  constructor() {
+    addEventListener('popstate', () => this.#read())
+  }
+
+  get path(): string {
+    return this.#path
+  }
+
+  go(href: string): void {
+    history.pushState(null, '', href)
+    this.#read()
+    scrollTo(0, 0)
+  }
+
+  /** Changes filters in the address bar; empty ones are taken out. Does not add to the history. */
+  set(values: Record<string, string | null>): void {
+    const query = new URLSearchParams(this.#search)
+    for (const [name, value] of Object.entries(values)) {
+      if (value === null || value === '') query.delete(name)
+      else query.set(name, value)
+    }
+    const search = query.toString()
+    history.replaceState(null, '', this.#path + (search ? `?${search}` : ''))
+    this.#read()
+  }
+
+  /** For `onclick` at the root: links within the UI change the page without loading it anew. */
+  readonly follow = (event: MouseEvent): void => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return
+    const link = (event.target as Element | null)?.closest?.('a')
+    if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return
+    if (link.pathname.startsWith('/api/')) return
+    event.preventDefault()
+    this.go(link.pathname + link.search)
+  }
+
+  #read(): void {
+    this.#path = location.pathname
+    this.#search = location.search
+  }
+}
+
+export const router = new Router()

@@ -1,0 +1,89 @@
+// Who is signed in, and what happens when that ends: the page stays, a dialogue asks to sign in, work goes on.
+import { call, onSessionEnd, Problem, read } from '../api/client'
+import type { Session } from '../api/types'
+import { live } from '../live/store.svelte'
+
+class SessionStore {
+  /** Who is signed in; none if nobody is. */
+  person = $state.raw<Session | null>(null)
+  /** Whether it is known who is. */
+  known = $state(false)
+  /** Whether the session ended while the page was open. */
+  expired = $state(false)
+  /** Why it could not be found out. */
+  problem = $state<string | null>(null)
+  /** Whether guests are let in without a password. */
+  guestsWelcome = $state(false)
+
+  #waiting: ((signedIn: boolean) => void)[] = []
+
+  constructor() {
+    onSessionEnd(() => this.#again())
+  }
+
+  get mayChange(): boolean {
+    return this.person?.may_change ?? false
+  }
+
+  /** Finds out who is signed in. */
+  async look(): Promise<void> {
+    try {
+      const response = await fetch('/api/session')
+      if (response.ok) this.#enter((await response.json()) as Session)
+      else if (response.status === 401) this.guestsWelcome = (await response.json()).guests === true
+      this.problem = response.ok || response.status === 401 ? null : `The controller answered ${response.status}.`
+    } catch {
+      this.problem = 'The controller does not answer.'
+    }
+    this.known = true
+  }
+
+  async signIn(username: string, password: string): Promise<void> {
+    const body = username ? { username, password } : { password }
+    this.#enter(await call<Session>('POST', '/api/login', body))
+  }
+
+  async signInAsGuest(): Promise<void> {
+    this.#enter(await call<Session>('POST', '/api/guest-login'))
+  }
+
+  async signOut(): Promise<void> {
+    await call('POST', '/api/logout').catch(() => undefined)
+    this.leave()
+  }
+
+  /** Back to the sign-in page. */
+  leave(): void {
+    this.expired = false
+    this.person = null
+    live.clear()
+    for (const answer of this.#waiting.splice(0)) answer(false)
+  }
+
+  #enter(person: Session): void {
+    if (this.person && this.person.username !== person.username) live.clear()
+    this.person = person
+    this.guestsWelcome = person.demo_mode
+    this.expired = false
+    for (const answer of this.#waiting.splice(0)) answer(true)
+    live.open(() => this.#check())
+  }
+
+  /** After the stream was lost: is it the session? */
+  async #check(): Promise<boolean> {
+    try {
+      await read<Session>('/api/session')
+      return true
+    } catch (error) {
+      return error instanceof Problem && error.status !== 401
+    }
+  }
+
+  #again(): Promise<boolean> {
+    if (!this.person) return Promise.resolve(false)
+    this.expired = true
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+}
+
+export const session = new SessionStore()

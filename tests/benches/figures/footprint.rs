@@ -1,0 +1,93 @@
+//! Memory, CPU time and bytes on the wire of agents at hosts where nothing happens and nobody looks, and what their
+//! engines use with and without them.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::processes::{EngineCpu, cpu_seconds, engine_cpu, memory};
+use crate::report::{Row, Section, say};
+use crate::stage::{Fleet, Hosts};
+
+/// After the start, until what follows a start is over: first figures, the API's wish for fresh ones.
+const SETTLE: Duration = Duration::from_secs(45);
+
+/// Komodo's agent, idle with 50 containers (a release build of its public source on such a machine).
+const MEMORY_GOAL_KIB: f64 = 10.0 * 1024.0;
+const CPU_GOAL_PER_CENT: f64 = 0.1;
+const WIRE_GOAL_BYTES: f64 = 1000.0;
+
+/// CPU seconds that each engine uses in `idle` without an agent.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub async fn engines_alone(hosts: &Hosts, idle: Duration) -> anyhow::Result<Vec<EngineCpu>> {
+    say(&format!("engines alone, for {} s", idle.as_secs()));
+    pause(SETTLE.min(idle)).await;
+    let folders: Vec<_> = hosts.all().map(|host| host.engine.folder()).collect();
+    let before = folders.iter().map(|folder| engine_cpu(folder)).collect::<Result<Vec<_>, _>>()?;
+    pause(idle).await;
+    folders.iter().zip(before).map(|(folder, before)| Ok(engine_cpu(folder)?.since(before))).collect()
+}
+
+/// The same time with agents.
+///
+/// # Errors
+/// As [`engines_alone`].
+pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow::Result<Section> {
+    say(&format!("idle agents, for {} s", idle.as_secs()));
+    pause(SETTLE).await;
+    let mut before = Vec::new();
+    for member in &fleet.members {
+        member.machine.count().await;
+        before.push((cpu_seconds(member.agent.id())?, engine_cpu(member.host.engine.folder())?));
+    }
+    let controller = cpu_seconds(fleet.controller.id())?;
+    pause(idle).await;
+    let (seconds, minutes) = (idle.as_secs_f64(), idle.as_secs_f64() / 60.0);
+    let mut section = Section::new("Idle agents");
+    section.note(format!("watched for {} s, nobody looking", idle.as_secs()));
+    for ((member, (agent, engine)), alone) in fleet.members.iter().zip(before).zip(alone) {
+        let bytes = member.machine.counted().await;
+        let used = cpu_seconds(member.agent.id())? - agent;
+        let engine = engine_cpu(member.host.engine.folder())?.since(engine);
+        let memory = memory(member.agent.id())?;
+        let count = member.host.containers;
+        let what = |what: &str| format!("{count} containers: {what}");
+        let largest = count > 50;
+        let row = Row::new(what("agent, resident memory"), kib(memory.resident), "KiB");
+        section.add(if largest { row } else { row.at_most(MEMORY_GOAL_KIB) });
+        section.add(Row::new(what("agent, of that its own (anonymous)"), kib(memory.anonymous), "KiB"));
+        section.add(Row::new(what("agent, most ever resident"), kib(memory.peak), "KiB"));
+        section.add(Row::new(what("agent, CPU time"), used, "s"));
+        let row = Row::new(what("agent, CPU"), used / seconds * 100.0, "% of a core");
+        section.add(if largest { row } else { row.at_most(CPU_GOAL_PER_CENT) });
+        section.add(Row::new(what("dockerd + containerd, without agent"), alone.daemons, "s"));
+        section.add(Row::new(what("dockerd + containerd, with agent"), engine.daemons, "s"));
+        section.add(Row::new(what("containers' shims, without agent"), alone.shims, "s"));
+        section.add(Row::new(what("containers' shims, with agent"), engine.shims, "s"));
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
+        let row = Row::new(what("wire, both ways at IP level"), bytes as f64 / minutes, "B/min");
+        section.add(row.at_most(WIRE_GOAL_BYTES));
+    }
+    let memory = memory(fleet.controller.id())?;
+    let used = cpu_seconds(fleet.controller.id())? - controller;
+    section.add(Row::new("controller of these: resident memory".to_owned(), kib(memory.resident), "KiB"));
+    section.add(Row::new("controller of these: CPU time".to_owned(), used, "s"));
+    Ok(section)
+}
+
+impl EngineCpu {
+    fn since(self, earlier: Self) -> Self {
+        Self { daemons: self.daemons - earlier.daemons, shims: self.shims - earlier.shims }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no process has 2^52 KiB")]
+fn kib(kib: u64) -> f64 {
+    kib as f64
+}
+
+async fn pause(time: Duration) {
+    sleep_until(Instant::now() + time).await;
+}

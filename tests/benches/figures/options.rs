@@ -1,0 +1,68 @@
+//! What to measure, and for how long.
+
+use std::time::Duration;
+
+use anyhow::bail;
+
+/// One of the benchmarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// From the engine's event to the live view.
+    Latency,
+    /// Memory, CPU time and bytes of idle agents.
+    Footprint,
+    /// The list of a host's containers.
+    List,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    parts: Vec<Part>,
+    /// Containers on each engine; the last is the one that is listed.
+    pub containers: Vec<usize>,
+    /// How long an idle engine or agent is watched.
+    pub idle: Duration,
+    /// Starts of a container, and as many stops.
+    pub starts: usize,
+    /// Whether this is a trial whose figures are not for publication.
+    pub quick: bool,
+}
+
+impl Options {
+    /// `quick` for a trial of minutes; the names of parts for those alone.
+    ///
+    /// # Errors
+    /// For other words.
+    pub fn from_arguments(arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut options = Self {
+            parts: Vec::new(),
+            containers: vec![0, 50, 200],
+            idle: Duration::from_secs(300),
+            starts: 500,
+            quick: false,
+        };
+        for argument in arguments {
+            match argument.as_str() {
+                "quick" => {
+                    options.containers = vec![0, 10, 40];
+                    options.idle = Duration::from_secs(30);
+                    options.starts = 40;
+                    options.quick = true;
+                }
+                "latency" => options.parts.push(Part::Latency),
+                "footprint" => options.parts.push(Part::Footprint),
+                "list" => options.parts.push(Part::List),
+                // Cargo's own.
+                "--bench" => {}
+                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`"),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether a part is to be measured: all are, unless some were named.
+    pub fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+}
