@@ -22,6 +22,7 @@ use crate::admission::Admission;
 use crate::audit::Audit;
 use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
+use crate::connect::refused::RefusedAgents;
 use crate::connect::{Front, dialling, listening};
 use crate::enrolment::{DEFAULT_TOKEN_TTL, Enrolment, id};
 use crate::events::Events;
@@ -117,6 +118,7 @@ impl Controller {
             fleet: fleet.clone(),
             events: events.clone(),
             commands: commands.clone(),
+            refused: Arc::new(RefusedAgents::new(Audit::new(core.store.clone()))),
             probes: probes.clone(),
             dial_allow: Arc::new(config.dial_allow.clone()),
         });

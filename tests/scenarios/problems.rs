@@ -158,6 +158,12 @@ async fn refused(site: &Site, engine: &Dockerd, dial: Dial, token: &str, words: 
             logged(agent.log(), &["refused", words]).await;
             logged(site.controller.log(), &["refused an agent", words]).await;
             assert_eq!(site.api.instances().await.len(), before, "nothing is registered");
+            let audit = site.api.get("/api/audit").await.expect_status(200);
+            let told = audit["entries"].as_array().unwrap().iter().any(|entry| {
+                entry["what"] == "agent.join"
+                    && entry["detail"].as_str().is_some_and(|why| why.contains(words))
+            });
+            assert!(told, "{audit}");
         }
         Some(link) => {
             let (id, _) = site

@@ -94,6 +94,7 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
         }
         Err(refusal) => {
             tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent");
+            front.refused.record(&remote, link.peer(), &hello.name, &refusal).await;
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &refusal.to_string());
             }
