@@ -25,7 +25,6 @@ export type Accepted = Schemas['AcceptedView']
 export type InstanceHealth = Schemas['InstanceHealthView']
 export type Port = Schemas['Port']
 export type Action = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause' | 'remove'
-export type Work = Schemas['Work']
 export type ContainersChange = Schemas['ContainersChange']
 export type FiguresChange = Schemas['FiguresChange']
 export type LiveEvent = Schemas['LiveEvent']
