@@ -12,6 +12,13 @@ say "lints"
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+say "web UI"
+install_web_libraries
+(
+    cd controller/web
+    npm run --silent check
+    npm run --silent check:schema
+)
 say "scripts"
 install_missing shellcheck:shellcheck
 shellcheck .ci/run scripts/*.sh

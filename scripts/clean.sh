@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 cargo clean
-rm -rf certs-dev/out docker/out
+rm -rf certs-dev/out docker/out controller/web/node_modules
+find controller/web/dist -mindepth 1 ! -name .gitignore -delete
 if [ -e /tmp/roadstead-tests ]; then
     if pgrep -f 'dockerd .*/tmp/roadstead-tests/' >/dev/null; then
         say "tests are running: /tmp/roadstead-tests stays"

@@ -33,6 +33,7 @@ static_build() {
     done
 }
 
+build_web
 mkdir -p docker/out/empty
 if [ "$profile" = dist ]; then
     # Each with a profile of its own, and with no feature that only the other asks for.

@@ -36,6 +36,34 @@ install_missing() {
         "${missing[@]}" >/dev/null || fail "apt-get could not install ${missing[*]}"
 }
 
+# Whether there is a Node.js that Vite works with: 20.19 or later.
+have_node() {
+    have npm && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+        2>/dev/null
+}
+
+need_node() { have_node || fail "Node.js 20.19 or later is missing: install it from https://nodejs.org"; }
+
+# The web UI's libraries, as the lock file names them.
+install_web_libraries() {
+    need_node
+    local installed=controller/web/node_modules/.package-lock.json
+    if [ ! -e "$installed" ] || [ controller/web/package-lock.json -nt "$installed" ]; then
+        say "installing the web UI's libraries (npm ci)"
+        (cd controller/web && npm ci --silent --no-audit --no-fund)
+    fi
+}
+
+# Builds the web UI into controller/web/dist, from where the controller's build takes it, unless it is up to date.
+build_web() {
+    local built=controller/web/dist/index.html
+    if [ ! -e "$built" ] || [ -n "$(find controller/web/src controller/web/public controller/web/*.* -newer "$built" -print -quit)" ]; then
+        install_web_libraries
+        say "building the web UI"
+        (cd controller/web && npm run --silent build -- --logLevel warn)
+    fi
+}
+
 # The compiler and what the build of its crates needs.
 install_build_tools() {
     have cargo || fail "Rust is missing: install it from https://rustup.rs (version 1.95 or later)"

@@ -67,6 +67,11 @@ off) ;;
     ;;
 esac
 
+if have_node; then
+    build_web
+elif [ ! -e controller/web/dist/index.html ]; then
+    say "WITHOUT the web UI: building it needs Node.js 20.19 or later (https://nodejs.org)"
+fi
 say "building Roadstead (the first time takes some minutes)"
 cargo build --locked --release -p roadstead-agent -p roadstead-controller
 

@@ -17,6 +17,7 @@ if [ "$(id -u)" -ne 0 ]; then
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E env PATH=$PATH"
 fi
 
+build_web
 say "building"
 # Binaries and tests in one go, so that both use one build of everything they share.
 cargo build --locked --workspace --bins --tests
@@ -34,6 +35,11 @@ fi
 
 say "running the documentation's examples"
 cargo test --locked --workspace --doc --quiet || result=$?
+
+say "testing the web UI (units, then Chromium on real parts; pictures in target/screenshots)"
+install_web_libraries
+(cd controller/web && npm run --silent test) || result=$?
+(cd controller/web && as_root env "PATH=$PATH" npm run --silent e2e) || result=$?
 
 took=$((SECONDS - started))
 if [ "$result" -eq 0 ]; then

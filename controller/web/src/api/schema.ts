@@ -7,8 +7,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The front page: says what this is and where the API's description is. */
-        get: operations["page"];
+        /** The front page of the UI; if the controller was built without it, a page that says how to build it. */
+        get: operations["front_page"];
         put?: never;
         post?: never;
         delete?: never;
@@ -444,16 +444,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A command that was accepted. */
-        AcceptedView: {
-            /** @description The command. */
-            command: components["schemas"]["CommandView"];
-            /** @description The command's id. */
+        /** @description A command that was accepted: the command itself, and how to follow it. */
+        AcceptedView: components["schemas"]["CommandView"] & {
+            /** @description Its id once more, by a name that says whose. */
             command_id: string;
             /** @description Where to follow its log. */
             log: string;
-            /** @description Where it stands. */
-            state: components["schemas"]["CommandStateView"];
         };
         /** @description How to act on a container. */
         ActionRequest: {
@@ -676,6 +672,17 @@ export interface components {
              */
             uptime_seconds?: number | null;
         };
+        /** @description Containers of an instance changed. */
+        ContainersChange: {
+            /** @description Which instance. */
+            instance: string;
+            /** @description Whole ids of those that are gone. */
+            remove: string[];
+            /** @description New or changed containers. */
+            upsert: components["schemas"]["ContainerView"][];
+            /** @description Whether `upsert` is all there is now. */
+            whole: boolean;
+        };
         /** @description The containers of one instance, with the age of the picture they are from. */
         ContainersView: {
             as_of?: components["schemas"]["Time"] | null;
@@ -854,6 +861,60 @@ export interface components {
             age_seconds: number;
             /** @description When, by the agent's clock. */
             at: components["schemas"]["Time"];
+        };
+        /** @description Fresh figures. */
+        FiguresChange: {
+            /** @description Which instance. */
+            instance: string;
+            /** @description The newest sample of each container. */
+            samples: components["schemas"]["FiguresView"][];
+        };
+        /** @description Figures of one container, as they are sent to a browser that follows. */
+        FiguresView: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /** @description When they were sampled, by the agent's clock. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Read from block devices since it started, in bytes.
+             */
+            block_read_bytes: number;
+            /**
+             * Format: int64
+             * @description Written to block devices since it started, in bytes.
+             */
+            block_write_bytes: number;
+            /**
+             * Format: double
+             * @description CPU use in percent of one core; none for a first sample.
+             */
+            cpu_percent?: number | null;
+            /** @description Whole id of the container. */
+            full_id: string;
+            /**
+             * Format: double
+             * @description Memory limit, in MiB; none if unlimited.
+             */
+            memory_limit_mb?: number | null;
+            /**
+             * Format: double
+             * @description Memory in use, in MiB.
+             */
+            memory_mb: number;
+            /**
+             * Format: int64
+             * @description Received since it started, in bytes.
+             */
+            network_rx_bytes: number;
+            /**
+             * Format: int64
+             * @description Sent since it started, in bytes.
+             */
+            network_tx_bytes: number;
         };
         /**
          * @description How an instance is.
@@ -1090,6 +1151,48 @@ export interface components {
             /** @description The state. */
             state: components["schemas"]["LinkStateView"];
         };
+        /** @description One server-sent event: `event` is its name, `data` its JSON. */
+        LiveEvent: {
+            /** @description Everything; replaces what was told before. */
+            data: components["schemas"]["LiveView"];
+            /** @enum {string} */
+            event: "view";
+        } | {
+            /** @description An instance is new or changed; its containers are told apart. */
+            data: components["schemas"]["InstanceView"];
+            /** @enum {string} */
+            event: "instance";
+        } | {
+            /** @description Containers of an instance changed. */
+            data: components["schemas"]["ContainersChange"];
+            /** @enum {string} */
+            event: "containers";
+        } | {
+            /** @description Fresh figures. */
+            data: components["schemas"]["FiguresChange"];
+            /** @enum {string} */
+            event: "figures";
+        } | {
+            /** @description An instance was removed. */
+            data: components["schemas"]["Removal"];
+            /** @enum {string} */
+            event: "removed";
+        } | {
+            /** @description A command is new or changed. */
+            data: components["schemas"]["CommandView"];
+            /** @enum {string} */
+            event: "command";
+        } | {
+            /** @description A command's log grew. */
+            data: components["schemas"]["ProgressChange"];
+            /** @enum {string} */
+            event: "progress";
+        } | {
+            /** @description Something happened. */
+            data: components["schemas"]["EventView"];
+            /** @enum {string} */
+            event: "event";
+        };
         /** @description The whole view. */
         LiveView: {
             /** @description When this was true. */
@@ -1307,6 +1410,15 @@ export interface components {
             /** @enum {string} */
             progress: "unknown";
         };
+        /** @description A command's log grew. */
+        ProgressChange: {
+            /** @description Which command. */
+            command: string;
+            /** @description Where it runs. */
+            instance: string;
+            /** @description The new lines. */
+            lines: components["schemas"]["LogLineView"][];
+        };
         /** @description An instance to register. */
         RegisterRequest: {
             /** @description Free text. */
@@ -1317,6 +1429,11 @@ export interface components {
             name: string;
             /** @description Tags. */
             tags?: string[];
+            /**
+             * @description A join token that the agent at `url` already holds (POST /api/join-tokens with `direction: inbound`); left
+             *     out, a new one is made.
+             */
+            token?: string | null;
             token_ttl?: components["schemas"]["Span"] | null;
             /** @description Where the controller dials the agent (`wss://host:port`); left out if the agent is to dial. */
             url?: string | null;
@@ -1325,14 +1442,18 @@ export interface components {
         RegisteredView: {
             /** @description The instance. */
             instance: components["schemas"]["InstanceView"];
-            /** @description How its host joins. */
-            join: components["schemas"]["JoinView"];
+            join?: components["schemas"]["JoinView"] | null;
         };
         /** @description A container to reinstall. */
         ReinstallRequest: {
             /** @description Its name, id, or the beginning of its id. */
             container: string;
             queue_for?: components["schemas"]["Span"] | null;
+        };
+        /** @description An instance was removed. */
+        Removal: {
+            /** @description Which instance. */
+            instance: string;
         };
         /** @description What came of one service of a project. */
         ServiceOutcome: {
@@ -1456,7 +1577,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    page: {
+    front_page: {
         parameters: {
             query?: never;
             header?: never;
@@ -2225,7 +2346,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["LiveView"];
+                    "text/event-stream": components["schemas"]["LiveEvent"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */

@@ -25,28 +25,6 @@ export type Accepted = Schemas['AcceptedView']
 export type InstanceHealth = Schemas['InstanceHealthView']
 export type Port = Schemas['Port']
 export type Action = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause' | 'remove'
-
-/** The figures of one container, as they come after the whole view. */
-export type Figures = { full_id: string; at: string; age_seconds: number } & Pick<
-  Container,
-  | 'cpu_percent'
-  | 'memory_mb'
-  | 'memory_limit_mb'
-  | 'network_rx_bytes'
-  | 'network_tx_bytes'
-  | 'block_read_bytes'
-  | 'block_write_bytes'
->
-
-/** Changes as `/api/live` tells them; they have no names in the description of the API. */
-export interface ContainersChange {
-  instance: string
-  whole: boolean
-  upsert: Container[]
-  remove: string[]
-}
-export interface FiguresChange {
-  instance: string
-  samples: Figures[]
-}
-export type Work = Schemas['Work']
+export type ContainersChange = Schemas['ContainersChange']
+export type FiguresChange = Schemas['FiguresChange']
+export type LiveEvent = Schemas['LiveEvent']

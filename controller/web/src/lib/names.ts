@@ -1,7 +1,8 @@
 // States and orders in words.
-import type { CommandState, Instance, Work } from '../api/types'
+import type { Command, CommandState, Instance } from '../api/types'
 import { t } from '../i18n/i18n.svelte'
 import type { Sort } from './fleet'
+import { live } from '../live/store.svelte'
 import { plain } from './format'
 
 export const sortName = (sort: Sort): string =>
@@ -35,8 +36,12 @@ export const commandStateName = (state: CommandState): string =>
     lost: t('stateLost'),
   })[state]
 
-/** What a command does, in words. */
-export function workName(work: Work): string {
+/** What a command does, in words; containers by their names as far as they are known. */
+export function workName({ work, instance }: Pick<Command, 'work' | 'instance'>): string {
+  const named = (container: string): string => {
+    const name = live.container(instance, container)?.name ?? container
+    return /^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : plain(name)
+  }
   switch (work.work) {
     case 'sync':
       return t('workSync', { project: plain(work.project) })
@@ -45,13 +50,10 @@ export function workName(work: Work): string {
     case 'install':
       return t('workInstall', { name: plain(work.name) })
     case 'reinstall':
-      return t('workReinstall', { name: shortId(work.container) })
+      return t('workReinstall', { name: named(work.container) })
     case 'container':
-      return t('workContainer', { action: work.action, name: shortId(work.container) })
+      return t('workContainer', { action: work.action, name: named(work.container) })
     default:
       return t('workUnknown')
   }
 }
-
-/** Ids of containers in their short form; names as they are. */
-const shortId = (text: string): string => (/^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : plain(text))

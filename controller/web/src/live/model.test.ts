@@ -14,6 +14,7 @@ const view = (more: Partial<Live> = {}): Live => ({
 })
 const figures = (full_id: string, cpu_percent: number | null, memory_mb: number) => ({
   full_id, cpu_percent, memory_mb, at: '2026-01-01T00:00:05Z', age_seconds: 0,
+  network_rx_bytes: 0, network_tx_bytes: 0, block_read_bytes: 0, block_write_bytes: 0,
 })
 
 describe('the model of the fleet', () => {

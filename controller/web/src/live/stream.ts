@@ -1,7 +1,10 @@
 // The connection to `/api/live`: opened again with growing pauses whenever it ends, closed while nobody looks.
 
-/** Names of the events that carry something; the model has a method for each. */
-export const KINDS = ['view', 'instance', 'containers', 'figures', 'removed', 'command', 'event'] as const
+import type { LiveEvent } from '../api/types'
+
+/** Names of the events that the model has a method for; the lines of logs are followed apart (log.svelte.ts). */
+export const KINDS = ['view', 'instance', 'containers', 'figures', 'removed', 'command', 'event'] as const satisfies
+  LiveEvent['event'][]
 export type Kind = (typeof KINDS)[number]
 
 export interface Listener {
