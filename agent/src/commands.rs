@@ -27,6 +27,7 @@ use roadstead_protocol::message::progress::{Step, StepState};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, EngineError};
+use crate::policy::PolicyCell;
 use journal::Journal;
 pub use target::{Target, describe, resolve};
 
@@ -87,6 +88,8 @@ pub struct Context<E> {
     pub engine: Arc<E>,
     /// How commands are configured.
     pub options: Arc<CommandOptions>,
+    /// What the owner allows.
+    pub policy: Arc<PolicyCell>,
     /// Where it says what it does.
     pub journal: Arc<Journal>,
     /// Set when it should stop at its next safe point.

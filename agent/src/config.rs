@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use roadstead_protocol::join_token::{InvalidToken, JoinToken};
 use roadstead_protocol::link::address::AgentAddress;
-use roadstead_protocol::message::policy::{Policy, UnknownVerb};
+use roadstead_protocol::message::policy::{Policy, UnknownVerb, Verb};
 use serde::Deserialize;
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
@@ -46,7 +46,7 @@ pub struct Settings {
     pub tags: Option<String>,
 
     /// What the controller may do to this host, separated by commas: view logs stats sync lifecycle deploy exec
-    /// remove prune docker-api, or all [default: view,logs,stats,sync,lifecycle]
+    /// remove prune docker-api, or all; view is always allowed [default: view,logs,stats,sync,lifecycle]
     #[arg(long, env = "ROADSTEAD_ALLOW", value_name = "VERBS")]
     pub allow: Option<String>,
 
@@ -205,7 +205,7 @@ impl Settings {
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
             environment: self.environment.filter(|label| !label.is_empty()),
             tags: tags.into_iter().collect(),
-            policy: self.allow.map_or_else(|| Ok(Policy::default()), |text| text.parse())?,
+            policy: policy(self.allow)?,
             sync_script: self.sync_script.map(usable_script).transpose()?,
             docker_host: self.docker_host.filter(|host| !host.is_empty()),
             docker_certificates: docker_certificates(self.docker_tls_verify, self.docker_cert_path),
@@ -227,6 +227,13 @@ impl Config {
         }
         env
     }
+}
+
+/// `view` belongs to every policy: an agent is there to show its host, and one that may not is better not started.
+fn policy(allow: Option<String>) -> Result<Policy, UnknownVerb> {
+    let mut policy = allow.map_or_else(|| Ok(Policy::default()), |text| text.parse::<Policy>())?;
+    policy.allow.insert(Verb::View);
+    Ok(policy)
 }
 
 /// As the docker program reads them: any value but an empty one or 0 asks for TLS, and so does a folder alone here.
@@ -293,6 +300,12 @@ mod tests {
         let near = Settings { join: Some("rsj_x".into()), ..Settings::default() };
         let far = Settings { join_file: Some("/nowhere".into()), ..Settings::default() };
         assert!(matches!(near.over(far).resolve(), Err(ConfigError::Join(_))));
+    }
+
+    #[test]
+    fn every_policy_allows_to_view() {
+        let settings = Settings { allow: Some("sync".into()), ..Settings::default() };
+        assert_eq!(settings.resolve().unwrap().policy.allow, [Verb::View, Verb::Sync].into());
     }
 
     #[test]

@@ -313,6 +313,7 @@ impl<E: Engine> Shared<E> {
         let context = Context {
             engine: Arc::clone(&self.engine),
             options: Arc::clone(&self.options),
+            policy: Arc::clone(&self.policy),
             journal: Arc::clone(&entry.journal),
             halt: entry.halt.clone(),
         };

@@ -51,6 +51,12 @@ impl<E: EngineView> Sampler<E> {
         self.watched_until.send_replace((seconds > 0).then(|| Instant::now() + time));
     }
 
+    /// Whether somebody looks now.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watched_until.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
     /// The last samples, if there are any, and those that follow. A slow reader misses some, never the newest.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Vec<Figures>>> {
@@ -99,6 +105,29 @@ impl<E: EngineView> Sampler<E> {
         }
     }
 }
+
+/// Whether `sample` says something new after `told`: while nobody looks, an idle host's figures are not worth their
+/// bytes every minute.
+#[must_use]
+pub fn is_news(told: Option<&Figures>, sample: &Figures) -> bool {
+    let Some(told) = told else { return true };
+    let cpu = |figures: &Figures| figures.cpu_percent.unwrap_or(0.0);
+    let memory = sample.memory_bytes.abs_diff(told.memory_bytes);
+    told.cpu_percent.is_none()
+        || (cpu(sample) - cpu(told)).abs() >= NEWS_CPU_PERCENT
+        || memory > told.memory_bytes / NEWS_MEMORY_SHARE + NEWS_MEMORY_BYTES
+        || sample.at.since(told.at) >= NEWS_AGE
+}
+
+/// Changes of processor use below this, in percent of a core, are no news.
+const NEWS_CPU_PERCENT: f64 = 2.0;
+
+/// Changes of memory below one part in so many, and so many bytes more, are no news.
+const NEWS_MEMORY_SHARE: u64 = 10;
+const NEWS_MEMORY_BYTES: u64 = 1 << 20;
+
+/// After this long the same figures are told again.
+const NEWS_AGE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -206,5 +235,28 @@ mod tests {
         assert_eq!(running.samplings_within(20).await, 0);
         hold.release();
         assert_eq!(running.samplings_within(4).await, 2, "the one that waited, and the next");
+    }
+
+    #[test]
+    fn only_what_changed_is_news() {
+        let told = Figures {
+            container: "0123456789ab".parse().unwrap(),
+            at: UnixMicros::from_secs(0),
+            cpu_percent: Some(1.0),
+            memory_bytes: 100 << 20,
+            memory_limit_bytes: None,
+            network_rx_bytes: 0,
+            network_tx_bytes: 0,
+            block_read_bytes: 0,
+            block_write_bytes: 0,
+        };
+        let minute = Figures { at: UnixMicros::from_secs(60), network_rx_bytes: 9, ..told.clone() };
+        assert!(is_news(None, &told));
+        assert!(!is_news(Some(&told), &minute));
+        assert!(is_news(Some(&Figures { cpu_percent: None, ..told.clone() }), &minute));
+        assert!(is_news(Some(&told), &Figures { cpu_percent: Some(3.0), ..minute.clone() }));
+        assert!(!is_news(Some(&told), &Figures { memory_bytes: 110 << 20, ..minute.clone() }));
+        assert!(is_news(Some(&told), &Figures { memory_bytes: 112 << 20, ..minute.clone() }));
+        assert!(is_news(Some(&told), &Figures { at: UnixMicros::from_secs(3600), ..minute }));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -166,10 +167,26 @@ fn greet(listening: &Listening) -> anyhow::Result<()> {
 
 async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     let listening = Listening::read(&config.data_dir)?;
-    let connect = tokio::net::TcpStream::connect(listening.web);
-    tokio::time::timeout(Duration::from_secs(5), connect)
-        .await
-        .context("the controller does not answer")?
-        .with_context(|| format!("no controller at {}", listening.web))?;
+    let asked = tokio::time::timeout(Duration::from_secs(5), ask_health(&listening));
+    let answer = asked.await.context("the controller does not answer in time")??;
+    anyhow::ensure!(
+        answer.starts_with("HTTP/1.") && answer.contains(" 200 "),
+        "the controller is not well: {answer}"
+    );
     Ok(())
+}
+
+/// The status line of `/health`. Under TLS only whether it takes connections: the certificate is for its users'
+/// name, not for this host's.
+async fn ask_health(listening: &Listening) -> anyhow::Result<String> {
+    let connect = tokio::net::TcpStream::connect(listening.web).await;
+    let mut socket = connect.with_context(|| format!("no controller at {}", listening.web))?;
+    if listening.web_url.starts_with("https:") {
+        return Ok("HTTP/1.1 200 assumed".to_owned());
+    }
+    let request = format!("GET /health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", listening.web);
+    socket.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    socket.take(1024).read_to_end(&mut head).await?;
+    Ok(String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned())
 }

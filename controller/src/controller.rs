@@ -169,8 +169,10 @@ impl Controller {
     /// If a part ended that never should.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { front, services, web, web_tls, agents, local_agent, .. } = self;
+        let saved = CancellationToken::new();
+        let mut saving = JoinSet::new();
+        saving.spawn(persist::run(services.fleet.clone(), services.store.clone(), saved.clone()));
         let mut parts = JoinSet::new();
-        parts.spawn(persist::run(services.fleet.clone(), services.store.clone(), shutdown.clone()));
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
@@ -187,20 +189,34 @@ impl Controller {
         parts.spawn(dialling::dial_all(Arc::clone(&front), shutdown.clone()));
         parts.spawn(listening::listen(front, agents, shutdown.clone()));
         parts.spawn(http::serve(web, web_tls, services, shutdown.clone()));
+        let mut result = Ok(());
         while let Some(ended) = parts.join_next().await {
             let unexpected = !shutdown.is_cancelled();
             shutdown.cancel();
-            ended.context("a part of the controller failed")?;
-            anyhow::ensure!(!unexpected, "a part of the controller ended by itself; the log says why");
+            if let Err(error) = ended {
+                result = Err(error).context("a part of the controller failed");
+            } else if unexpected {
+                result = Err(anyhow::anyhow!("a part of the controller ended by itself; the log says why"));
+            }
         }
-        Ok(())
+        // Last, so that what the sessions told until their end is saved too.
+        saved.cancel();
+        while let Some(ended) = saving.join_next().await {
+            ended.context("saving the pictures failed")?;
+        }
+        result
     }
 
     /// The data of a controller, for work on it without serving; the controller may be running.
     ///
     /// # Errors
-    /// If the data folder cannot be opened.
+    /// If no controller has run with the data folder, or it cannot be opened.
     pub fn offline(config: &Config) -> anyhow::Result<Offline<'_>> {
+        anyhow::ensure!(
+            Store::exists(&config.data_dir),
+            "{}: no controller has run with this data folder; set ROADSTEAD_DATA_DIR to the one that is meant",
+            config.data_dir.display()
+        );
         Ok(Offline { core: Core::open(config)?, config })
     }
 }

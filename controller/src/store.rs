@@ -74,14 +74,23 @@ pub enum StoreError {
     Closed,
 }
 
+/// Name of the database within its folder.
+const FILE: &str = "roadstead.db";
+
 impl Store {
+    /// Whether there is a database in `directory`.
+    #[must_use]
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(FILE).is_file()
+    }
+
     /// Opens the database in `directory` (made 0700), creating and migrating it as needed.
     ///
     /// # Errors
     /// If the folder or file cannot be used, or is from a newer program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         Self::prepare_directory(directory)?;
-        let path = directory.join("roadstead.db");
+        let path = directory.join(FILE);
         let mut connection = Connection::open(&path)?;
         restrict(&path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 /// How long the agent may take to end after being told to.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Settings of the agent's that may stand in the controller's environment.
+const PASSED_ON: [&str; 4] = ["ROADSTEAD_ALLOW", "ROADSTEAD_SYNC_SCRIPT", "ROADSTEAD_TAGS", "ROADSTEAD_LOG"];
+
 /// How to start the agent.
 #[derive(Clone, Debug)]
 pub struct Supervised {
@@ -81,10 +84,14 @@ impl Supervised {
 
     fn start(&self, join: Option<&str>) -> std::io::Result<Child> {
         let mut command = Command::new(&self.program);
+        // The controller's own settings, its password among them, are none of the agent's.
+        for (name, _) in std::env::vars_os() {
+            let passed_on = PASSED_ON.iter().any(|passed| name == *passed);
+            if name.to_string_lossy().starts_with("ROADSTEAD_") && !passed_on {
+                command.env_remove(name);
+            }
+        }
         command
-            .env_remove("ROADSTEAD_LISTEN")
-            .env_remove("ROADSTEAD_PASSWORD")
-            .env_remove("ROADSTEAD_JOIN_FILE")
             .env("ROADSTEAD_DATA_DIR", &self.data_dir)
             .env("ROADSTEAD_CONTROLLER", &self.controller)
             .env("ROADSTEAD_INSTANCE_NAME", &self.name)
@@ -92,14 +99,12 @@ impl Supervised {
             .env("ROADSTEAD_SUPERVISED", "true")
             .stdin(Stdio::piped())
             .kill_on_drop(true);
-        match &self.environment {
-            Some(label) => command.env("ROADSTEAD_ENVIRONMENT", label),
-            None => command.env_remove("ROADSTEAD_ENVIRONMENT"),
-        };
-        match join {
-            Some(token) => command.env("ROADSTEAD_JOIN", token),
-            None => command.env_remove("ROADSTEAD_JOIN"),
-        };
+        if let Some(label) = &self.environment {
+            command.env("ROADSTEAD_ENVIRONMENT", label);
+        }
+        if let Some(token) = join {
+            command.env("ROADSTEAD_JOIN", token);
+        }
         command.spawn()
     }
 }

@@ -41,10 +41,7 @@ impl<E: Engine> Agent<E> {
         let mut backoff = Backoff::default();
         for address in self.addresses.iter().cycle() {
             let began = Instant::now();
-            let pause = tokio::select! {
-                () = shutdown.cancelled() => return,
-                pause = self.dial_once(address, shutdown) => pause,
-            };
+            let pause = self.dial_once(address, shutdown).await;
             let delay = match pause {
                 Pause::BackOff => backoff.next_wait(),
                 Pause::AfterSession => {
@@ -61,9 +58,12 @@ impl<E: Engine> Agent<E> {
     }
 
     async fn dial_once(&self, address: &AgentAddress, shutdown: &CancellationToken) -> Pause {
-        match Box::pin(dial(address, &self.identity, Trust::Only(self.controller))).await {
-            Ok(link) => self.serve_link(link, shutdown.child_token()).await,
-            Err(error) => {
+        // Only dialling is broken off: a session says goodbye.
+        let dialling = Box::pin(dial(address, &self.identity, Trust::Only(self.controller)));
+        match shutdown.run_until_cancelled(dialling).await {
+            None => Pause::BackOff,
+            Some(Ok(link)) => self.serve_link(link, shutdown.child_token()).await,
+            Some(Err(error)) => {
                 tracing::warn!(%address, %error, "cannot reach the controller; trying again");
                 Pause::BackOff
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::{LogStream, Step, StepState};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::time::Instant;
@@ -58,7 +59,10 @@ pub(super) async fn verify<E: Engine>(
             Verdict::Up
         }
         Err(Some(reason)) => {
-            let log_tail = context.engine.log_tail(container, LOG_TAIL).await.unwrap_or_default();
+            let log_tail = match context.policy.check(Verb::Logs) {
+                Ok(()) => context.engine.log_tail(container, LOG_TAIL).await.unwrap_or_default(),
+                Err(refusal) => vec![refusal.to_string()],
+            };
             for line in &log_tail {
                 context.journal.log(LogStream::Container, Some(service), line);
             }

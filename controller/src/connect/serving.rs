@@ -12,6 +12,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
 use tokio::net::TcpStream;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
@@ -130,6 +131,9 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     let Admitted { link, hello, record, session: id, acknowledged } = admitted;
     let remote = link.remote().to_owned();
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
+    // A task of its own: heartbeats and farewells must not wait for the store while a message is being received.
+    let mut pumping = JoinSet::new();
+    pumping.spawn(pump);
     let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
     let handle =
         AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
@@ -145,10 +149,9 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
     serving.drained_to(acknowledged).await;
 
-    tokio::pin!(pump);
     let end = loop {
         let step = tokio::select! {
-            end = &mut pump => break end,
+            Some(end) = pumping.join_next() => break ended(end),
             () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
             Ok(()) = heartbeats.changed() => Step::Heartbeat,
             Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
@@ -176,6 +179,11 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     };
     serving.conclude(id, &end);
     drop(registration);
+}
+
+/// How the pump ended; a panic in it has cut the connection.
+fn ended(end: Result<SessionEnd, JoinError>) -> SessionEnd {
+    end.unwrap_or_else(|error| SessionEnd::Transport(error.to_string()))
 }
 
 enum Step {
