@@ -1,4 +1,5 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod engine;
 mod fleet;
