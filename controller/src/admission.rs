@@ -13,19 +13,17 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::version;
 use tokio::sync::Semaphore;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditResult, Entry};
 use crate::fleet::Fleet;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::Registry;
 use crate::store::{Store, StoreError};
 
-mod book;
 mod clones;
 mod redemption;
 #[cfg(test)]
 mod tests;
 
-use book::Book;
 use clones::Clones;
 use redemption::Newcomer;
 
@@ -50,7 +48,7 @@ pub struct Admission {
     registry: Registry,
     pace: Arc<Semaphore>,
     clones: Arc<Clones>,
-    book: Arc<Book>,
+    audit: Audit,
 }
 
 impl Admission {
@@ -58,8 +56,8 @@ impl Admission {
     #[must_use]
     pub fn new(store: Store, fleet: Fleet, registry: Registry) -> Self {
         let pace = Arc::new(Semaphore::new(AT_ONCE));
-        let book = Arc::new(Book::new(Audit::new(store.clone())));
-        Self { store, fleet, registry, pace, clones: Arc::default(), book }
+        let audit = Audit::new(store.clone());
+        Self { store, fleet, registry, pace, clones: Arc::default(), audit }
     }
 
     /// Decides about the peer with this proven key and Hello, and records what it tells of itself. `dialled` is the
@@ -68,20 +66,6 @@ impl Admission {
     /// # Errors
     /// Why the peer may not become a session, as it is to be told.
     pub async fn admit(
-        &self,
-        peer: PeerKey,
-        hello: &Hello,
-        direction: Direction,
-        dialled: Option<&InstanceId>,
-    ) -> Result<InstanceRecord, Refusal> {
-        let decided = self.decide(peer, hello, direction, dialled).await;
-        if let Err(refusal) = &decided {
-            self.book.refused(peer, hello, refusal).await;
-        }
-        decided
-    }
-
-    async fn decide(
         &self,
         peer: PeerKey,
         hello: &Hello,
@@ -148,13 +132,27 @@ impl Admission {
             .await
             .map_err(internal)??;
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
-        self.book.joined(peer, hello, &record.id).await;
+        self.write_down(peer, hello, &record.id).await;
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         // The key that the instance had until now, if it had one, is revoked.
         if let Some(earlier) = self.registry.agent(&record.id) {
             earlier.end();
         }
         Ok(record)
+    }
+
+    /// Refusals are written down by whoever knows where the agent called from.
+    async fn write_down(&self, peer: PeerKey, hello: &Hello, instance: &InstanceId) {
+        let (who, detail) = (format!("agent {}", hello.name), format!("key {peer}"));
+        let entry = Entry {
+            who: &who,
+            address: None,
+            what: "agent.join",
+            target: Some(instance.as_str()),
+            result: AuditResult::Done,
+            detail: Some(&detail),
+        };
+        self.audit.record(entry).await;
     }
 
     fn refuse_clone(&self, instance: &InstanceId, hello: &Hello) -> Result<(), Refusal> {
