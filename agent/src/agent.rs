@@ -21,6 +21,7 @@ use crate::commands::CommandOptions;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::executor::Executor;
+use crate::executor::ledger::{Ledger, LedgerError};
 use crate::figures::Sampler;
 use crate::membership::{Membership, MembershipError};
 use crate::outbox::{DEFAULT_LIMIT, Outbox, OutboxError};
@@ -91,6 +92,9 @@ pub enum AgentError {
     /// The outbox on disk.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// The command ledger on disk.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The listening address.
     #[error("cannot listen on {address} (ROADSTEAD_LISTEN): {error}")]
     Listen {
@@ -119,7 +123,10 @@ impl<E: Engine> Agent<E> {
             ..CommandOptions::default()
         };
         let abilities = options.abilities();
-        let executor = Executor::new(Arc::clone(&engine), Arc::clone(&policy), outbox.clone(), options);
+        let boot = BootId::generate();
+        let ledger = Ledger::open(&config.data_dir.join("commands"), boot)?;
+        let executor =
+            Executor::new(Arc::clone(&engine), Arc::clone(&policy), outbox.clone(), options, ledger);
         let sampler = Sampler::new(Arc::clone(&engine), Arc::clone(&policy));
         let picture = PictureHandle::remembering(config.data_dir.join("picture"));
         Ok(Self {
@@ -127,7 +134,7 @@ impl<E: Engine> Agent<E> {
             identity,
             controller,
             addresses,
-            boot: BootId::generate(),
+            boot,
             abilities,
             parts: Arc::new(Parts { engine, outbox, policy, executor, sampler, picture }),
             linked: AtomicBool::new(false),
@@ -161,6 +168,7 @@ impl<E: Engine> Agent<E> {
         }
         let mut tasks = JoinSet::new();
         let parts = &self.parts;
+        parts.executor.resume().await;
         tasks.spawn(watch(
             Arc::clone(&parts.engine),
             parts.outbox.clone(),

@@ -3,6 +3,8 @@
 //! An order passes the policy, takes one of a few places, claims what it changes and runs to its end, which goes
 //! through the outbox. What it says on the way is kept here and sent by whatever session is up.
 
+pub mod ledger;
+mod resume;
 mod table;
 
 use std::any::Any;
@@ -14,19 +16,22 @@ use futures_util::FutureExt;
 use roadstead_protocol::message::codec::CHUNK;
 use roadstead_protocol::message::command::{Order, OrderRefusal, Outcome, Standing, Work};
 use roadstead_protocol::message::event::EventKind;
-use roadstead_protocol::message::ids::CommandId;
+use roadstead_protocol::message::ids::{BootId, CommandId};
 use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::bounded::bounded;
+use crate::commands::journal::Journal;
 use crate::commands::{self, CommandOptions, Context, describe, resolve};
 use crate::engine::Engine;
 use crate::outbox::Outbox;
 use crate::policy::PolicyCell;
+use ledger::{Ledger, LedgerError};
 use table::{Admission, Entry, Table, Why};
 
 /// Longest deadline that is taken at its word; a longer one is cut to this.
@@ -51,6 +56,7 @@ struct Shared<E> {
     engine: Arc<E>,
     policy: Arc<PolicyCell>,
     outbox: Outbox,
+    ledger: Ledger,
     options: Arc<CommandOptions>,
     table: Mutex<Table>,
     /// Notified when a command said something, or somebody asked for what it said.
@@ -66,13 +72,21 @@ impl<E> Clone for Executor<E> {
 }
 
 impl<E: Engine> Executor<E> {
-    /// An executor without commands.
+    /// An executor that knows what `ledger` remembers. What an earlier process left waits for
+    /// [`resume`](Self::resume).
     #[must_use]
-    pub fn new(engine: Arc<E>, policy: Arc<PolicyCell>, outbox: Outbox, options: CommandOptions) -> Self {
+    pub fn new(
+        engine: Arc<E>,
+        policy: Arc<PolicyCell>,
+        outbox: Outbox,
+        options: CommandOptions,
+        ledger: Ledger,
+    ) -> Self {
         let written = Arc::<Notify>::default();
-        let table = Mutex::new(Table::new(options.at_once, Arc::clone(&written)));
-        let (options, abort) = (Arc::new(options), CancellationToken::new());
-        let shared = Arc::new(Shared { engine, policy, outbox, options, table, written, abort });
+        let mut table = Table::new(options.at_once, Arc::clone(&written));
+        table.restore(ledger.ended(), ledger.take_found());
+        let (options, abort, table) = (Arc::new(options), CancellationToken::new(), Mutex::new(table));
+        let shared = Arc::new(Shared { engine, policy, outbox, ledger, options, table, written, abort });
         Self { shared, tasks: TaskTracker::new() }
     }
 
@@ -92,6 +106,21 @@ impl<E: Engine> Executor<E> {
         let standing = Standing::Running { since: entry.since };
         self.tasks.spawn(Arc::clone(&self.shared).supervise(order, entry, refusal));
         standing
+    }
+
+    /// Waits until a command that was ordered is on disk, or known not to begin: only then its standing is told, so
+    /// that no restart makes it untrue.
+    pub async fn recorded(&self, command: CommandId) {
+        let recorded = self.shared.table().recorded(command);
+        if let Some(recorded) = recorded {
+            recorded.cancelled().await;
+        }
+    }
+
+    /// The boot that the memory of commands goes back to without a break.
+    #[must_use]
+    pub fn remembers_since(&self) -> BootId {
+        self.shared.ledger.since()
     }
 
     /// Stops a command at its next safe point. Nothing happens if it ended or is not known.
@@ -139,31 +168,96 @@ impl<E: Engine> Executor<E> {
 impl<E: Engine> Shared<E> {
     /// One command from its order to its outcome in the outbox.
     async fn supervise(self: Arc<Self>, order: Order, entry: Entry, refusal: Option<OrderRefusal>) {
-        let id = order.id;
-        let outcome = match refusal {
-            Some(refusal) => Outcome::Refused { refusal },
-            None => {
-                tracing::info!(command = %id, what = describe(&order.work), "command began");
-                let abort = self.abort.clone();
-                tokio::select! {
-                    biased;
-                    outcome = self.conduct(&order, &entry) => outcome,
-                    () = abort.cancelled() => given_up("the agent stopped"),
-                }
+        let accepted = if entry.resumed {
+            Ok(())
+        } else {
+            let (order, at) = (order.clone(), entry.since);
+            self.on_disk(move |ledger| ledger.accept(&order, at)).await
+        };
+        entry.recorded.cancel();
+        let outcome = match accepted {
+            Err(error) => failed(format!("not begun, for no restart would be survived: {error}")),
+            Ok(()) => {
+                let conduct = async {
+                    let outcome = self.carry_out(&order, &entry, refusal).await;
+                    entry.journal.close();
+                    outcome
+                };
+                tokio::join!(conduct, self.keep_lines(&entry.journal)).0
             }
         };
-        let outcome = bounded(outcome);
-        entry.journal.close();
+        self.finish(order.id, bounded(outcome), Some(&order.work)).await;
+    }
+
+    async fn carry_out(&self, order: &Order, entry: &Entry, refusal: Option<OrderRefusal>) -> Outcome {
+        if let Some(refusal) = refusal.or_else(|| self.refuse(order)) {
+            return Outcome::Refused { refusal };
+        }
+        tracing::info!(command = %order.id, what = describe(&order.work), "command began");
+        tokio::select! {
+            biased;
+            outcome = self.conduct(order, entry) => outcome,
+            () = self.abort.cancelled() => given_up("the agent stopped"),
+        }
+    }
+
+    /// Tells the outcome and remembers that it was told.
+    async fn finish(&self, id: CommandId, outcome: Outcome, work: Option<&Work>) {
         // Free for others before anybody can learn that it ended.
         self.table().release(id);
-        if let Outcome::Refused { refusal: OrderRefusal::Policy { verb } } = &outcome {
-            let what = describe(&order.work);
+        let mut events = Vec::new();
+        if let (Outcome::Refused { refusal: OrderRefusal::Policy { verb } }, Some(work)) = (&outcome, work) {
+            let what = describe(work);
             tracing::warn!(command = %id, what, "the policy does not allow `{verb}`");
-            self.append(EventKind::Refused { command: id, verb: *verb, what }).await;
+            events.push(EventKind::Refused { command: id, verb: *verb, what });
         }
         tracing::info!(command = %id, outcome = word(&outcome), "command ended");
-        self.append(EventKind::CommandEnded { command: id, outcome }).await;
-        self.table().end(id);
+        events.push(EventKind::CommandEnded { command: id, outcome });
+        if self.append(events).await {
+            self.settle(id).await;
+        }
+    }
+
+    /// The outcome is in the outbox: the command will not be run or told of again.
+    async fn settle(&self, id: CommandId) {
+        if let Err(error) = self.on_disk(move |ledger| ledger.end(id)).await {
+            tracing::warn!(command = %id, %error, "cannot note that a command ended");
+        }
+        let oldest = self.table().end(id);
+        if let Some(oldest) = oldest {
+            let ledger = self.ledger.clone();
+            // Without it the file stays until the next start.
+            let _ = spawn_blocking(move || ledger.forget(oldest)).await;
+        }
+    }
+
+    /// Writes what a command says, which is told only afterwards, until it has ended.
+    async fn keep_lines(&self, journal: &Journal) {
+        let mut healthy = true;
+        while let Some((end, lines)) = journal.unkept().await {
+            let id = journal.command();
+            if let Err(error) = self.on_disk(move |ledger| ledger.say(id, lines)).await
+                && std::mem::take(&mut healthy)
+            {
+                tracing::warn!(command = %id, %error, "a command's log will not survive a restart whole");
+            }
+            journal.kept(end);
+        }
+    }
+
+    /// Does something that waits for the disk.
+    async fn on_disk(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<(), LedgerError> + Send + 'static,
+    ) -> Result<(), LedgerError> {
+        let ledger = self.ledger.clone();
+        match spawn_blocking(move || work(&ledger)).await {
+            Ok(done) => done,
+            Err(error) => {
+                let source = std::io::Error::other(error);
+                Err(LedgerError::Io { action: "write", path: "the command ledger".into(), source })
+            }
+        }
     }
 
     /// Why the order is not even begun, if so.
@@ -182,9 +276,10 @@ impl<E: Engine> Shared<E> {
     async fn conduct(&self, order: &Order, entry: &Entry) -> Outcome {
         let id = order.id;
         let deadline = Duration::from_secs(order.deadline_secs.max(1).into()).min(MAX_DEADLINE);
+        let left = deadline.saturating_sub(UnixMicros::now().since(entry.since));
         let running = AssertUnwindSafe(self.run(order, entry)).catch_unwind();
         tokio::pin!(running);
-        let ended = match timeout(deadline, &mut running).await {
+        let ended = match timeout(left, &mut running).await {
             Ok(ended) => ended,
             Err(_) => {
                 self.table().halt(id, Why::Deadline);
@@ -203,6 +298,9 @@ impl<E: Engine> Shared<E> {
     }
 
     async fn run(&self, order: &Order, entry: &Entry) -> Outcome {
+        if entry.resumed {
+            self.await_engine(entry).await;
+        }
         match resolve(self.engine.as_ref(), &order.work).await {
             Ok(None) => {}
             Ok(Some(target)) => {
@@ -221,17 +319,19 @@ impl<E: Engine> Shared<E> {
         commands::run(&context, &order.work).await
     }
 
-    /// Writes to the outbox, again and again until it takes it or the agent is given up.
-    async fn append(&self, what: EventKind) {
+    /// Writes to the outbox, again and again until it takes it or the agent is given up; says whether it did.
+    async fn append(&self, what: Vec<EventKind>) -> bool {
         let (mut pause, longest) = OUTBOX_RETRY;
-        while let Err(error) = self.outbox.append(UnixMicros::now(), what.clone()).await {
+        loop {
+            let events = what.iter().map(|what| (UnixMicros::now(), what.clone())).collect();
+            let Err(error) = self.outbox.append_all(events).await else { return true };
             tracing::warn!("cannot write a command's outcome to the outbox, trying again: {error}");
             let given_up = tokio::select! {
                 () = self.abort.cancelled() => true,
                 () = tokio::time::sleep(pause) => false,
             };
             if given_up {
-                return;
+                return false;
             }
             pause = (pause * 2).min(longest);
         }
@@ -258,7 +358,10 @@ fn explain(outcome: Outcome, why: Option<Why>, deadline: Duration) -> Outcome {
 
 /// The end of a command that did not come to a safe point.
 fn given_up(why: &str) -> Outcome {
-    let reason = format!("{why} and the command was given up where it stood: look at what runs on the host");
+    failed(format!("{why} and the command was given up where it stood: look at what runs on the host"))
+}
+
+const fn failed(reason: String) -> Outcome {
     Outcome::Failed { reason, services: Vec::new() }
 }
 

@@ -13,5 +13,6 @@ pub mod membership;
 pub mod outbox;
 pub mod policy;
 pub mod program;
+mod record;
 pub mod serving;
 pub mod watcher;

@@ -2,7 +2,7 @@
 //!
 //! Events are numbered without holes and appended to segment files. Whoever appends while the disk is busy is
 //! written with the next sync (group commit): there is no timer, so an append waits for one and a half syncs on
-//! average. Any number that cannot be read back is reported as a `Gap` in its place; see [`segment`].
+//! average. Any number that cannot be read back is reported as a `Gap` in its place; see the `segment` module.
 
 mod index;
 mod mark;
@@ -13,6 +13,7 @@ mod shared;
 mod tests;
 mod writer;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::event::{Event, EventKind};
-use roadstead_protocol::message::ids::{Epoch, EventSeq};
+use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -194,6 +195,17 @@ impl Outbox {
     pub async fn recorded_since(&self, since: UnixMicros) -> Vec<Event> {
         let shared = Arc::clone(&self.shared);
         let read = spawn_blocking(move || shared.recorded_since(since));
+        read.await.unwrap_or_default()
+    }
+
+    /// The commands whose ends were recorded lately: in the newest segments, acknowledged or not.
+    pub async fn recently_ended(&self) -> HashSet<CommandId> {
+        let shared = Arc::clone(&self.shared);
+        let ended = |event: Event| match event.what {
+            EventKind::CommandEnded { command, .. } => Some(command),
+            _ => None,
+        };
+        let read = spawn_blocking(move || shared.recent().filter_map(ended).collect());
         read.await.unwrap_or_default()
     }
 

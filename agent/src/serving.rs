@@ -171,6 +171,7 @@ async fn obey<E: Engine>(
             ToAgent::Order(order) => {
                 let command = order.id;
                 let standing = parts.executor.order(*order);
+                parts.executor.recorded(command).await;
                 send(outgoing, ToController::Standing { command, standing }).await?;
             }
             ToAgent::Cancel { command } => parts.executor.cancel(command),

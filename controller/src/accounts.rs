@@ -30,8 +30,12 @@ pub const SESSION_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A session's last use is written down at most this often.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Login attempts, for each address and for each account.
+/// Login attempts from one address.
 pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
+
+/// Login attempts for one account, from wherever. They come back faster than one address can use them up, so that a
+/// stranger who keeps guessing does not keep the owner out.
+const ACCOUNT_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(1) };
 
 /// Addresses and accounts whose attempts are counted apart.
 const LOGIN_KEYS: usize = 10_000;
@@ -44,15 +48,14 @@ const LONGEST_PASSWORD: usize = 1024;
 pub struct Accounts {
     store: Store,
     hasher: Hasher,
-    attempts: Mutex<Buckets<Attempt>>,
+    attempts: Mutex<Attempts>,
     demo_mode: bool,
 }
 
 /// What login attempts are counted by.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Attempt {
-    Address(IpAddr),
-    Account(String),
+struct Attempts {
+    addresses: Buckets<IpAddr>,
+    accounts: Buckets<String>,
 }
 
 /// Somebody who is logged in.
@@ -118,7 +121,10 @@ impl Accounts {
         demo_mode: bool,
     ) -> Result<(Self, Option<String>), AccountsError> {
         let hasher = Hasher::new().await?;
-        let attempts = Mutex::new(Buckets::new(LOGIN_RATE, LOGIN_KEYS));
+        let attempts = Mutex::new(Attempts {
+            addresses: Buckets::new(LOGIN_RATE, LOGIN_KEYS),
+            accounts: Buckets::new(ACCOUNT_RATE, LOGIN_KEYS),
+        });
         let accounts = Self { store, hasher, attempts, demo_mode };
         let admin = accounts.store.user(ADMIN).await?;
         let generated = match (&admin, &password) {
@@ -175,18 +181,17 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<NewSession, LoginError> {
         if name.len() > LONGEST_NAME || password.len() > LONGEST_PASSWORD {
-            self.take_attempt(&[Attempt::Address(network_of(address))])?;
+            self.take_attempt(address, None)?;
             return Err(LoginError::Wrong);
         }
-        let attempt = [Attempt::Address(network_of(address)), Attempt::Account(name.to_owned())];
-        self.take_attempt(&attempt)?;
+        self.take_attempt(address, Some(name))?;
         let user = self.store.user(name).await?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         if !self.hasher.verify(password, hash).await? {
             return Err(LoginError::Wrong);
         }
         let Some(user) = user else { return Err(LoginError::Wrong) };
-        self.give_back_attempt(&attempt);
+        self.give_back_attempt(address, name);
         self.begin_session(Person { name: user.name, role: user.role }).await
     }
 
@@ -198,7 +203,7 @@ impl Accounts {
         if !self.demo_mode {
             return Err(LoginError::NoGuests);
         }
-        self.take_attempt(&[Attempt::Address(network_of(address))])?;
+        self.take_attempt(address, None)?;
         self.begin_session(Person { name: GUEST.to_owned(), role: Role::Guest }).await
     }
 
@@ -262,20 +267,20 @@ impl Accounts {
         Ok(NewSession { token, person })
     }
 
-    fn take_attempt(&self, keys: &[Attempt]) -> Result<(), LoginError> {
+    fn take_attempt(&self, address: IpAddr, account: Option<&str>) -> Result<(), LoginError> {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        for key in keys {
-            attempts.take(key.clone(), now).map_err(LoginError::TooMany)?;
+        attempts.addresses.take(network_of(address), now).map_err(LoginError::TooMany)?;
+        match account {
+            Some(name) => attempts.accounts.take(name.to_owned(), now).map_err(LoginError::TooMany),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn give_back_attempt(&self, keys: &[Attempt]) {
+    fn give_back_attempt(&self, address: IpAddr, account: &str) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            attempts.give_back(key);
-        }
+        attempts.addresses.give_back(&network_of(address));
+        attempts.accounts.give_back(account);
     }
 }
 

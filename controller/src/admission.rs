@@ -149,7 +149,11 @@ impl Admission {
             .map_err(internal)??;
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
         self.book.joined(peer, hello, &record.id).await;
-        self.fleet.upsert_record(record.clone());
+        self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
+        // The key that the instance had until now, if it had one, is revoked.
+        if let Some(earlier) = self.registry.agent(&record.id) {
+            earlier.end();
+        }
         Ok(record)
     }
 

@@ -26,7 +26,7 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43_200))]
         minutes: u32,
         /// How many agents may use it.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         uses: u32,
         /// Write it to this file, readable by its owner alone, instead of printing it; an existing file is left as it
         /// is and no token is made.
@@ -95,6 +95,25 @@ fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot print")
 }
 
+/// Files that may be open at once: each agent, browser and reader of the store takes one.
+const OPEN_FILES: u64 = 65_536;
+
+/// What a login or a service manager allows at first is often 1,024: takes more, as far as the system lets it.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    // None stands for no limit at all.
+    if limit.current.is_none_or(|now| now >= wanted) {
+        return;
+    }
+    let raised = Rlimit { current: Some(wanted), ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, now = ?limit.current, "cannot raise the limit of open files");
+    }
+}
+
 /// Writes a new file that only its owner may read.
 fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -104,6 +123,7 @@ fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
 }
 
 async fn run_controller(config: Config) -> anyhow::Result<()> {
+    raise_file_limit();
     let controller = Controller::start(config).await?;
     greet(controller.listening())?;
     let shutdown = CancellationToken::new();

@@ -14,7 +14,10 @@ use crate::registry::Registry;
 
 pub mod dialling;
 pub mod listening;
+pub mod refused;
 pub mod serving;
+
+use refused::RefusedAgents;
 
 /// What every link needs, whoever dialled it.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Front {
     pub events: Events,
     /// The command ledger.
     pub commands: Commands,
+    /// Refusals in the audit log.
+    pub refused: Arc<RefusedAgents>,
     /// Questions waiting for an answer.
     pub probes: Probes,
     /// What may be dialled.

@@ -22,17 +22,21 @@ use crate::admission::Admission;
 use crate::audit::Audit;
 use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
+use crate::connect::refused::RefusedAgents;
 use crate::connect::{Front, dialling, listening};
 use crate::enrolment::{DEFAULT_TOKEN_TTL, Enrolment, id};
 use crate::events::Events;
 use crate::events::retention::{self, Retention};
 use crate::fleet::{Fleet, persist};
 use crate::http::{self, About, Services};
+use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
+
+mod following;
 
 /// Where a running controller can be reached. Also written to `listening.json` in its data folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,6 +109,7 @@ impl Controller {
         let local_agent = local_agent(&config, agents_bound)?;
         let this_instance = local_agent.as_ref().map(|agent| this_instance(&agent.data_dir)).transpose()?;
         let events = Events::new(core.store.clone());
+        let lifecycles = Lifecycles::load(core.store.clone(), fleet.clone()).await?;
         let probes = Probes::default();
         let front = Arc::new(Front {
             identity: core.identity.clone(),
@@ -113,6 +118,7 @@ impl Controller {
             fleet: fleet.clone(),
             events: events.clone(),
             commands: commands.clone(),
+            refused: Arc::new(RefusedAgents::new(Audit::new(core.store.clone()))),
             probes: probes.clone(),
             dial_allow: Arc::new(config.dial_allow.clone()),
         });
@@ -133,6 +139,7 @@ impl Controller {
             enrolment,
             commands,
             events,
+            lifecycles,
             accounts: Arc::new(accounts),
             audit: Audit::new(core.store),
             probes,
@@ -166,6 +173,9 @@ impl Controller {
         parts.spawn(persist::run(services.fleet.clone(), services.store.clone(), shutdown.clone()));
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
+        let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
+        parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
+        parts.spawn(following::commands(lifecycles, commands, shutdown.clone()));
         if let Some(agent) = local_agent {
             let enrolment = services.enrolment.clone();
             let join = move || {

@@ -193,13 +193,18 @@ impl FromStr for Network {
     }
 }
 
-/// The address that is reached: of an IPv6 address that stands for an IPv4 one (mapped, or NAT64) the IPv4 one.
+/// The address that is reached: of an IPv6 address that stands for an IPv4 one (mapped, compatible, NAT64, 6to4) the
+/// IPv4 one.
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
+    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
-        }
+        // RFC 6052, and RFC 8215 with the longest of its prefixes.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
+        // RFC 3056.
+        [0x2002, high, low, ..] => v4(high, low),
+        // RFC 4291, section 2.5.5.1; `::` and `::1` are none.
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => v4(high, low),
         _ => v6.to_canonical(),
     }
 }

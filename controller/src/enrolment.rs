@@ -118,7 +118,7 @@ impl Enrolment {
             stored = self.insert(&record, &token).await?;
         }
         stored.map_err(|conflict| conflict_error(conflict, &record))?;
-        self.fleet.upsert_record(record.clone());
+        self.fleet.refresh_record(&self.store, &record.id).await?;
         Ok((record, token))
     }
 
@@ -182,7 +182,7 @@ impl Enrolment {
         let removed = self.store.remove_instance(instance.clone(), UnixMicros::now()).await?;
         let record = removed.ok_or_else(|| EnrolError::UnknownInstance(instance.clone()))?;
         // In this order: a session that begins in between finds no host to feed, and ends.
-        self.fleet.remove(instance);
+        self.fleet.remove(instance).await;
         self.end_session(instance);
         Ok(record)
     }

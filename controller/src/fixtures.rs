@@ -97,6 +97,7 @@ pub(crate) fn hello(name: &str) -> Hello {
         abilities: Vec::new(),
         epoch: Epoch::generate(),
         last_event: EventSeq(0),
+        remembers_since: None,
     }
 }
 

@@ -113,8 +113,7 @@ impl Fleet {
         (hosts.values().map(Slot::view).collect(), self.inner.changes.subscribe())
     }
 
-    /// Enters a new instance.
-    pub fn upsert_record(&self, record: InstanceRecord) {
+    fn upsert_record(&self, record: InstanceRecord) {
         let mut hosts = self.lock();
         let change = match hosts.get_mut(&record.id) {
             Some(slot) => slot.set_record(record),
@@ -128,21 +127,23 @@ impl Fleet {
         self.tell(change);
     }
 
-    /// Takes over what is registered of an instance now; of no effect if it was removed. To be called after each
-    /// change of a record: whichever call comes last reads what all of them have stored.
+    /// Takes over what is registered of an instance now, also of a new one; of no effect if it was removed. To be
+    /// called after each change of a record: whichever call comes last reads what all of them have stored.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn refresh_record(&self, store: &Store, instance: &InstanceId) -> Result<(), StoreError> {
         let _in_order = self.inner.records.lock().await;
         if let Some(record) = store.instance(instance.clone()).await? {
-            self.update(instance, |slot| slot.set_record(record));
+            self.upsert_record(record);
         }
         Ok(())
     }
 
-    /// Forgets an instance. Its [`Feed`], if there is one, has no effect from here on.
-    pub fn remove(&self, instance: &InstanceId) {
+    /// Forgets an instance, which has been removed from the store: nothing that was read of it there before comes
+    /// after this. Its [`Feed`], if there is one, has no effect from here on.
+    pub async fn remove(&self, instance: &InstanceId) {
+        let _in_order = self.inner.records.lock().await;
         let mut hosts = self.lock();
         if hosts.remove(instance).is_some() {
             self.tell(Some(FleetChange::Removed(instance.clone())));

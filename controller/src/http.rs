@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,6 +27,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod lifecycle;
 mod live;
 mod metrics;
 mod openapi;
@@ -50,6 +52,7 @@ use crate::commands::Commands;
 use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
+use crate::lifecycle::Lifecycles;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -75,6 +78,8 @@ pub struct Services {
     pub commands: Commands,
     /// The event log.
     pub events: Events,
+    /// Where containers and projects are in their life.
+    pub lifecycles: Lifecycles,
     /// Users and web sessions.
     pub accounts: Arc<Accounts>,
     /// The audit log.
@@ -109,6 +114,8 @@ pub struct App {
     streams: Arc<Semaphore>,
     watches: watch::Watches,
     strangers: Mutex<Buckets<IpAddr>>,
+    /// Requests that change something: they outlive whoever asked.
+    changes: TaskTracker,
     ending: CancellationToken,
 }
 
@@ -120,6 +127,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS)),
             watches: watch::Watches::default(),
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
+            changes: TaskTracker::new(),
             ending,
         }
     }
@@ -146,6 +154,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
         .routes(routes!(orders::check))
@@ -163,7 +173,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// The router over `services`. Streams end when `ending` is cancelled.
 pub fn router(services: Services, ending: CancellationToken) -> Router {
-    let app = Arc::new(App::new(services, ending));
+    router_of(Arc::new(App::new(services, ending)))
+}
+
+fn router_of(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .fallback(assets::file_or_page)
@@ -173,15 +186,20 @@ pub fn router(services: Services, ending: CancellationToken) -> Router {
         .with_state(app)
 }
 
-/// Serves the API on `listener` until `shutdown`; then streams end and requests under way have five seconds.
+/// Serves the API on `listener` until `shutdown`; then streams end and requests under way have five seconds, and so
+/// have changes whose asker is gone.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     services: Services,
     shutdown: CancellationToken,
 ) {
-    let router = router(services, shutdown.clone());
-    server::serve(listener, tls, router, shutdown).await;
+    let app = Arc::new(App::new(services, shutdown.clone()));
+    server::serve(listener, tls, router_of(Arc::clone(&app)), shutdown).await;
+    app.changes.close();
+    if tokio::time::timeout(server::DRAIN, app.changes.wait()).await.is_err() {
+        tracing::warn!(changes = app.changes.len(), "changes were cut off at shutdown");
+    }
 }
 
 /// The OpenAPI document of the API, as JSON.

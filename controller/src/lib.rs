@@ -15,6 +15,7 @@ pub mod events;
 mod fixtures;
 pub mod fleet;
 pub mod http;
+pub mod lifecycle;
 pub mod log;
 pub mod model;
 pub mod probes;

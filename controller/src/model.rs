@@ -115,7 +115,7 @@ pub struct CommandRecord {
     pub queue_until: Option<UnixMicros>,
     /// The agent gives up after this many seconds of running.
     pub deadline_secs: u32,
-    /// Boot of the agent it was sent to.
+    /// The boot that the memory of the agent it was sent to goes back to.
     pub boot: Option<BootId>,
     /// When it was sent.
     pub sent_at: Option<UnixMicros>,

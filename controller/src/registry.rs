@@ -21,6 +21,8 @@ pub struct AgentHandle {
     pub session: SessionId,
     /// The agent's process.
     pub boot: BootId,
+    /// The boot that its memory of commands goes back to.
+    pub memory: BootId,
     messages: mpsc::Sender<ToAgent>,
     end: CancellationToken,
     supersede: CancellationToken,
@@ -48,7 +50,13 @@ impl AgentHandle {
         end: CancellationToken,
         supersede: CancellationToken,
     ) -> Self {
-        Self { session, boot, messages, end, supersede }
+        Self { session, boot, memory: boot, messages, end, supersede }
+    }
+
+    /// The same for an agent whose memory of commands goes back further than its process.
+    #[must_use]
+    pub fn remembering(self, memory: BootId) -> Self {
+        Self { memory, ..self }
     }
 
     /// Queues a message; never waits.

@@ -17,6 +17,7 @@ pub mod events;
 mod figures;
 pub mod instances;
 pub mod join_tokens;
+pub mod lifecycles;
 mod migrations;
 pub mod pictures;
 mod settings;

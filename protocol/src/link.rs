@@ -12,6 +12,9 @@ pub mod listener;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 mod metered;
+mod places;
+#[cfg(any(test, feature = "test-util"))]
+pub mod raw;
 pub mod session;
 pub mod tls;
 mod websocket;
@@ -24,12 +27,15 @@ use tokio_tungstenite::WebSocketStream;
 
 use crate::message::ids::PeerKey;
 use metered::Metered;
+use places::Place;
 
 /// One authenticated WebSocket over TLS between an agent and a controller, whoever dialled.
 pub struct Link<S> {
     socket: WebSocketStream<TlsStream<Metered<S>>>,
     peer: PeerKey,
     remote: String,
+    /// Held by a link that was accepted, until it is a session.
+    place: Option<Place>,
 }
 
 impl<S> Link<S> {

@@ -57,6 +57,18 @@ async fn an_engine_survives_stop_kill_and_power_cut_with_its_containers() {
 }
 
 #[tokio::test]
+async fn an_engine_with_a_paused_container_ends_all_the_same() {
+    let mut engine = Dockerd::start().await;
+    busybox_image(&engine, "app:1", &ImageOptions::default()).await;
+    engine.docker(["run", "--detach", "--name", "app", "app:1"]).await;
+    engine.docker(["pause", "app"]).await;
+    engine.power_cut();
+    engine.start_again().await;
+    engine.docker(["start", "app"]).await;
+    engine.docker(["pause", "app"]).await;
+}
+
+#[tokio::test]
 async fn a_small_disk_runs_full() {
     let engine = Dockerd::start_with(DockerdOptions { data_megabytes: Some(24), ..Default::default() }).await;
     busybox_image(&engine, "app:1", &ImageOptions::default()).await;

@@ -1,8 +1,18 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 
 mod engine;
+mod fleet;
 mod harness;
+mod hostile;
 mod images;
+mod interrupted;
 mod local_agent;
+mod own_controller;
 mod private_registry;
+mod problems;
+mod recovery;
+mod site;
 mod sync;
+mod sync_through_api;
+mod truth;
+mod upgrade;

@@ -1,6 +1,6 @@
 //! Sync on real parts: a real engine, a real registry whose image changes, real docker-compose.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

@@ -148,7 +148,7 @@ impl Api {
     /// When that is refused.
     pub async fn sync(&self, instance: &str, body: &Value) -> String {
         let answer = self.post(&format!("/api/instances/{instance}/sync"), body).await;
-        text(&answer.expect_status(202), "id")
+        text(&answer.expect_status(202), "command_id")
     }
 
     /// Waits until a command has ended, and gives it.
@@ -175,11 +175,20 @@ impl Api {
     /// # Panics
     /// When it is refused.
     pub async fn live(&self) -> Live {
-        let response = match self.request(Method::GET, "/api/live").send().await {
+        self.stream("/api/live").await
+    }
+
+    /// The server-sent events of `path`, from now on.
+    ///
+    /// # Panics
+    /// When they are refused.
+    pub async fn stream(&self, path: &str) -> Live {
+        let request = self.request(Method::GET, path).header("accept", "text/event-stream");
+        let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => panic!("no live stream: {error}"),
+            Err(error) => panic!("no stream of {path}: {error}"),
         };
-        assert_eq!(response.status(), StatusCode::OK, "the live stream is refused");
+        assert_eq!(response.status(), StatusCode::OK, "the stream of {path} is refused");
         Live::new(response)
     }
 

@@ -1,5 +1,6 @@
 //! Private Docker engines: a real `dockerd` with its own socket, data, containerd and networks.
 
+mod groups;
 mod namespace;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use crate::addresses::AddressBlock;
 use crate::condition::try_eventually;
 use crate::scratch::{Scratch, free_port};
 use crate::tool;
+use groups::ControlGroups;
 use namespace::Namespace;
 
 /// How long an engine may take to answer, and to end.
@@ -227,7 +229,8 @@ impl Dockerd {
 
     async fn launch(&mut self) -> anyhow::Result<()> {
         if self.namespace.is_none() {
-            self.namespace = Some(Namespace::new(&self.mounts())?);
+            let groups = ControlGroups::of(self.scratch.path());
+            self.namespace = Some(Namespace::new(&self.mounts(), groups)?);
         }
         let namespace = self.namespace.as_ref().context("the engine's namespace is gone")?;
         let folder = self.scratch.path();
@@ -247,6 +250,7 @@ impl Dockerd {
             .arg("--pidfile")
             .arg(folder.join("docker.pid"))
             .arg(format!("--bridge={bridge}"))
+            .arg(format!("--cgroup-parent={}", ControlGroups::of(folder).parent()))
             .arg(format!("--default-address-pool=base={}/23,size=27", self.block.address(512)))
             .args(["--iptables=false", "--ip6tables=false", "--storage-driver=overlay2", "--group=root"])
             .arg("--config-file")

@@ -7,7 +7,7 @@ const CONTROLLER: &[&[&str]] = &[
     &["model", "dial_allow", "log"],
     &["config", "store"],
     &["registry", "fleet"],
-    &["accounts", "audit", "events", "enrolment", "probes"],
+    &["accounts", "audit", "events", "lifecycle", "enrolment", "probes"],
     &["admission", "commands", "exposure"],
     &["connect", "http", "supervised"],
     &["controller"],
@@ -17,6 +17,7 @@ const CONTROLLER: &[&[&str]] = &[
 
 /// The agent's modules in rows.
 const AGENT: &[&[&str]] = &[
+    &["record"],
     &["config", "membership", "policy", "engine", "outbox", "log"],
     &["inventory", "commands"],
     &["watcher", "executor"],

@@ -145,6 +145,7 @@ impl<E: Engine> Agent<E> {
             abilities: self.abilities.clone(),
             epoch: self.parts.outbox.epoch(),
             last_event: self.parts.outbox.last(),
+            remembers_since: Some(self.parts.executor.remembers_since()),
         }
     }
 

@@ -28,6 +28,7 @@ const SERVICES_PER_PLAN: usize = 40;
 pub struct Journal {
     command: CommandId,
     written: Arc<Notify>,
+    news: Notify,
     book: Mutex<Book>,
 }
 
@@ -38,13 +39,85 @@ struct Book {
     dropped: u64,
     /// Next line to send in the session that is up; none if nobody asked in it.
     cursor: Option<usize>,
+    /// How many lines are on disk, where they are kept there: only those are sent.
+    kept: Option<usize>,
+    /// The lines of an earlier process, until somebody has said how many more there were.
+    before: Option<usize>,
+    closed: bool,
 }
+
+/// Lines of an earlier process that are made up for at most, in lines.
+const MAX_FORGOTTEN: usize = 2 * MAX_LINES;
+
+/// Lines written to disk at once.
+const KEPT_AT_ONCE: usize = 256;
 
 impl Journal {
     /// An empty log; `written` is notified of every line.
     #[must_use]
     pub fn new(command: CommandId, written: Arc<Notify>) -> Self {
-        Self { command, written, book: Mutex::default() }
+        Self { command, written, news: Notify::new(), book: Mutex::default() }
+    }
+
+    /// An empty log whose lines are kept on disk before they are sent.
+    #[must_use]
+    pub fn kept_on_disk(command: CommandId, written: Arc<Notify>) -> Self {
+        let journal = Self::new(command, written);
+        journal.book().kept = Some(0);
+        journal
+    }
+
+    /// As [`kept_on_disk`](Self::kept_on_disk), going on after the `lines` of an earlier process.
+    #[must_use]
+    pub fn going_on(command: CommandId, written: Arc<Notify>, lines: Vec<ProgressLine>) -> Self {
+        let journal = Self::new(command, written);
+        {
+            let mut book = journal.book();
+            let texts = lines.iter().map(|line| match &line.entry {
+                Progress::Log { text, .. } => text.len(),
+                _ => 0,
+            });
+            book.text_bytes = texts.sum();
+            book.kept = Some(lines.len());
+            book.before = Some(lines.len());
+            book.lines = lines;
+        }
+        journal
+    }
+
+    /// The command it is of.
+    #[must_use]
+    pub const fn command(&self) -> CommandId {
+        self.command
+    }
+
+    /// Waits for lines that are not on disk yet: their end and themselves; none when the log is closed and all are.
+    /// Cancel-safe; meant for one caller.
+    pub async fn unkept(&self) -> Option<(usize, Vec<ProgressLine>)> {
+        loop {
+            {
+                let book = self.book();
+                let from = book.kept.unwrap_or(book.lines.len());
+                let end = book.lines.len().min(from + KEPT_AT_ONCE);
+                if from < end {
+                    return Some((end, book.lines[from..end].to_vec()));
+                }
+                if book.closed {
+                    return None;
+                }
+            }
+            self.news.notified().await;
+        }
+    }
+
+    /// The lines before `end` are on disk.
+    pub fn kept(&self, end: usize) {
+        let mut book = self.book();
+        if let Some(kept) = &mut book.kept {
+            *kept = end.max(*kept);
+        }
+        drop(book);
+        self.written.notify_one();
     }
 
     /// Says how the command will go about it.
@@ -92,13 +165,16 @@ impl Journal {
         }
         self.push(&mut book, entry);
         drop(book);
-        self.written.notify_one();
+        self.tell();
     }
 
     /// Says how many lines were dropped, if any were. Called when the command has ended.
     pub fn close(&self) {
-        self.admit_dropped(&mut self.book());
-        self.written.notify_one();
+        let mut book = self.book();
+        self.admit_dropped(&mut book);
+        book.closed = true;
+        drop(book);
+        self.tell();
     }
 
     /// How many lines there are.
@@ -113,9 +189,13 @@ impl Journal {
         self.len() == 0
     }
 
-    /// Sends from `next_line` on, in the session that is up.
+    /// Sends from `next_line` on, in the session that is up. Whoever has more lines of an earlier process than are
+    /// known here has what a power cut took: later lines are numbered after those.
     pub fn seek(&self, next_line: u64) {
         let mut book = self.book();
+        if let Some(known) = book.before.take() {
+            self.make_up(&mut book, known, next_line);
+        }
         let line = usize::try_from(next_line).unwrap_or(usize::MAX);
         book.cursor = Some(line.min(book.lines.len()));
         drop(book);
@@ -139,7 +219,8 @@ impl Journal {
         let mut book = self.book();
         let Some(mut cursor) = book.cursor else { return 0 };
         let mut used = 0;
-        while let Some(line) = book.lines.get(cursor) {
+        let end = book.kept.unwrap_or(book.lines.len());
+        while let Some(line) = book.lines[..end].get(cursor) {
             // A line that cannot be encoded does not exist: strings and numbers always can.
             let size = encoded_size(line).unwrap_or(0);
             if used + size > room && !(must && used == 0) {
@@ -163,6 +244,27 @@ impl Journal {
     fn push(&self, book: &mut Book, entry: Progress) {
         let line = book.lines.len() as u64;
         book.lines.push(ProgressLine { command: self.command, line, at: UnixMicros::now(), entry });
+    }
+
+    /// Puts a filler for each line from `known` to before `next_line`; what stands there moves on, none of it sent yet.
+    fn make_up(&self, book: &mut Book, known: usize, next_line: u64) {
+        let missing = next_line.saturating_sub(known as u64);
+        let Some(count) = usize::try_from(missing).ok().filter(|count| *count <= MAX_FORGOTTEN) else {
+            return;
+        };
+        let entry = Progress::Dropped { count: 1 };
+        let filler = ProgressLine { command: self.command, line: 0, at: UnixMicros::now(), entry };
+        book.lines.splice(known..known, std::iter::repeat_n(filler, count));
+        for (number, line) in book.lines.iter_mut().enumerate().skip(known) {
+            line.line = number as u64;
+        }
+        // What has moved is on disk under its old number; it is not written again.
+        book.kept = book.kept.map(|kept| kept + count);
+    }
+
+    fn tell(&self) {
+        self.news.notify_one();
+        self.written.notify_one();
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

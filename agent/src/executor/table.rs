@@ -10,14 +10,9 @@ use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::{Found, KEPT, REMEMBERED};
 use crate::commands::Target;
 use crate::commands::journal::Journal;
-
-/// Ended commands that are remembered, so that a late repetition does not run them again.
-const REMEMBERED: usize = 1_000;
-
-/// Ended commands whose lines are kept for a controller that was away.
-const KEPT_JOURNALS: usize = 8;
 
 /// Commands, refused ones included, whose outcome is not on disk yet. Beyond it orders are not taken.
 const MAX_PENDING: usize = 256;
@@ -37,8 +32,12 @@ pub(super) enum Why {
 #[derive(Clone)]
 pub(super) struct Entry {
     pub since: UnixMicros,
+    /// An earlier process of this agent began it.
+    pub resumed: bool,
     pub halt: CancellationToken,
     pub journal: Arc<Journal>,
+    /// Set when it is on disk, or known not to begin.
+    pub recorded: CancellationToken,
 }
 
 /// What became of an order.
@@ -66,6 +65,8 @@ pub(super) struct Table {
     ended: VecDeque<CommandId>,
     journals: VecDeque<(CommandId, Arc<Journal>)>,
     closing: bool,
+    /// What an earlier process left and is not taken up yet.
+    pub found: Vec<(Found, Entry)>,
 }
 
 impl Table {
@@ -77,7 +78,41 @@ impl Table {
             ended: VecDeque::new(),
             journals: VecDeque::new(),
             closing: false,
+            found: Vec::new(),
         }
+    }
+
+    /// Takes over what an earlier process knew.
+    pub fn restore(&mut self, ended: VecDeque<CommandId>, found: Vec<Found>) {
+        let since_last = |found: &Found| ended.iter().rev().position(|id| *id == found.id);
+        let mut done: Vec<_> = found.iter().filter(|found| found.ended).collect();
+        done.sort_by_key(|found| std::cmp::Reverse(since_last(found)));
+        for found in done {
+            let journal = Journal::going_on(found.id, Arc::clone(&self.written), found.lines.clone());
+            journal.close();
+            self.journals.push_back((found.id, Arc::new(journal)));
+        }
+        self.ended = ended;
+        for mut found in found.into_iter().filter(|found| !found.ended) {
+            let lines = std::mem::take(&mut found.lines);
+            let journal = Journal::going_on(found.id, Arc::clone(&self.written), lines);
+            let since = found.order.as_ref().map_or_else(UnixMicros::now, |(at, _)| *at);
+            let entry = Entry {
+                since,
+                resumed: true,
+                halt: CancellationToken::new(),
+                journal: Arc::new(journal),
+                recorded: CancellationToken::new(),
+            };
+            let pending = Pending { entry: entry.clone(), active: true, target: None, why: None };
+            self.pending.insert(found.id, pending);
+            self.found.push((found, entry));
+        }
+    }
+
+    /// What tells that a command is on disk, if it has not ended.
+    pub fn recorded(&self, id: CommandId) -> Option<CancellationToken> {
+        self.pending.get(&id).map(|pending| pending.entry.recorded.clone())
     }
 
     pub fn admit(&mut self, id: CommandId, needs_place: bool) -> Admission {
@@ -95,9 +130,15 @@ impl Table {
         }
         let places =
             self.at_once.saturating_sub(self.pending.values().filter(|pending| pending.active).count());
-        let journal = Arc::new(Journal::new(id, Arc::clone(&self.written)));
+        let journal = Journal::kept_on_disk(id, Arc::clone(&self.written));
         journal.seek(0);
-        let entry = Entry { since: UnixMicros::now(), halt: CancellationToken::new(), journal };
+        let entry = Entry {
+            since: UnixMicros::now(),
+            resumed: false,
+            halt: CancellationToken::new(),
+            journal: Arc::new(journal),
+            recorded: CancellationToken::new(),
+        };
         self.pending.insert(
             id,
             Pending { entry: entry.clone(), active: needs_place && places > 0, target: None, why: None },
@@ -131,17 +172,16 @@ impl Table {
         }
     }
 
-    /// The outcome of a command is on disk.
-    pub fn end(&mut self, id: CommandId) {
-        let Some(pending) = self.pending.remove(&id) else { return };
+    /// The outcome of a command is on disk. Returns the ended command whose lines are no longer kept.
+    pub fn end(&mut self, id: CommandId) -> Option<CommandId> {
+        let pending = self.pending.remove(&id)?;
         self.ended.push_back(id);
         if self.ended.len() > REMEMBERED {
             self.ended.pop_front();
         }
         self.journals.push_back((id, pending.entry.journal));
-        if self.journals.len() > KEPT_JOURNALS {
-            self.journals.pop_front();
-        }
+        let surplus = self.journals.len() > KEPT;
+        surplus.then(|| self.journals.pop_front()).flatten().map(|(oldest, _)| oldest)
     }
 
     /// Tells a command to stop; the first reason stays.
@@ -218,7 +258,7 @@ mod tests {
             table.end(id);
         }
         assert_eq!(table.enquire(first, 0), Standing::NeverSeen);
-        assert_eq!((table.ended.len(), table.journals.len()), (REMEMBERED, KEPT_JOURNALS));
+        assert_eq!((table.ended.len(), table.journals.len()), (REMEMBERED, KEPT));
     }
 
     #[test]

@@ -95,10 +95,14 @@ impl Shared {
 
     /// What the engine told since `since`, as far as the newest segments reach.
     pub fn recorded_since(&self, since: UnixMicros) -> Vec<Event> {
+        self.recent().filter(|event| engine_time(event).is_some_and(|at| at >= since)).collect()
+    }
+
+    /// The events of the newest segments, acknowledged ones included.
+    pub fn recent(&self) -> impl Iterator<Item = Event> {
         let history = locked(&self.index).history();
         let stored = history.into_iter().flat_map(|(first, end)| self.read(first, end).unwrap_or_default());
-        let events = stored.map(|stored| stored.event);
-        events.filter(|event| engine_time(event).is_some_and(|at| at >= since)).collect()
+        stored.map(|stored| stored.event)
     }
 
     /// Writes until nothing waits. There is never more than one of it.

@@ -6,4 +6,5 @@ mod engine_strategy;
 mod executor;
 mod interrupted;
 mod programs;
+mod restarted;
 mod support;

@@ -1,11 +1,13 @@
 //! A bench: the fake engine, an executor, and an outbox to read outcomes from.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_agent::commands::CommandOptions;
 use roadstead_agent::engine::fake::{FakeEngine, RegistryImage};
 use roadstead_agent::executor::Executor;
+use roadstead_agent::executor::ledger::Ledger;
 use roadstead_agent::outbox::Outbox;
 use roadstead_agent::policy::PolicyCell;
 use roadstead_protocol::message::command::{
@@ -13,14 +15,14 @@ use roadstead_protocol::message::command::{
 };
 use roadstead_protocol::message::container::ContainerState;
 use roadstead_protocol::message::event::EventKind;
-use roadstead_protocol::message::ids::{CommandId, EventSeq};
+use roadstead_protocol::message::ids::{BootId, CommandId, EventSeq};
 use roadstead_protocol::message::progress::ProgressLine;
 
 pub struct Bench {
     pub engine: FakeEngine,
     pub executor: Executor<FakeEngine>,
     pub outbox: Outbox,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Bench {
@@ -33,11 +35,17 @@ impl Bench {
 
     pub fn with(policy: &str, options: CommandOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let engine = FakeEngine::new();
-        let outbox = Outbox::open(directory.path(), 1 << 20).unwrap();
+        let bench = Self::at(directory.path(), FakeEngine::new(), policy, options);
+        Self { _directory: Some(directory), ..bench }
+    }
+
+    /// With the data folder and the engine of another bench.
+    pub fn at(data: &Path, engine: FakeEngine, policy: &str, options: CommandOptions) -> Self {
+        let outbox = Outbox::open(&data.join("outbox"), 1 << 20).unwrap();
+        let ledger = Ledger::open(&data.join("commands"), BootId::generate()).unwrap();
         let policy = Arc::new(PolicyCell::new(policy.parse().unwrap()));
-        let executor = Executor::new(Arc::new(engine.clone()), policy, outbox.clone(), options);
-        Self { engine, executor, outbox, _directory: directory }
+        let executor = Executor::new(Arc::new(engine.clone()), policy, outbox.clone(), options, ledger);
+        Self { engine, executor, outbox, _directory: None }
     }
 
     /// Two services: `web` with an image that the registry has a newer one of, and `db` with a current one.

@@ -1,5 +1,6 @@
 //! Token buckets per key, for whatever a stranger may try only so often.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -47,7 +48,11 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 
     /// Gives back a try that turned out harmless.
-    pub fn give_back(&mut self, key: &K) {
+    pub fn give_back<Q>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let refill = self.rate.refill;
         if let Some(bucket) = self.buckets.get_mut(key) {
             bucket.full_at = bucket.full_at.and_then(|full_at| full_at.checked_sub(refill));

@@ -95,6 +95,20 @@ async fn attempts_run_out_for_an_address_and_for_an_account_and_come_back() {
 }
 
 #[tokio::test]
+async fn one_stranger_who_keeps_guessing_does_not_keep_the_owner_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (accounts, _) = open(&folder, Some("right")).await;
+    tokio::time::pause();
+    while accounts.take_attempt(AWAY, Some(ADMIN)).is_ok() {}
+    for _ in 0..20 {
+        tokio::time::advance(LOGIN_RATE.refill).await;
+        accounts.take_attempt(AWAY, Some(ADMIN)).expect("the stranger guesses as fast as he may");
+        accounts.take_attempt(HOME, Some(ADMIN)).expect("the owner comes in at the first attempt");
+        accounts.give_back_attempt(HOME, ADMIN);
+    }
+}
+
+#[tokio::test]
 async fn sessions_end_by_logout_and_by_age() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, _) = open(&folder, Some("right")).await;

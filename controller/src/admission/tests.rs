@@ -167,9 +167,12 @@ async fn a_reinstalled_host_takes_its_instance_over_with_a_token_for_it() {
     let controller = controller();
     let (id, token) = controller.register("nas", None).await;
     controller.outbound(KEY, &joining("nas", &token)).await.unwrap();
+    let (handle, _sent, ended) = agent(hello("nas").boot);
+    let (_registration, _) = controller.registry.enter(id.clone(), handle);
     let rejoin = controller.enrolment.issue_token(Some(id.clone()), Outbound, HOUR, 1).await.unwrap();
     assert_eq!(controller.outbound(OTHER_KEY, &joining("nas", &rejoin)).await, Ok(id.clone()));
     assert_eq!(controller.fleet.host(&id).unwrap().record.key, Some(OTHER_KEY));
+    assert!(ended.is_cancelled(), "the revoked key's session ends, whether or not the new one's begins");
     assert_eq!(controller.outbound(KEY, &hello("nas")).await, Err(Refusal::Removed));
 }
 

@@ -47,7 +47,7 @@ impl Commands {
         self.open().enter(&record, &live)?;
         let saved = match &agent {
             Some(agent) => {
-                let input = Input::Connected { boot: agent.boot };
+                let input = Input::Connected { boot: agent.memory };
                 self.apply(&mut locked, input, Some(agent), record.issued_at).await
             }
             None => self.save(&mut locked).await,

@@ -32,7 +32,7 @@ impl Commands {
             } else {
                 self.apply_or_warn(
                     &mut live,
-                    Input::Connected { boot: agent.boot },
+                    Input::Connected { boot: agent.memory },
                     Some(agent),
                     UnixMicros::now(),
                 )
@@ -75,7 +75,7 @@ impl Commands {
         }
         let drained = self.open().is_drained(instance, agent.session);
         let heard = live.answers.answered(agent.session);
-        let input = Input::Standing { boot: agent.boot, standing, drained, heard };
+        let input = Input::Standing { boot: agent.memory, standing, drained, heard };
         self.apply_or_warn(&mut live, input, Some(agent), UnixMicros::now()).await;
     }
 

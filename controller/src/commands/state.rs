@@ -6,8 +6,8 @@
 //! | not sent | – | → issued | – |
 //! | standing running | → running | → running | – |
 //! | standing ended | – | doubt until the outcome arrives | as sent |
-//! | standing never seen, same boot | – | send again; order declined → issued; cancel asked → cancelled | doubt |
-//! | standing never seen, other boot | – | doubt | doubt |
+//! | standing never seen, same memory | – | send again; order declined → issued; cancel asked → cancelled | doubt |
+//! | standing never seen, other memory | – | doubt | doubt |
 //! | progressed | → running | → running | – |
 //! | ended | → its outcome | → its outcome | → its outcome |
 //! | cancel asked | → cancelled | noted, cancel | noted, cancel |
@@ -21,7 +21,8 @@
 //! A final state takes no input at all. Two rules carry the rest:
 //!
 //! - **At most once.** An order is stored as sent before it is given to a session. It is sent again only when the very
-//!   boot that it was sent to says that it never saw it, in answer to a question that this order did not overtake.
+//!   memory that it was sent to says that it never saw it, in answer to a question that this order did not overtake.
+//!   A memory is named by the boot that it goes back to: an agent with its ledger on disk keeps one over restarts.
 //!   Said in answer to the order itself, it means that the agent takes no orders now; the tick tries again.
 //! - **Lost is concluded last.** An agent that restarted does not know what it ran before, but its outbox may: so an
 //!   unknown command is lost only when the outbox has been read as far as it went at Hello, where serving tells of
@@ -83,14 +84,14 @@ pub enum Doubted {
 pub enum Input {
     /// Its agent has a session.
     Connected {
-        /// The agent's process.
+        /// The boot that the agent's memory of commands goes back to.
         boot: BootId,
     },
     /// The session did not take the order: it certainly was not sent.
     NotSent,
     /// The agent answered an order or an enquiry.
     Standing {
-        /// The agent's process.
+        /// The boot that the agent's memory of commands goes back to.
         boot: BootId,
         /// Its answer.
         standing: Standing,
@@ -260,9 +261,10 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
     Vec::new()
 }
 
-const FORGOTTEN: &str = "the agent restarted while the command was out and does not know it";
+const FORGOTTEN: &str =
+    "the agent restarted without its memory while the command was out and does not know it";
 
-/// What it means that the agent's process has never heard of the command.
+/// What it means that the agent's memory has never heard of the command.
 fn never_seen(
     tracked: &mut Tracked,
     boot: BootId,

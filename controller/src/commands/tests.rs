@@ -44,6 +44,11 @@ impl Ledger {
 
     /// A session of an agent, whose queue holds `room` messages.
     async fn connect(&self, boot: BootId, room: usize) -> Agent {
+        self.connect_remembering(boot, None, room).await
+    }
+
+    /// A session of an agent whose memory may go back further than its process.
+    async fn connect_remembering(&self, boot: BootId, memory: Option<BootId>, room: usize) -> Agent {
         let (messages, received) = mpsc::channel(room);
         let handle = AgentHandle::new(
             SessionId::generate(),
@@ -51,7 +56,8 @@ impl Ledger {
             messages,
             CancellationToken::new(),
             CancellationToken::new(),
-        );
+        )
+        .remembering(memory.unwrap_or(boot));
         let (registration, _) = self.registry.enter(host(), handle.clone());
         self.commands.agent_connected(&host(), &handle).await;
         Agent { handle, received, _registration: registration }

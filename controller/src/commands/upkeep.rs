@@ -61,7 +61,7 @@ impl Commands {
         let presence = match &agent {
             Some(agent) => {
                 self.open().back(&entry.instance);
-                Presence::Connected { boot: agent.boot }
+                Presence::Connected { boot: agent.memory }
             }
             None => Presence::Away { since: self.open().away(&entry.instance, now) },
         };

@@ -93,7 +93,8 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
             }
         }
         Err(refusal) => {
-            tracing::info!(%remote, peer = %link.peer(), name = %hello.name, %refusal, "refused an agent");
+            tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent");
+            front.refused.record(&remote, link.peer(), &hello.name, &refusal).await;
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &refusal.to_string());
             }
@@ -130,7 +131,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     let remote = link.remote().to_owned();
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
     let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
-    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder);
+    let handle =
+        AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
@@ -138,7 +140,7 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         return;
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
-        agent = %hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
+        agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
     let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
     serving.drained_to(acknowledged).await;

@@ -131,12 +131,12 @@ fn a_feed_that_is_dropped_is_a_lost_link() {
     assert_eq!(host(&fleet, "a").link.state, LinkState::Lost);
 }
 
-#[test]
-fn a_removed_instance_has_no_link_and_is_told() {
+#[tokio::test]
+async fn a_removed_instance_has_no_link_and_is_told() {
     let fleet = fleet_with("a");
     let feed = live(&fleet, "a");
     let (_, mut changes) = fleet.subscribe();
-    fleet.remove(&instance("a"));
+    fleet.remove(&instance("a")).await;
     assert!(matches!(changes.try_recv().unwrap(), FleetChange::Removed(_)));
     feed.snapshot_part(whole(Vec::new())).unwrap();
     assert!(fleet.host(&instance("a")).is_none());
@@ -318,9 +318,13 @@ async fn a_refreshed_record_is_what_is_stored_and_brings_nothing_back() {
     let renamed = host(&fleet, "a");
     assert_eq!(renamed.record.name, "renamed");
     assert_eq!(renamed.record.last_seen, seen, "what is stored of it is older");
-    fleet.remove(&instance("a"));
+    store.remove_instance(instance("a"), UnixMicros(1)).await.unwrap().unwrap();
+    fleet.remove(&instance("a")).await;
     fleet.refresh_record(&store, &instance("a")).await.unwrap();
     assert!(fleet.hosts().is_empty());
+    store.insert_instance(record("a")).await.unwrap().unwrap();
+    fleet.refresh_record(&store, &instance("a")).await.unwrap();
+    assert_eq!(host(&fleet, "a").link.state, LinkState::Never, "registered anew");
 }
 
 proptest! {

@@ -72,10 +72,7 @@ fn file(name: &str, headers: &HeaderMap) -> Option<Response> {
     let answer = response.headers_mut();
     answer.insert(header::ETAG, etag.clone());
     answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    answer.insert(
-        header::CACHE_CONTROL,
-        if name.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN },
-    );
+    answer.insert(header::CACHE_CONTROL, if name.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN });
     answer.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     Some(response)
 }
@@ -131,12 +128,8 @@ mod tests {
         HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))])
     }
 
-    const SCRIPT: File = File {
-        name: "assets/a-1.js",
-        plain: b"plain",
-        brotli: Some(b"brotli"),
-        gzip: Some(b"gzip"),
-    };
+    const SCRIPT: File =
+        File { name: "assets/a-1.js", plain: b"plain", brotli: Some(b"brotli"), gzip: Some(b"gzip") };
 
     #[test]
     fn the_best_form_that_the_browser_takes_is_sent() {

@@ -13,6 +13,7 @@ use roadstead_protocol::message::ids::CommandId;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::time::Instant;
 
 use super::App;
 use super::access::{Peer, Reader, session_token};
@@ -74,7 +75,9 @@ pub async fn command_log(
         let place = stream_place(&app)?;
         let token = session_token(&headers, &peer).unwrap_or_default().to_owned();
         let next_line = resume_after(&headers).unwrap_or(from);
-        let follower = Follower { app, id, next_line, changes, token, ended: false, _place: place };
+        let recheck_at = Instant::now() + RECHECK;
+        let follower =
+            Follower { app, id, next_line, changes, token, recheck_at, ended: false, _place: place };
         return Ok(Sse::new(follower.into_stream()).keep_alive(KeepAlive::new()).into_response());
     }
     // In this order: the lines of a command that has ended are complete.
@@ -100,14 +103,9 @@ struct Follower {
     next_line: u64,
     changes: broadcast::Receiver<CommandChange>,
     token: String,
+    recheck_at: Instant,
     ended: bool,
     _place: OwnedSemaphorePermit,
-}
-
-enum Wake {
-    Changed,
-    Recheck,
-    Stop,
 }
 
 impl Follower {
@@ -122,6 +120,10 @@ impl Follower {
     /// The next events; none when all is told.
     async fn next(&mut self) -> Option<Vec<Event>> {
         while !self.ended {
+            // Whether or not there is more to tell: a log that never rests must not outlive its reader's session.
+            if Instant::now() >= self.recheck_at && !self.may_go_on().await {
+                return None;
+            }
             match self.read().await {
                 Ok(events) if !events.is_empty() => return Some(events),
                 Ok(_) => {}
@@ -130,11 +132,7 @@ impl Follower {
                     return None;
                 }
             }
-            match self.wait().await {
-                Wake::Changed => {}
-                Wake::Recheck if self.may_go_on().await => {}
-                Wake::Recheck | Wake::Stop => return None,
-            }
+            self.wait().await?;
         }
         None
     }
@@ -158,28 +156,30 @@ impl Follower {
         Ok(events)
     }
 
-    async fn wait(&mut self) -> Wake {
+    /// Waits until there may be more to tell, or it is time to look at the session. None ends the stream.
+    async fn wait(&mut self) -> Option<()> {
         let id = self.id;
         let changes = &mut self.changes;
         let changed = async {
             loop {
                 match changes.recv().await {
-                    Ok(CommandChange::State(record)) if record.id == id => return Wake::Changed,
-                    Ok(CommandChange::Lines { command, .. }) if command == id => return Wake::Changed,
+                    Ok(CommandChange::State(record)) if record.id == id => return Some(()),
+                    Ok(CommandChange::Lines { command, .. }) if command == id => return Some(()),
                     Ok(_) => {}
-                    Err(broadcast::error::RecvError::Lagged(_)) => return Wake::Changed,
-                    Err(broadcast::error::RecvError::Closed) => return Wake::Stop,
+                    Err(broadcast::error::RecvError::Lagged(_)) => return Some(()),
+                    Err(broadcast::error::RecvError::Closed) => return None,
                 }
             }
         };
         tokio::select! {
-            () = self.app.ending.cancelled() => Wake::Stop,
-            wake = changed => wake,
-            () = tokio::time::sleep(RECHECK) => Wake::Recheck,
+            () = self.app.ending.cancelled() => None,
+            () = tokio::time::sleep_until(self.recheck_at) => Some(()),
+            changed = changed => changed,
         }
     }
 
-    async fn may_go_on(&self) -> bool {
+    async fn may_go_on(&mut self) -> bool {
+        self.recheck_at = Instant::now() + RECHECK;
         self.app.services.accounts.is_open(&self.token).await.unwrap_or(false)
     }
 }

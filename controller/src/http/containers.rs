@@ -28,7 +28,7 @@ pub async fn list_containers(
 ) -> Result<Json<ContainersView>, Problem> {
     let host = host(&app, &id)?;
     app.watches.look(&app.services.registry, &id);
-    Ok(Json(ContainersView::new(&host, UnixMicros::now())))
+    Ok(Json(ContainersView::new(&host, &app.services.lifecycles, UnixMicros::now())))
 }
 
 /// The container that `text` means: its whole id, its name, or the beginning of one id alone.

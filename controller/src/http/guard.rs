@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
@@ -42,7 +42,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
             }
             problem.into_response()
         }
-        None => answer(request, next).await,
+        None => answer(&app, request, next).await,
     };
     let route = route.as_deref().unwrap_or("unmatched");
     app.metrics.count_request(&method, route, response.status());
@@ -50,12 +50,21 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+/// Whoever asks for a change may hang up before it is answered; it is carried through to its end, and into the audit
+/// log, all the same. What only looks ends with the one who looks.
+async fn answer(app: &App, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let changes = !request.method().is_safe();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => {
+    let answered = if changes {
+        let change = app.changes.spawn(answer);
+        tokio::time::timeout(DEADLINE, change).await.map(|ended| ended.map_err(drop))
+    } else {
+        tokio::time::timeout(DEADLINE, answer).await.map(Ok)
+    };
+    match answered {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(_)) | Err(())) => {
             tracing::error!(path, "a request handler panicked; please report it");
             Problem::internal().into_response()
         }
@@ -72,7 +81,7 @@ async fn answer(request: Request, next: Next) -> Response {
 
 /// A state-changing request that another site's page made in a visitor's browser.
 fn refuse_forged(request: &Request, tls: bool) -> Option<Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if request.method().is_safe() {
         return None;
     }
     let headers = request.headers();

@@ -28,6 +28,7 @@ use super::views::container::ContainersView;
 use super::views::instance::InstanceView;
 use crate::commands::{CommandChange, CommandFilter};
 use crate::fleet::FleetChange;
+use crate::lifecycle::LifecycleChange;
 use crate::model::{CommandRecord, EventRecord};
 use crate::store::StoreError;
 use batch::Batch;
@@ -130,6 +131,7 @@ struct Sources {
     fleet: broadcast::Receiver<FleetChange>,
     commands: broadcast::Receiver<CommandChange>,
     events: broadcast::Receiver<Arc<EventRecord>>,
+    lifecycles: broadcast::Receiver<LifecycleChange>,
 }
 
 /// What a source said.
@@ -137,6 +139,7 @@ enum News {
     Fleet(FleetChange),
     Command(CommandChange),
     Event(Arc<EventRecord>),
+    Lifecycle(LifecycleChange),
     /// A source ran ahead of us.
     Lagged,
     /// The time to gather is over.
@@ -175,9 +178,10 @@ impl Viewer {
                 News::Fleet(change) => batch.add_fleet(&change),
                 News::Command(change) => batch.add_command(&change),
                 News::Event(event) => batch.add_event(event),
+                News::Lifecycle(change) => batch.add_lifecycle(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
-                    let events = batch.into_events(&self.app.services.fleet);
+                    let events = batch.into_events(&self.app.services);
                     self.sources = Some(sources);
                     return Some(events);
                 }
@@ -197,6 +201,7 @@ impl Viewer {
         // In this order: subscribe, then read.
         let commands = services.commands.subscribe();
         let events = services.events.subscribe();
+        let lifecycles = services.lifecycles.subscribe();
         let unfinished = match self.unfinished().await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -205,11 +210,14 @@ impl Viewer {
             }
         };
         let (hosts, fleet) = services.fleet.subscribe();
-        self.sources = Some(Sources { fleet, commands, events });
+        self.sources = Some(Sources { fleet, commands, events, lifecycles });
         let now = UnixMicros::now();
         let view = LiveView {
             instances: instances::views(&hosts),
-            containers: hosts.iter().map(|host| ContainersView::new(host, now)).collect(),
+            containers: hosts
+                .iter()
+                .map(|host| ContainersView::new(host, &services.lifecycles, now))
+                .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
         };
@@ -256,6 +264,7 @@ impl Sources {
             change = self.fleet.recv() => news(change, News::Fleet),
             change = self.commands.recv() => news(change, News::Command),
             event = self.events.recv() => news(event, News::Event),
+            change = self.lifecycles.recv() => news(change, News::Lifecycle),
         }
     }
 }

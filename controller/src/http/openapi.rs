@@ -1,5 +1,7 @@
 //! The description of the API, made from the routes themselves.
 
+use std::sync::LazyLock;
+
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use utoipa::openapi::content::ContentBuilder;
@@ -18,7 +20,9 @@ are RFC 3339, UTC; every figure comes with its age.";
 #[utoipa::path(get, path = "/api/openapi.json", tag = "controller",
     responses((status = OK, description = "OpenAPI 3.1", content_type = "application/json")))]
 pub async fn openapi_document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document()).into_response()
+    // Made once: it takes no login to ask for it again and again.
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }
 
 /// The document as JSON.

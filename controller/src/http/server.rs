@@ -1,7 +1,8 @@
 //! The web server: accepts, shakes hands, and hands requests to the router. Everything has a deadline.
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,22 +13,30 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::access::Peer;
 use super::stall::StallGuard;
+use crate::accounts::network_of;
 
 /// Connections at once; a further one waits in the listener's backlog.
 const CONNECTIONS: usize = 4096;
 
+/// Connections at once from one address or IPv6 network; a further one is dropped. A proxy in front, through which
+/// everybody comes, has enough with these: no more streams than half of them are served.
+const CONNECTIONS_PER_SOURCE: usize = 512;
+
 /// A TLS handshake, and the head of a request, must be whole within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Longest head of a request, in bytes: a stranger's connection holds no more than this.
+const LONGEST_HEAD: usize = 32 * 1024;
+
 /// After the shutdown signal, requests under way have this long.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
 
 /// After a failed accept (out of file descriptors, mostly) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -36,8 +45,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 enum Next {
     Serve(TcpStream, SocketAddr, OwnedSemaphorePermit),
     Pause(std::io::Error),
-    Reap,
+    Reap(Result<(Id, ()), JoinError>),
     Stop,
+}
+
+/// Where the open connections come from.
+#[derive(Default)]
+struct Sources {
+    of: HashMap<Id, IpAddr>,
+    counts: HashMap<IpAddr, usize>,
+}
+
+impl Sources {
+    /// Whether one more connection from `address` may be served.
+    fn has_room(&self, address: IpAddr) -> bool {
+        self.counts.get(&network_of(address)).is_none_or(|count| *count < CONNECTIONS_PER_SOURCE)
+    }
+
+    fn enter(&mut self, connection: Id, address: IpAddr) {
+        let source = network_of(address);
+        self.of.insert(connection, source);
+        *self.counts.entry(source).or_default() += 1;
+    }
+
+    fn leave(&mut self, connection: Id) {
+        let Some(source) = self.of.remove(&connection) else { return };
+        if let Some(count) = self.counts.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&source);
+            }
+        }
+    }
 }
 
 /// Serves `router` until `shutdown`, then lets what is under way end, for at most five seconds.
@@ -50,26 +89,35 @@ pub(super) async fn serve(
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut sources = Sources::default();
     loop {
         let next = tokio::select! {
             biased;
             () = shutdown.cancelled() => Next::Stop,
-            Some(_) = connections.join_next() => Next::Reap,
+            Some(ended) = connections.join_next_with_id() => Next::Reap(ended),
             next = accept(&listener, &room) => next,
         };
         match next {
+            Next::Serve(_, address, _) if !sources.has_room(address.ip()) => {
+                tracing::debug!(%address, "too many web connections from one address; dropped");
+            }
             Next::Serve(stream, address, permit) => {
                 let connection = connection(stream, address, tls.clone(), router.clone(), shutdown.clone());
-                connections.spawn(async move {
+                let serving = connections.spawn(async move {
                     connection.await;
                     drop(permit);
                 });
+                sources.enter(serving.id(), address.ip());
             }
             Next::Pause(error) => {
                 tracing::warn!(%error, "the web server cannot accept a connection; check the limit of open files");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-            Next::Reap => {}
+            Next::Reap(Ok((connection, ()))) => sources.leave(connection),
+            Next::Reap(Err(error)) => {
+                tracing::error!(%error, "a web connection ended in a bug");
+                sources.leave(error.id());
+            }
             Next::Stop => break,
         }
     }
@@ -124,6 +172,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(StallGuard::new(stream)), TowerToHyperService::new(service));
     async move {
         let mut connection = std::pin::pin!(connection);
@@ -141,5 +190,29 @@ where
         if let Err(error) = ended {
             tracing::debug!(address = %peer.address, %error, "web connection ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_source_cannot_take_every_connection() {
+        let mut sources = Sources::default();
+        let (stranger, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut connections = JoinSet::new();
+        for _ in 0..CONNECTIONS_PER_SOURCE {
+            assert!(sources.has_room(stranger));
+            sources.enter(connections.spawn(async {}).id(), stranger);
+        }
+        assert!(!sources.has_room(stranger) && sources.has_room(other));
+        let (ended, ()) = connections.join_next_with_id().await.unwrap().unwrap();
+        sources.leave(ended);
+        assert!(sources.has_room(stranger));
+        while let Some(Ok((ended, ()))) = connections.join_next_with_id().await {
+            sources.leave(ended);
+        }
+        assert!(sources.of.is_empty() && sources.counts.is_empty());
     }
 }

@@ -25,6 +25,7 @@ use crate::dial_allow::DialAllow;
 use crate::enrolment::{Enrolment, NewInstance};
 use crate::events::Events;
 use crate::fleet::{Feed, Fleet};
+use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
@@ -32,6 +33,8 @@ use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
 mod fleet;
+mod hanging_up;
+mod lifecycles;
 mod logs;
 mod orders;
 mod permissions;
@@ -86,11 +89,12 @@ impl Site {
         let (accounts, _) =
             Accounts::open(store.clone(), Some("secret".to_owned()), demo_mode).await.unwrap();
         let services = Services {
-            fleet,
+            fleet: fleet.clone(),
             enrolment,
             commands: Commands::load(store.clone(), registry.clone()).await.unwrap(),
             registry,
             events: Events::new(store.clone()),
+            lifecycles: Lifecycles::load(store.clone(), fleet.clone()).await.unwrap(),
             accounts: Arc::new(accounts),
             audit: Audit::new(store.clone()),
             probes: Probes::default(),

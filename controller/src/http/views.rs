@@ -4,4 +4,6 @@ pub mod command;
 pub mod container;
 pub mod event;
 pub mod instance;
+pub mod lifecycle;
+pub mod project;
 mod status;

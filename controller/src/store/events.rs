@@ -133,6 +133,24 @@ const PRUNE: &str = "DELETE FROM events WHERE id IN (
     SELECT id FROM (SELECT id, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
     WHERE id <= ?2 OR received_at < ?3)";
 
+/// The events about containers after `after` and up to `last`, oldest first.
+pub(super) fn read_containers_events(
+    connection: &Connection,
+    after: i64,
+    last: i64,
+) -> Result<Vec<EventRecord>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM events WHERE id > ?1 AND id <= ?2 AND container IS NOT NULL ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([after, last])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(read_event(row)?);
+    }
+    Ok(events)
+}
+
 /// A page's SQL. The last column compared is always the id, so that each form walks an index backwards.
 struct Query {
     sql: String,

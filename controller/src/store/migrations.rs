@@ -1,11 +1,15 @@
 //! The schema, step by step. A step that was released is never edited; a change is a further step.
 
+#[cfg(test)]
+mod tests;
+
 use rusqlite::Connection;
 
 use super::StoreError;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 1] = [include_str!("migrations/001-first.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql")];
 
 /// Brings the schema up to date, all steps in one transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {

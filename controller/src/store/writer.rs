@@ -1,6 +1,6 @@
 //! The one thread that writes: gathers waiting writes into a transaction, commits, answers.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
@@ -87,9 +87,46 @@ fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
 }
 
 fn run_batch(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
+    // A transaction that reads first and writes later fails at once, without waiting, where another process (a
+    // sub-command beside the running controller) has written in between.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in batch.iter_mut() {
         job.run(&transaction);
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use crate::store::{Store, StoreError};
+
+    const CHECK: &str = "SELECT count(*) FROM settings";
+
+    #[tokio::test]
+    async fn another_process_between_reading_and_writing_spoils_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap());
+        let (have_read, begin) = mpsc::channel();
+        let (written, has_written) = mpsc::channel();
+        let first = ours.write(move |transaction| {
+            transaction.query_row(CHECK, [], |_| Ok(()))?;
+            let _ = have_read.send(());
+            // Either the other one waits for us, or it has written now.
+            let _ = has_written.recv_timeout(Duration::from_millis(500));
+            transaction.execute("INSERT INTO settings (name, value) VALUES ('ours', '1')", [])?;
+            Ok(())
+        });
+        let second = async {
+            tokio::task::spawn_blocking(move || begin.recv()).await.unwrap().unwrap();
+            let stored = theirs.put_setting("theirs", "1".to_owned()).await;
+            let _ = written.send(());
+            stored
+        };
+        let (first, second): (Result<(), StoreError>, _) = tokio::join!(first, second);
+        first.unwrap();
+        second.unwrap();
+    }
 }

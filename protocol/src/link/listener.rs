@@ -1,8 +1,7 @@
 //! Listening: many handshakes at a time, each with a deadline, so that a silent client stalls nobody.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio_tungstenite::tungstenite::Error as SocketError;
 use super::Link;
 use super::identity::Identity;
 use super::metered::Metered;
+use super::places::{Place, Places};
 use super::tls::{self, Trust};
 use super::websocket;
 
@@ -28,9 +28,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What strangers may take up.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenLimits {
-    /// Handshakes at a time. A connection beyond it is dropped.
+    /// Connections at a time that are no sessions yet, Hello and Welcome included. One beyond it is dropped.
     pub handshakes: usize,
-    /// Handshakes at a time from one IPv4 address or IPv6 network (/64).
+    /// As many from one IPv4 address or IPv6 network (/64).
     pub handshakes_per_source: usize,
     /// How long TLS and the WebSocket upgrade may take together.
     pub deadline: Duration,
@@ -46,9 +46,9 @@ impl Default for ListenLimits {
 pub struct Listener {
     socket: TcpListener,
     acceptor: TlsAcceptor,
-    limits: ListenLimits,
+    deadline: Duration,
     handshakes: JoinSet<Handshake>,
-    sources: HashMap<IpAddr, usize>,
+    places: Places,
     paused_until: Option<Instant>,
     dropped: u64,
 }
@@ -66,7 +66,6 @@ enum HandshakeError {
 
 /// A handshake that is over.
 struct Handshake {
-    source: IpAddr,
     remote: SocketAddr,
     link: Result<Box<Link<TcpStream>>, HandshakeError>,
 }
@@ -85,9 +84,9 @@ impl Listener {
         Self {
             socket,
             acceptor,
-            limits,
+            deadline: limits.deadline,
             handshakes: JoinSet::new(),
-            sources: HashMap::new(),
+            places: Places::new(limits.handshakes, limits.handshakes_per_source),
             paused_until: None,
             dropped: 0,
         }
@@ -111,7 +110,7 @@ impl Listener {
                 Happened::Connected(Err(error)) => self.failed(error)?,
                 Happened::PauseOver => self.paused_until = None,
                 Happened::Finished(finished) => {
-                    if let Some(link) = self.finished(finished) {
+                    if let Some(link) = Self::finished(finished) {
                         return Ok(link);
                     }
                 }
@@ -134,42 +133,23 @@ impl Listener {
     }
 
     fn begin(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let source = source(remote.ip());
-        let from_source = self.sources.get(&source).copied().unwrap_or(0);
-        if self.handshakes.len() >= self.limits.handshakes || from_source >= self.limits.handshakes_per_source
-        {
+        let Some(place) = self.places.take(remote.ip()) else {
             self.dropped += 1;
             tracing::debug!(%remote, dropped = self.dropped, "too many handshakes, connection dropped");
             return;
-        }
-        self.sources.insert(source, from_source + 1);
+        };
         let acceptor = self.acceptor.clone();
-        let deadline = self.limits.deadline;
+        let deadline = self.deadline;
         self.handshakes.spawn(async move {
-            let handshake = timeout(deadline, upgrade(stream, remote, acceptor));
+            let handshake = timeout(deadline, upgrade(stream, remote, place, acceptor));
             let link = handshake.await.unwrap_or(Err(HandshakeError::Deadline));
-            Handshake { source, remote, link }
+            Handshake { remote, link }
         });
     }
 
-    fn finished(&mut self, finished: Result<Handshake, JoinError>) -> Option<Link<TcpStream>> {
-        let Handshake { source, remote, link } = match finished {
-            Ok(handshake) => handshake,
-            Err(error) => {
-                tracing::error!(%error, "a handshake ended in a bug");
-                // Its source is not known any more; without handshakes there is nothing to count.
-                if self.handshakes.is_empty() {
-                    self.sources.clear();
-                }
-                return None;
-            }
-        };
-        if let Some(count) = self.sources.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.sources.remove(&source);
-            }
-        }
+    fn finished(finished: Result<Handshake, JoinError>) -> Option<Link<TcpStream>> {
+        let Handshake { remote, link } =
+            finished.inspect_err(|error| tracing::error!(%error, "a handshake ended in a bug")).ok()?;
         link.inspect_err(|error| tracing::debug!(%remote, %error, "handshake failed")).ok().map(|link| *link)
     }
 
@@ -190,6 +170,7 @@ impl Listener {
 async fn upgrade(
     stream: TcpStream,
     remote: SocketAddr,
+    place: Place,
     acceptor: TlsAcceptor,
 ) -> Result<Box<Link<TcpStream>>, HandshakeError> {
     stream.set_nodelay(true).map_err(HandshakeError::Tls)?;
@@ -202,15 +183,9 @@ async fn upgrade(
         }
     };
     let socket = websocket::upgrade_server(TlsStream::from(stream)).await?;
-    websocket::link(socket, remote.to_string()).map(Box::new).map_err(HandshakeError::Tls)
-}
-
-/// What counts as one source: an IPv6 host has a whole network of addresses.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    }
+    let mut link = websocket::link(socket, remote.to_string()).map_err(HandshakeError::Tls)?;
+    link.place = Some(place);
+    Ok(Box::new(link))
 }
 
 #[cfg(test)]

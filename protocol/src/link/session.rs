@@ -88,7 +88,7 @@ pub enum SessionEnd {
 /// Opens a session over `link`. The caller spawns the returned pump; it ends with the session, and dropping it cuts
 /// the connection.
 pub fn open<S, Tx, Rx>(
-    link: Link<S>,
+    mut link: Link<S>,
     heartbeat: Heartbeat,
 ) -> (Session<Tx, Rx>, impl Future<Output = SessionEnd> + Send)
 where
@@ -96,6 +96,7 @@ where
     Tx: Serialize + Send + 'static,
     Rx: Directed,
 {
+    link.place = None;
     let (outgoing, from_user) = mpsc::channel(OUTGOING);
     let (to_user, incoming) = mpsc::channel(INCOMING);
     let (health_sender, health) = watch::channel(LinkHealth::Live);

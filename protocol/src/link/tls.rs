@@ -66,6 +66,16 @@ pub(super) fn client_config(identity: &Identity, trust: Trust) -> ClientConfig {
     config
 }
 
+/// How to dial without showing a certificate, and to trust whoever answers.
+#[cfg(any(test, feature = "test-util"))]
+pub(super) fn anonymous_config(identity: &Identity) -> ClientConfig {
+    identity
+        .client_builder()
+        .dangerous()
+        .with_custom_certificate_verifier(KeyCheck::new(identity, Trust::AnyProven))
+        .with_no_client_auth()
+}
+
 /// How to accept peers that `trust` lets through.
 pub(super) fn server_config(identity: &Identity, trust: Trust) -> ServerConfig {
     let mut config = identity

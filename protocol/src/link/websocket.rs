@@ -72,7 +72,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let peer = tls::proven_key(socket.get_ref().get_ref().1).map_err(io::Error::other)?;
-    Ok(Link { socket, peer, remote })
+    Ok(Link { socket, peer, remote, place: None })
 }
 
 /// Takes the peer's last bytes and throws them away until it ends the connection: closing a socket that still has

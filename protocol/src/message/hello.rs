@@ -36,6 +36,18 @@ pub struct Hello {
     /// The last event in the outbox.
     #[serde(default)]
     pub last_event: EventSeq,
+    /// The boot that its memory of commands goes back to without a break: what was ordered since then and is not
+    /// known to it never began. None if it forgets with each restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembers_since: Option<BootId>,
+}
+
+impl Hello {
+    /// The boot that the agent's memory of commands goes back to.
+    #[must_use]
+    pub fn memory(&self) -> BootId {
+        self.remembers_since.unwrap_or(self.boot)
+    }
 }
 
 /// Proof of having been given a join token.

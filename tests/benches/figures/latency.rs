@@ -23,6 +23,9 @@ const IN_TURN: usize = 10;
 /// One that is not seen by then is counted as lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
+/// What is done to a container, and the event that says so.
+const VERBS: [(&str, &str); 2] = [("start", "start"), ("stop", "die")];
+
 /// Where something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
@@ -45,6 +48,7 @@ struct Sighting {
 /// When one start or stop was seen where.
 #[derive(Debug, Default, Clone, Copy)]
 struct Passage {
+    action: &'static str,
     happened: Option<i64>,
     engine: Option<i64>,
     picture: Option<i64>,
@@ -70,7 +74,7 @@ pub async fn measure(fleet: &Fleet, starts: usize) -> anyhow::Result<Section> {
     let probe = Probe::start(&fleet.controller.data())?;
     let mut passages = Vec::new();
     for turn in 0..starts {
-        for (verb, action) in [("start", "start"), ("stop", "die")] {
+        for (verb, action) in VERBS {
             let id = &ids[turn % ids.len()];
             let order = order(engine.socket(), id.clone(), verb);
             passages.push(passage(order, id, action, &mut sightings).await?);
@@ -91,11 +95,11 @@ async fn order(socket: PathBuf, id: String, verb: &str) -> anyhow::Result<()> {
 async fn passage(
     order: impl Future<Output = anyhow::Result<()>>,
     id: &str,
-    action: &str,
+    action: &'static str,
     sightings: &mut UnboundedReceiver<Sighting>,
 ) -> anyhow::Result<Passage> {
     order.await?;
-    let mut passage = Passage::default();
+    let mut passage = Passage { action, ..Passage::default() };
     while passage.engine.is_none() || passage.picture.is_none() || passage.durable.is_none() {
         let sighting = match timeout(LOST_AFTER, sightings.recv()).await {
             Ok(Some(sighting)) => sighting,
@@ -186,6 +190,12 @@ fn section(passages: &[Passage], fsync: &Samples) -> Section {
     add("event's time to durable event", &between(happened, durable), None);
     add("change of the picture beyond raw client", &between(engine, picture), goals);
     add("durable event beyond raw client", &between(engine, durable), goals);
+    for (verb, action) in VERBS {
+        let some = passages.iter().filter(|passage| passage.action == action);
+        let beyond =
+            some.filter_map(|passage| Some(milliseconds(passage.picture? - passage.engine?))).collect();
+        add(&format!("change of the picture beyond raw client, {verb} alone"), &beyond, None);
+    }
     let lost = |to: fn(&Passage) -> Option<i64>| {
         passages.iter().filter(|passage| passage.engine.is_none() || to(passage).is_none()).count()
     };

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use roadstead_agent::commands::CommandOptions;
 use roadstead_agent::engine::docker::DockerEngine;
 use roadstead_agent::executor::Executor;
+use roadstead_agent::executor::ledger::Ledger;
 use roadstead_agent::outbox::Outbox;
 use roadstead_agent::policy::PolicyCell;
 use roadstead_protocol::message::command::{Order, Outcome, ServiceOutcome, Strategy, SyncWork, Work};
 use roadstead_protocol::message::event::EventKind;
-use roadstead_protocol::message::ids::{CommandId, EventSeq};
+use roadstead_protocol::message::ids::{BootId, CommandId, EventSeq};
 use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_tests::images::push_image;
 use roadstead_tests::{Dockerd, DockerdOptions, ImageOptions, Registry, tool};
@@ -63,7 +64,8 @@ impl Stage {
         let outbox = Outbox::open(&host.folder().join("outbox"), 1 << 20).unwrap();
         let engine = Arc::new(DockerEngine::connect(Some(&host.host()), None).unwrap());
         let policy = Arc::new(PolicyCell::new("all".parse().unwrap()));
-        let executor = Executor::new(engine, policy, outbox.clone(), commands);
+        let ledger = Ledger::open(&host.folder().join("commands"), BootId::generate()).unwrap();
+        let executor = Executor::new(engine, policy, outbox.clone(), commands, ledger);
         let stage = Self { maker, host, registry, executor, outbox };
         stage.up().await;
         stage

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command as StdCommand, Stdio};
 use anyhow::Context;
 use tokio::process::Command;
 
+use super::groups::ControlGroups;
 use crate::tool;
 
 /// The first process of the namespace reads from a pipe that the test holds: when the pipe closes it
@@ -20,11 +21,12 @@ const FIRST_PROCESS: &str = r#"eval "$1" && echo ready && exec env --ignore-sign
 pub(super) struct Namespace {
     holder: Child,
     line: Option<ChildStdin>,
+    groups: ControlGroups,
 }
 
 impl Namespace {
-    /// Makes one in which the shell command `prepare` (for mounts) has run.
-    pub(super) fn new(prepare: &str) -> anyhow::Result<Self> {
+    /// Makes one in which the shell command `prepare` (for mounts) has run, for containers in `groups`.
+    pub(super) fn new(prepare: &str, groups: ControlGroups) -> anyhow::Result<Self> {
         let mut holder = StdCommand::new(tool::find("unshare")?)
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .args(["setsid", "sh", "-c", FIRST_PROCESS, "sh", prepare])
@@ -34,7 +36,7 @@ impl Namespace {
             .context("cannot run unshare")?;
         let line = holder.stdin.take();
         let output = holder.stdout.take();
-        let namespace = Self { holder, line };
+        let namespace = Self { holder, line, groups };
         let mut answer = String::new();
         if let Some(output) = output {
             BufReader::new(output).read_line(&mut answer)?;
@@ -58,25 +60,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        thaw(self.holder.id());
+        self.groups.thaw();
         self.line = None;
         // unshare waits for the first process, and that is gone only when the whole namespace is.
         let _ = self.holder.wait();
-    }
-}
-
-/// Thaws the paused containers among the children of `process`: under cgroups v1 what is frozen cannot even be
-/// killed, and its namespace would never end.
-fn thaw(process: u32) {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-    let groups = read("cgroup");
-    if let Some(group) = groups.lines().find_map(|line| line.split_once(":freezer:").map(|(_, group)| group))
-    {
-        // The root has no such file, and what is not frozen stays as it is.
-        let _ = std::fs::write(format!("/sys/fs/cgroup/freezer{group}/freezer.state"), "THAWED");
-    }
-    for child in read(&format!("task/{process}/children")).split_whitespace().filter_map(|id| id.parse().ok())
-    {
-        thaw(child);
     }
 }

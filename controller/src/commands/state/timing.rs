@@ -31,7 +31,7 @@ pub const AWAY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub enum Presence {
     /// It has a session.
     Connected {
-        /// The agent's process.
+        /// The boot that its memory of commands goes back to.
         boot: BootId,
     },
     /// It has none.

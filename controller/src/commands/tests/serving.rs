@@ -90,6 +90,26 @@ async fn an_order_that_never_arrived_is_sent_again_to_the_same_boot() {
 }
 
 #[tokio::test]
+async fn an_order_that_never_arrived_is_sent_again_to_a_restarted_agent_that_kept_its_memory() {
+    for kept in [true, false] {
+        let ledger = Ledger::new().await;
+        let boot = BootId::generate();
+        let agent = ledger.connect(boot, 8).await;
+        let id = ledger.sync("shop").await.unwrap().id;
+        drop(agent);
+        let mut agent = ledger.connect_remembering(BootId::generate(), kept.then_some(boot), 8).await;
+        ledger.commands.outbox_drained(&host(), &agent.handle).await;
+        assert_eq!(agent.hears(), [ToAgent::Enquire { command: id, next_line: 0 }]);
+        agent.answers(&ledger, id, Standing::NeverSeen).await;
+        if kept {
+            assert!(is_order(&agent.hears()[0], id));
+        } else {
+            assert_eq!(ledger.state(id).await, CommandState::Lost);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_restarted_agents_outbox_has_the_last_word() {
     let ledger = Ledger::new().await;
     let mut agent = ledger.connect(BootId::generate(), 8).await;

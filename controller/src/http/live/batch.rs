@@ -9,11 +9,13 @@ use roadstead_protocol::message::time::UnixMicros;
 
 use super::told::{ContainersChange, FiguresChange, LiveEvent, ProgressChange, Removal};
 use crate::commands::CommandChange;
-use crate::fleet::{Fleet, FleetChange, Host};
+use crate::fleet::{FleetChange, Host};
+use crate::http::Services;
 use crate::http::views::command::{CommandView, LogLineView};
 use crate::http::views::container::{ContainerView, FiguresView};
 use crate::http::views::event::EventView;
 use crate::http::views::instance::InstanceView;
+use crate::lifecycle::{LifecycleChange, Lifecycles};
 use crate::model::{CommandRecord, EventRecord, LogLine};
 
 /// More changes than this in one batch: telling everything anew is cheaper.
@@ -74,6 +76,12 @@ impl Batch {
         }
     }
 
+    /// The containers are told anew, with everything about them.
+    pub(super) fn add_lifecycle(&mut self, change: LifecycleChange) {
+        self.size += change.containers.len();
+        self.containers.entry(change.instance).or_default().extend(change.containers);
+    }
+
     pub(super) fn add_command(&mut self, change: &CommandChange) {
         match change {
             CommandChange::State(record) => {
@@ -94,7 +102,8 @@ impl Batch {
     }
 
     /// The changes as events. A host that is gone by now is left out: its removal is on its way.
-    pub(super) fn into_events(self, fleet: &Fleet) -> Vec<LiveEvent> {
+    pub(super) fn into_events(self, services: &Services) -> Vec<LiveEvent> {
+        let (fleet, lifecycles) = (&services.fleet, &services.lifecycles);
         let now = UnixMicros::now();
         let mut told = Vec::new();
         told.extend(self.removed.iter().map(|id| LiveEvent::Removed(Removal { instance: id.to_string() })));
@@ -102,11 +111,11 @@ impl Batch {
             told.push(LiveEvent::Instance(Box::new(InstanceView::new(&host, now))));
         }
         for host in self.whole.iter().filter_map(|instance| fleet.host(instance)) {
-            told.push(LiveEvent::Containers(whole(&host, now)));
+            told.push(LiveEvent::Containers(whole(&host, lifecycles, now)));
         }
         for (instance, changed) in self.containers.iter().filter(|(id, _)| !self.whole.contains(*id)) {
             let Some(host) = fleet.host(instance) else { continue };
-            told.push(LiveEvent::Containers(some(&host, changed, now)));
+            told.push(LiveEvent::Containers(some(&host, changed, lifecycles, now)));
         }
         for (instance, sampled) in &self.figures {
             let Some(host) = fleet.host(instance) else { continue };
@@ -129,21 +138,26 @@ impl Batch {
     }
 }
 
-fn whole(host: &Host, now: UnixMicros) -> ContainersChange {
+fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
     ContainersChange {
         instance: host.record.id.to_string(),
         whole: true,
-        upsert: host.containers.values().map(|one| ContainerView::new(one, host, now)).collect(),
+        upsert: host.containers.values().map(|one| ContainerView::new(one, host, lifecycles, now)).collect(),
         remove: Vec::new(),
     }
 }
 
-fn some(host: &Host, changed: &BTreeSet<ContainerId>, now: UnixMicros) -> ContainersChange {
+fn some(
+    host: &Host,
+    changed: &BTreeSet<ContainerId>,
+    lifecycles: &Lifecycles,
+    now: UnixMicros,
+) -> ContainersChange {
     let instance = host.record.id.to_string();
     let mut change = ContainersChange { instance, whole: false, upsert: Vec::new(), remove: Vec::new() };
     for id in changed {
         match host.containers.get(id) {
-            Some(container) => change.upsert.push(ContainerView::new(container, host, now)),
+            Some(container) => change.upsert.push(ContainerView::new(container, host, lifecycles, now)),
             None => change.remove.push(id.to_string()),
         }
     }

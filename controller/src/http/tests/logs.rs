@@ -7,6 +7,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use serde_json::json;
 
 use super::{Agent, Site, container};
+use crate::http::live::RECHECK;
 
 struct Running {
     site: Site,
@@ -90,6 +91,26 @@ async fn a_follower_that_comes_back_goes_on_where_it_was() {
     let mut late = running.site.follow(&running.path(), &[("last-event-id", "3")]).await;
     assert_eq!(late.next().await.unwrap().name, "end");
     assert!(late.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_follower_of_a_log_that_never_rests_ends_with_its_session() {
+    let running = running().await;
+    let mut follower = running.site.follow(&running.path(), &[]).await;
+    running.say(0..1).await;
+    assert_eq!(follower.next().await.unwrap().id, Some(0));
+    running.site.services.accounts.log_out("token-of-admin").await.unwrap();
+    tokio::time::pause();
+    let mut line = 1;
+    while line < 20 {
+        tokio::time::advance(RECHECK / 2).await;
+        running.say(line..line + 1).await;
+        if follower.next().await.is_none() {
+            return;
+        }
+        line += 1;
+    }
+    panic!("it follows on without a session");
 }
 
 #[tokio::test]

@@ -70,3 +70,17 @@ async fn shutdown_ends_streams_at_once() {
     assert!(rest.ends_with(b"0\r\n\r\n"), "the stream ended in order");
     server.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_head_without_end_is_refused_before_it_fills_the_memory() {
+    let site = Site::open().await;
+    let (address, _shutdown, _server) = serve(&site).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET /health HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(100_000));
+    // The server may end the connection before it has taken everything.
+    let _ = peer.write_all(head.as_bytes()).await;
+    let soon = Duration::from_secs(5);
+    let mut answer = [0; 64];
+    let answered = tokio::time::timeout(soon, peer.read(&mut answer)).await;
+    assert!(answered.is_ok(), "it is still being read");
+}

@@ -7,8 +7,10 @@ use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use super::instance::{LinkView, as_of};
+use super::lifecycle::LifecycleView;
 use crate::fleet::Host;
 use crate::http::time::{Time, age_seconds};
+use crate::lifecycle::Lifecycles;
 
 /// The containers of one instance, with the age of the picture they are from.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -46,6 +48,8 @@ pub struct ContainerView {
     pub status: String,
     /// State in the engine's own word.
     pub state: ContainerState,
+    /// Where it is in its life.
+    pub lifecycle: LifecycleView,
     /// Result of its health check.
     pub health: ContainerHealth,
     /// When it was created.
@@ -106,10 +110,13 @@ pub struct FiguresAge {
 impl ContainersView {
     /// The view of `host`'s containers at `now`.
     #[must_use]
-    pub fn new(host: &Host, now: UnixMicros) -> Self {
+    pub fn new(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> Self {
         let as_of = as_of(host, now);
-        let mut containers: Vec<_> =
-            host.containers.values().map(|container| ContainerView::new(container, host, now)).collect();
+        let mut containers: Vec<_> = host
+            .containers
+            .values()
+            .map(|container| ContainerView::new(container, host, lifecycles, now))
+            .collect();
         containers
             .sort_by(|one, other| one.name.cmp(&other.name).then_with(|| one.full_id.cmp(&other.full_id)));
         Self {
@@ -126,7 +133,7 @@ impl ContainersView {
 impl ContainerView {
     /// The view at `now` of one of `host`'s containers.
     #[must_use]
-    pub fn new(container: &Container, host: &Host, now: UnixMicros) -> Self {
+    pub fn new(container: &Container, host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> Self {
         let as_of = as_of(host, now).unwrap_or(now);
         let up = matches!(container.state, ContainerState::Running | ContainerState::Paused);
         let figures = host.figures.get(&container.id);
@@ -141,6 +148,7 @@ impl ContainerView {
             command: container.command.clone(),
             status: super::status::status(container, as_of),
             state: container.state,
+            lifecycle: LifecycleView::new(&lifecycles.container(host, container, now)),
             health: container.health,
             created_at: Time(container.created_at),
             started_at: container.started_at.map(Time),

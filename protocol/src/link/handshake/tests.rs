@@ -25,6 +25,7 @@ fn hello() -> Hello {
         abilities: Vec::new(),
         epoch: Epoch(Uuid::from_u128(2)),
         last_event: EventSeq(0),
+        remembers_since: None,
     }
 }
 

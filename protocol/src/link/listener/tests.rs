@@ -1,6 +1,5 @@
 //! Dialler and listener together, over real TCP.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::{ListenLimits, Listener, source};
+use super::{ListenLimits, Listener};
 use crate::link::Link;
 use crate::link::address::AgentAddress;
 use crate::link::dialer::{DialError, dial, dial_socket};
 use crate::link::identity::Identity;
+use crate::link::session::{self, Heartbeat};
 use crate::link::tls::{self, Trust};
+use crate::message::to_agent::ToAgent;
+use crate::message::to_controller::ToController;
 
 /// A listener at work.
 struct Listening {
@@ -302,11 +304,17 @@ async fn giving_up_on_accept_loses_nothing() {
     dialling.await.unwrap().unwrap();
 }
 
-#[test]
-fn an_ipv6_network_is_one_source() {
-    let parse = |text: &str| text.parse::<IpAddr>().unwrap();
-    assert_eq!(source(parse("2001:db8::1")), source(parse("2001:db8::ffff:1:2:3")));
-    assert_ne!(source(parse("2001:db8::1")), source(parse("2001:db8:0:1::1")));
-    assert_eq!(source(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
-    assert_ne!(source(parse("192.0.2.1")), source(parse("192.0.2.2")));
+#[tokio::test]
+async fn a_link_keeps_its_place_until_it_is_a_session() {
+    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    let limits = ListenLimits { handshakes_per_source: 2, ..ListenLimits::default() };
+    let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
+    let dial = || dial(&listening.address, &ours, Trust::Only(theirs.key()));
+    // They have proven some key, and never say Hello.
+    let _strangers = (dial().await.unwrap(), dial().await.unwrap());
+    assert!(dial().await.is_err(), "there is no place for a third");
+    let (first, _second) = (listening.links.recv().await.unwrap(), listening.links.recv().await.unwrap());
+    assert!(dial().await.is_err(), "being accepted frees no place");
+    let (_session, _pump) = session::open::<_, ToAgent, ToController>(first, Heartbeat::Expect);
+    dial().await.unwrap();
 }

@@ -32,6 +32,7 @@ pub fn hellos() -> Vec<(&'static str, Hello)> {
         abilities: Vec::new(),
         epoch: epoch(),
         last_event: EventSeq(0),
+        remembers_since: None,
     };
     let stranger = Hello {
         join: Some(JoinProof { token: TokenId(Uuid::from_u128(2)), secret: [0xa5; 32] }),
@@ -43,7 +44,8 @@ pub fn hellos() -> Vec<(&'static str, Hello)> {
         last_event: EventSeq(u64::MAX),
         ..member.clone()
     };
-    vec![("hello/member", member), ("hello/stranger", stranger)]
+    let remembering = Hello { remembers_since: Some(BootId(Uuid::from_u128(5))), ..member.clone() };
+    vec![("hello/member", member), ("hello/stranger", stranger), ("hello/remembering", remembering)]
 }
 
 pub fn welcome() -> Welcome {

@@ -1,0 +1,173 @@
+//! The histories of all subjects, what of them is to be saved, and how many there may be.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use roadstead_protocol::message::codec;
+use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::ids::{ContainerId, InstanceId};
+use roadstead_protocol::message::time::UnixMicros;
+
+use super::fact::{Fact, Subject};
+use super::history::History;
+use super::is_meant;
+use crate::fleet::Host;
+use crate::store::lifecycles::HistoryRow;
+use crate::store::{Store, StoreError};
+
+/// How long something that is not in its host's picture is remembered after it was last heard of, so that a late
+/// report about it does not seem new.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// Most subjects of one instance that are not in its picture; the ones heard of longest ago go first.
+const MAX_ABSENT: usize = 1000;
+
+/// Subjects of one instance beyond those in its picture that make room at once, instead of the next time it is due.
+const TOO_MANY: usize = 2 * MAX_ABSENT;
+
+/// Largest history, in bytes. Thirty-two facts take a few kilobytes.
+const MAX_HISTORY: usize = 64 * 1024;
+
+/// The histories of all subjects.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    histories: HashMap<InstanceId, BTreeMap<Subject, History>>,
+    unsaved: HashSet<(InstanceId, Subject)>,
+    /// The id of the last event that is folded in.
+    pub(super) folded: i64,
+    /// Up to where that is saved.
+    pub(super) saved: i64,
+    /// When time alone changes what was shown of a container.
+    pub(super) due: BTreeSet<(UnixMicros, InstanceId, ContainerId)>,
+}
+
+impl Book {
+    /// The book as saved. What cannot be read is left out, with a warning.
+    pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
+        let (rows, folded) = store.lifecycles().await?;
+        let mut book = Self { folded, saved: folded, ..Self::default() };
+        for (instance, subject, history) in rows {
+            let decoded = history.and_then(|bytes| codec::decode(&bytes, MAX_HISTORY).ok());
+            match (serde_json::from_str(&subject), decoded) {
+                (Ok(subject), Some(history)) => {
+                    book.histories.entry(instance).or_default().insert(subject, history);
+                }
+                _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
+            }
+        }
+        Ok(book)
+    }
+
+    /// Takes a fact in; whether it changed anything.
+    pub(super) fn add(&mut self, instance: &InstanceId, subject: Subject, fact: Fact) -> bool {
+        let subjects = self.histories.entry(instance.clone()).or_default();
+        let changed = subjects.entry(subject.clone()).or_default().add(fact);
+        if changed {
+            self.unsaved.insert((instance.clone(), subject));
+        }
+        changed
+    }
+
+    pub(super) fn history(&self, instance: &InstanceId, subject: &Subject) -> Option<&History> {
+        self.histories.get(instance)?.get(subject)
+    }
+
+    /// Everything told of a container: by the engine, and by commands that named it.
+    pub(super) fn told(&self, instance: &InstanceId, container: &Container) -> History {
+        let of = |subject| self.history(instance, &subject);
+        let mut told = of(Subject::Container(container.id.clone())).cloned().unwrap_or_default();
+        for named in [container.id.as_str(), &container.name] {
+            if let Some(commands) = of(Subject::Named(named.to_owned())) {
+                told = told.with(commands.facts());
+            }
+        }
+        told
+    }
+
+    /// Makes room if an instance has far too many subjects.
+    pub(super) fn limit(&mut self, instance: &InstanceId, host: &Host) {
+        let subjects = self.histories.get(instance).map_or(0, BTreeMap::len);
+        if subjects > host.containers.len() * 2 + TOO_MANY {
+            self.forget(instance, host, UnixMicros::default());
+        }
+    }
+
+    /// Forgets what is neither in a picture nor was heard of lately, and instances that are gone.
+    pub(super) fn tidy(&mut self, hosts: &HashMap<InstanceId, std::sync::Arc<Host>>, now: UnixMicros) {
+        self.histories.retain(|instance, _| hosts.contains_key(instance));
+        self.unsaved.retain(|(instance, _)| hosts.contains_key(instance));
+        for (instance, host) in hosts {
+            self.forget(instance, host, now.minus(KEEP));
+        }
+    }
+
+    fn forget(&mut self, instance: &InstanceId, host: &Host, before: UnixMicros) {
+        let Some(subjects) = self.histories.get_mut(instance) else { return };
+        let mut absent: Vec<_> = subjects
+            .iter()
+            .filter(|(subject, _)| !is_shown(subject, host))
+            .map(|(subject, history)| (history.last_heard().unwrap_or_default(), subject.clone()))
+            .collect();
+        absent.sort_unstable();
+        let beyond = absent.len().saturating_sub(MAX_ABSENT);
+        for (place, (heard, subject)) in absent.into_iter().enumerate() {
+            if place < beyond || heard < before {
+                subjects.remove(&subject);
+                self.unsaved.insert((instance.clone(), subject));
+            }
+        }
+    }
+
+    /// How many subjects there are.
+    #[cfg(test)]
+    pub(super) fn subjects(&self) -> usize {
+        self.histories.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether there is nothing to save.
+    pub(super) fn is_saved(&self) -> bool {
+        self.unsaved.is_empty() && self.saved == self.folded
+    }
+
+    /// What is to be saved, and up to which event it goes.
+    pub(super) fn take_unsaved(&mut self) -> (Vec<HistoryRow>, i64) {
+        let row = |(instance, subject): (InstanceId, Subject)| {
+            let history = self.histories.get(&instance).and_then(|subjects| subjects.get(&subject));
+            // Both are made of plain fields, which always can be written.
+            let bytes = history.and_then(|history| codec::encode(history, MAX_HISTORY).ok());
+            (instance, serde_json::to_string(&subject).unwrap_or_default(), bytes)
+        };
+        (std::mem::take(&mut self.unsaved).into_iter().map(row).collect(), self.folded)
+    }
+
+    /// These could not be saved: they are to be saved still.
+    pub(super) fn keep_unsaved(&mut self, rows: &[HistoryRow]) {
+        for (instance, subject, _) in rows {
+            self.unsaved
+                .extend(serde_json::from_str(subject).ok().map(|subject| (instance.clone(), subject)));
+        }
+    }
+
+    /// The containers that time alone has changed by `now`.
+    pub(super) fn take_due(&mut self, now: UnixMicros) -> BTreeMap<InstanceId, BTreeSet<ContainerId>> {
+        let mut changed: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        while let Some((due, instance, container)) = self.due.pop_first() {
+            if due > now {
+                self.due.insert((due, instance, container));
+                break;
+            }
+            changed.entry(instance).or_default().insert(container);
+        }
+        changed
+    }
+}
+
+fn is_shown(subject: &Subject, host: &Host) -> bool {
+    match subject {
+        Subject::Container(id) => host.containers.contains_key(id),
+        Subject::Named(named) => host.containers.values().any(|container| is_meant(named, container)),
+        Subject::Project(project) => {
+            host.containers.values().any(|container| container.compose_project() == Some(project.as_str()))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What lifecycles are folded from, as bytes, and how far the event log is folded in: what is in the bytes is the
+//! lifecycle's business.
+
+use roadstead_protocol::message::ids::InstanceId;
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{Store, StoreError, events};
+use crate::model::EventRecord;
+
+/// One history: whose, about what, and its bytes; none deletes it.
+pub type HistoryRow = (InstanceId, String, Option<Vec<u8>>);
+
+impl Store {
+    /// Saves histories together with the id of the last event that is folded into them. Those of instances that are
+    /// gone are skipped.
+    ///
+    /// # Errors
+    /// If they cannot be stored; then nothing of it is.
+    pub async fn save_lifecycles(&self, rows: Vec<HistoryRow>, folded: i64) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let mut save = transaction.prepare_cached(
+                "INSERT INTO lifecycles (instance, subject, history)
+                 SELECT id, ?2, ?3 FROM instances WHERE id = ?1
+                 ON CONFLICT (instance, subject) DO UPDATE SET history = excluded.history",
+            )?;
+            let mut delete =
+                transaction.prepare_cached("DELETE FROM lifecycles WHERE instance = ?1 AND subject = ?2")?;
+            for (instance, subject, history) in rows {
+                match history {
+                    Some(history) => save.execute(params![instance.as_str(), subject, history])?,
+                    None => delete.execute(params![instance.as_str(), subject])?,
+                };
+            }
+            transaction
+                .prepare_cached(
+                    "INSERT INTO lifecycle_mark (one, event) VALUES (1, ?1)
+                     ON CONFLICT (one) DO UPDATE SET event = excluded.event",
+                )?
+                .execute([folded])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every history, and the id of the last event that is folded into them; 0 if none is.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn lifecycles(&self) -> Result<(Vec<HistoryRow>, i64), StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT instance, subject, history FROM lifecycles")?;
+            let mut rows = statement.query([])?;
+            let mut histories = Vec::new();
+            while let Some(row) = rows.next()? {
+                let instance = row.get::<_, String>(0)?;
+                let instance = instance.parse().map_err(|_| StoreError::Corrupt("lifecycles"))?;
+                histories.push((instance, row.get(1)?, Some(row.get(2)?)));
+            }
+            let mark = "SELECT event FROM lifecycle_mark WHERE one = 1";
+            let mark = connection.query_row(mark, [], |row| row.get(0)).optional()?;
+            Ok((histories, mark.unwrap_or(0)))
+        })
+        .await
+    }
+
+    /// The events about containers among the at most `limit` events after `id`, oldest first, and the id of the last
+    /// event looked at; `id` if there is none.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn container_events_after(
+        &self,
+        id: i64,
+        limit: usize,
+    ) -> Result<(Vec<EventRecord>, i64), StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |connection| {
+            let sql = "SELECT max(id) FROM (SELECT id FROM events WHERE id > ?1 ORDER BY id LIMIT ?2)";
+            let last: Option<i64> =
+                connection.prepare_cached(sql)?.query_row([id, limit], |row| row.get(0))?;
+            let Some(last) = last else { return Ok((Vec::new(), id)) };
+            Ok((events::read_containers_events(connection, id, last)?, last))
+        })
+        .await
+    }
+}

@@ -1,0 +1,126 @@
+//! Stores of earlier schemas open with every row intact; those of later ones are refused by name.
+
+use std::path::Path;
+
+use roadstead_protocol::message::command::{Outcome, Work};
+use roadstead_protocol::message::event::EventKind;
+use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq, PeerKey};
+use roadstead_protocol::message::policy::Verb;
+use roadstead_protocol::message::progress::Progress;
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::CommandState;
+use crate::store::Store;
+use crate::store::events::EventFilter;
+
+/// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
+const RELEASED: [(i64, &str); 1] = [(1, include_str!("../../../tests/data/store-001.sql"))];
+
+fn left_behind(directory: &Path, dump: &str) {
+    Connection::open(directory.join("roadstead.db")).unwrap().execute_batch(dump).unwrap();
+}
+
+/// Every table with its number of rows.
+fn rows(directory: &Path) -> Vec<(String, i64)> {
+    let connection = Connection::open(directory.join("roadstead.db")).unwrap();
+    let sql =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = connection.prepare(sql).unwrap();
+    let names: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect();
+    let count = |name: String| {
+        let sql = format!("SELECT count(*) FROM {name}");
+        let rows = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        (name, rows)
+    };
+    names.into_iter().map(count).collect()
+}
+
+fn version(directory: &Path) -> i64 {
+    let connection = Connection::open(directory.join("roadstead.db")).unwrap();
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn every_step_has_what_the_schema_before_it_left_behind() {
+    let versions: Vec<_> = RELEASED.iter().map(|(version, _)| *version).collect();
+    let known = i64::try_from(STEPS.len()).unwrap();
+    assert_eq!(versions, (1..known).collect::<Vec<_>>(), "dump a store of the schema before and add it here");
+}
+
+#[test]
+fn a_store_of_every_earlier_version_is_brought_up_to_date() {
+    for version in 0..STEPS.len() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..version] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+        run(&mut connection).unwrap();
+        let newest: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(newest, i64::try_from(STEPS.len()).unwrap());
+        connection.execute("INSERT INTO lifecycle_mark (one, event) VALUES (1, 0)", []).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_any_released_schema_opens_with_every_row_intact() {
+    for (found, dump) in RELEASED {
+        let directory = tempfile::tempdir().unwrap();
+        left_behind(directory.path(), dump);
+        let before = rows(directory.path());
+        assert!(before.iter().all(|(_, rows)| *rows > 0), "a table without a row proves nothing: {before:?}");
+        assert_eq!(version(directory.path()), found);
+        let store = Store::open(directory.path()).unwrap();
+        check(&store).await;
+        drop(store);
+        let after = rows(directory.path());
+        assert!(before.iter().all(|table| after.contains(table)), "{before:?} became {after:?}");
+        assert_eq!(version(directory.path()), i64::try_from(STEPS.len()).unwrap());
+    }
+}
+
+/// What the dump of the first schema says, read by this program.
+async fn check(store: &Store) {
+    let instances = store.instances().await.unwrap();
+    assert_eq!(instances.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["Büro-NAS", "VPS"]);
+    let nas = &instances[0];
+    assert_eq!((nas.key, nas.tags.as_slice()), (Some(PeerKey([0x5a; 32])), ["amd64".to_owned()].as_slice()));
+    assert!(nas.policy.as_ref().unwrap().allow.contains(&Verb::Sync));
+    assert!(store.is_removed_key(PeerKey([0xa5; 32])).await.unwrap());
+    assert_eq!(store.join_tokens().await.unwrap().len(), 1);
+    assert_eq!(store.pictures().await.unwrap().len(), 1);
+    assert!(store.user("admin").await.unwrap().is_some());
+
+    let epoch = Epoch(Uuid::from_u128(9));
+    assert_eq!(store.event_mark(nas.id.clone(), epoch).await.unwrap(), EventSeq(2));
+    let events = store.events_before(EventFilter::default(), None, 10).await.unwrap();
+    assert_eq!(events.len(), 2);
+    let id: CommandId = "01999999-0000-7000-8000-000000000001".parse().unwrap();
+    assert!(matches!(&events[0].what, EventKind::CommandEnded { command, .. } if *command == id));
+
+    let ended = store.command(id).await.unwrap().unwrap();
+    assert_eq!(ended.state, CommandState::Succeeded);
+    assert!(matches!(&ended.outcome, Some(Outcome::Succeeded { summary, .. }) if summary == "updated web"));
+    let lines = store.command_lines(id, 0, 10).await.unwrap();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1].entry, Progress::Dropped { count: 3 });
+    let out: CommandId = "01999999-0000-7000-8000-000000000002".parse().unwrap();
+    let out = store.command(out).await.unwrap().unwrap();
+    assert_eq!((out.state, out.cancel_requested), (CommandState::Sent, true));
+    assert!(matches!(out.work, Work::Check { .. }));
+}
+
+#[test]
+fn a_store_of_a_newer_program_is_refused_by_name_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    left_behind(directory.path(), RELEASED[0].1);
+    left_behind(directory.path(), "PRAGMA user_version = 99;");
+    let before = rows(directory.path());
+    let Err(refused) = Store::open(directory.path()) else { panic!("it was opened") };
+    assert!(matches!(refused, StoreError::Newer { found: 99, .. }));
+    assert!(refused.to_string().contains("version 99") && refused.to_string().contains("newer program"));
+    assert_eq!((rows(directory.path()), version(directory.path())), (before, 99));
+}

@@ -1,0 +1,99 @@
+//! What strangers may take up: a place each, from the connection's first byte until it is a session.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The places of one listener; a clone is another handle on the same ones.
+#[derive(Clone)]
+pub(super) struct Places {
+    most: usize,
+    most_per_source: usize,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+/// A place, given up when dropped.
+pub(super) struct Place {
+    places: Places,
+    source: IpAddr,
+}
+
+impl Places {
+    /// None are taken.
+    pub(super) fn new(most: usize, most_per_source: usize) -> Self {
+        Self { most, most_per_source, taken: Arc::default() }
+    }
+
+    /// A place for a connection from `address`, if there is one.
+    pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
+        let source = source(address);
+        let mut taken = self.taken();
+        let from_source = taken.by_source.get(&source).copied().unwrap_or(0);
+        if taken.total >= self.most || from_source >= self.most_per_source {
+            return None;
+        }
+        taken.total += 1;
+        taken.by_source.insert(source, from_source + 1);
+        Some(Place { places: self.clone(), source })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.total -= 1;
+        if let Some(count) = taken.by_source.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// What counts as one source: an IPv6 host has a whole network of addresses.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Places, source};
+    use std::net::IpAddr;
+
+    #[test]
+    fn places_are_bounded_in_all_and_by_source_and_come_back() {
+        let places = Places::new(3, 2);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let one = places.take(address("192.0.2.1")).unwrap();
+        let _two = places.take(address("192.0.2.1")).unwrap();
+        assert!(places.take(address("::ffff:192.0.2.1")).is_none(), "its source has two");
+        let _three = places.take(address("192.0.2.2")).unwrap();
+        assert!(places.take(address("192.0.2.3")).is_none(), "all are taken");
+        drop(one);
+        assert!(places.take(address("192.0.2.1")).is_some());
+        assert_eq!(places.taken().by_source.len(), 2);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_source() {
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(source(parse("2001:db8::1")), source(parse("2001:db8::ffff:1:2:3")));
+        assert_ne!(source(parse("2001:db8::1")), source(parse("2001:db8:0:1::1")));
+        assert_eq!(source(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
+        assert_ne!(source(parse("192.0.2.1")), source(parse("192.0.2.2")));
+    }
+}
