@@ -150,7 +150,8 @@ services:
   })
 
   test('a sync with a real new image is followed to its outcome, across a reload', async () => {
-    await engine.image('shop:latest', 'two')
+    // Only the registry has the new one, so that its layers have to come from there.
+    await engine.docker('rmi', await engine.image('shop:latest', 'two'))
     await page.getByRole('button', { name: 'Sync shop' }).click()
     const sheet = page.getByRole('dialog', { name: /Sync on/ })
     await sheet.getByText('Runs now').waitFor()
@@ -160,7 +161,9 @@ services:
     await sheet.getByRole('button', { name: 'Sync now' }).click()
     await page.getByRole('heading', { name: 'Sync of shop' }).waitFor()
     await page.reload()
-    await page.getByRole('region', { name: 'Outcome' }).getByText('updated', { exact: true }).waitFor({ timeout: 60_000 })
+    await page.getByRole('region', { name: 'Outcome' }).getByRole('cell', { name: 'updated' }).waitFor({ timeout: 90_000 })
+    await page.getByText('1 of 1 layers').waitFor()
+    await page.getByRole('log', { name: 'Log' }).getByText('verify done').waitFor()
     await look(page, 'command', problems)
     await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Commands' }).click()
     await page.getByRole('link', { name: 'Sync of shop' }).first().waitFor()
