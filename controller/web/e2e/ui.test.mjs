@@ -46,7 +46,7 @@ services:
     const found = problems.splice(0)
     if (context.passed === false) {
       await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found)
+      console.error(page.url(), found, controller.output().slice(-2000))
     }
     assert.deepEqual(found, [])
   })

@@ -197,6 +197,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instances/{id}/containers/{container}/lifecycle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The life of a container, as far back as its newest 32 facts go: what it was, why, and from when until when. A
+         *     container that was removed is remembered for a day, by its whole id.
+         */
+        get: operations["container_lifecycle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/instances/{id}/containers/{container}/{action}": {
         parameters: {
             query?: never;
@@ -242,6 +262,23 @@ export interface paths {
         put?: never;
         /** Install a container: pull its image, create and start it, wait until it is ready. */
         post: operations["install"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The compose projects of an instance: their services, how their containers are, and where each is in its life. */
+        get: operations["list_projects"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -629,6 +666,8 @@ export interface components {
             };
             /** @description Whether labels were left out because they were too large. */
             labels_truncated: boolean;
+            /** @description Where it is in its life. */
+            lifecycle: components["schemas"]["LifecycleView"];
             /**
              * Format: double
              * @description Memory limit, in MiB; none if unlimited or not sampled.
@@ -706,6 +745,19 @@ export interface components {
             status: string;
             /** @description Version of the controller. */
             version: string;
+        };
+        /** @description How many containers have each lifecycle status. */
+        CountsView: {
+            /** @description Not as they should be. */
+            failed: number;
+            /** @description On their way to being of use. */
+            installing: number;
+            /** @description Of use. */
+            ready: number;
+            /** @description Stopped or frozen. */
+            stopped: number;
+            /** @description All of them. */
+            total: number;
         };
         /**
          * @description Who dials.
@@ -1128,6 +1180,17 @@ export interface components {
             /** @description Id of the token, for revoking it. */
             token_id: string;
         };
+        /** @description Where a container or project is in its life. */
+        LifecycleView: {
+            /** @description The kind of reason: `exit`, `out_of_memory`, `unhealthy`, `restart_loop`, `command` or `paused`. */
+            cause?: string | null;
+            /** @description Why, for a person to read; always there for `failed`. */
+            reason?: string | null;
+            /** @description Since when, by the engine's clock. */
+            since: components["schemas"]["Time"];
+            /** @description `installing`, `ready`, `failed`, `stopped` or `removed`. */
+            status: string;
+        };
         /**
          * @description Whether an agent is connected.
          * @enum {string}
@@ -1419,6 +1482,38 @@ export interface components {
             /** @description The new lines. */
             lines: components["schemas"]["LogLineView"][];
         };
+        /** @description One compose project. */
+        ProjectView: {
+            /** @description Its compose files on the host, where a label tells. */
+            config_files: string[];
+            /** @description How its containers are. */
+            containers: components["schemas"]["CountsView"];
+            /** @description Where it is in its life. */
+            lifecycle: components["schemas"]["LifecycleView"];
+            /** @description Its name. */
+            project: string;
+            /** @description Its services, by name. */
+            services: components["schemas"]["ServiceView"][];
+            /** @description The folder on the host that compose was called in, where a label tells. */
+            working_dir?: string | null;
+        };
+        /** @description The compose projects of one instance, with the age of the picture they are from. */
+        ProjectsView: {
+            as_of?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Age of the picture, in seconds.
+             */
+            as_of_age_seconds?: number | null;
+            /** @description Whose projects. */
+            instance: string;
+            /** @description How the agent is connected. */
+            link: components["schemas"]["LinkView"];
+            /** @description The projects, by name. */
+            projects: components["schemas"]["ProjectView"][];
+            /** @description Whether the host may differ from the picture by now. */
+            stale: boolean;
+        };
         /** @description An instance to register. */
         RegisterRequest: {
             /** @description Free text. */
@@ -1477,6 +1572,13 @@ export interface components {
          * @enum {string}
          */
         ServiceResult: "updated" | "already_current" | "restarted" | "outdated" | "failed" | "rolled_back" | "cannot_check" | "not_reached" | "unknown";
+        /** @description One service of a project. */
+        ServiceView: {
+            /** @description How its containers are. */
+            containers: components["schemas"]["CountsView"];
+            /** @description Its name. */
+            service: string;
+        };
         /** @description Who is logged in. */
         SessionView: {
             /** @description Whether guests are let in without a password. */
@@ -1496,6 +1598,31 @@ export interface components {
         };
         /** @example 24h */
         Span: string;
+        /** @description A stretch of a container's life. */
+        SpanView: {
+            /** @description The kind of reason, as in a lifecycle. */
+            cause?: string | null;
+            /** @description From when. */
+            from: components["schemas"]["Time"];
+            /** @description Why, for a person to read. */
+            reason?: string | null;
+            /** @description `installing`, `ready`, `failed`, `stopped` or `removed`. */
+            status: string;
+            until?: components["schemas"]["Time"] | null;
+        };
+        /** @description The life of a container. */
+        SpansView: {
+            /** @description When this was true. */
+            at: components["schemas"]["Time"];
+            /** @description Whole id of the container. */
+            full_id: string;
+            /** @description On which instance. */
+            instance: string;
+            /** @description Whether what was before is left out; the event log may still have it. */
+            shortened: boolean;
+            /** @description The stretches, oldest first. */
+            spans: components["schemas"]["SpanView"][];
+        };
         /**
          * @description The steps a command is made of.
          * @enum {string}
@@ -2065,6 +2192,39 @@ export interface operations {
             };
         };
     };
+    container_lifecycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+                /** @description Name, id, or the beginning of the id, of the container */
+                container: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpansView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     act_on_container: {
         parameters: {
             query?: never;
@@ -2157,6 +2317,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_projects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectsView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
