@@ -226,7 +226,7 @@ async fn a_sync_outlives_its_controller_and_its_link() {
 }
 
 #[tokio::test]
-async fn a_sync_that_its_agent_does_not_outlive_is_called_lost_and_the_next_one_mends_it() {
+async fn a_sync_that_its_agent_forgot_is_called_lost_and_the_next_one_mends_it() {
     let mut shop = Shop::open(Dial::Outbound).await;
     let slow = "HEALTHCHECK --interval=1s --start-period=300s CMD [\"/bin/false\"]";
     let before = shop.stage.inspect("shop_web_1").await;
@@ -238,7 +238,9 @@ async fn a_sync_that_its_agent_does_not_outlive_is_called_lost_and_the_next_one_
         (found[0]["Id"] != before["Id"] && found[0]["State"]["Running"] == true).then_some(())
     })
     .await;
+    // What it remembers of its commands is gone: otherwise it would take the sync up again.
     shop.member.agent.kill().await;
+    std::fs::remove_dir_all(shop.member.agent.data().join("commands")).unwrap();
     shop.member.agent.start_again().await;
     let command = shop.api().wait_command(&id, SYNC).await;
     assert_eq!(command["state"], "lost", "{command}");
