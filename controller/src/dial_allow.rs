@@ -9,9 +9,6 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// How long resolving a name may take.
-const RESOLVE: Duration = Duration::from_secs(5);
-
 /// Where clouds hand out credentials to whoever asks; the last is link-local anyway.
 const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
@@ -110,15 +107,20 @@ impl DialAllow {
     }
 
     /// The addresses of `host` that may be dialled, at least one, in the resolver's order. `host` is a name or an
-    /// address without brackets.
+    /// address without brackets. The resolver may take `within`.
     ///
     /// # Errors
     /// If it has none.
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+    pub async fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        within: Duration,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
         let unresolved = |problem: String| ResolveError::Unresolved { host: host.to_owned(), problem };
-        let found: Vec<SocketAddr> = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port)))
+        let found: Vec<SocketAddr> = tokio::time::timeout(within, tokio::net::lookup_host((host, port)))
             .await
-            .map_err(|_| unresolved(format!("no answer within {RESOLVE:?}")))?
+            .map_err(|_| unresolved(format!("no answer within {within:?}")))?
             .map_err(|error| unresolved(error.to_string()))?
             .collect();
         let mut permitted = Vec::new();

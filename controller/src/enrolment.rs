@@ -25,6 +25,9 @@ pub use error::EnrolError;
 use error::conflict_error;
 pub use tokens::{DEFAULT_TOKEN_TTL, IssuedToken};
 
+/// How long resolving an address may take, while somebody waits for the registration.
+const RESOLVE: Duration = Duration::from_secs(5);
+
 /// Registering and removing instances; cheap to clone.
 #[derive(Clone)]
 pub struct Enrolment {
@@ -200,7 +203,7 @@ impl Enrolment {
     async fn url(&self, text: Option<&str>) -> Result<Option<String>, EnrolError> {
         let Some(text) = text else { return Ok(None) };
         let address = fields::url(text)?;
-        match self.terms.dial_allow.resolve(address.host(), address.port()).await {
+        match self.terms.dial_allow.resolve(address.host(), address.port(), RESOLVE).await {
             Ok(_) | Err(ResolveError::Unresolved { .. }) => Ok(Some(address.to_string())),
             Err(ResolveError::Refused(refused)) => Err(refused.into()),
         }

@@ -1,7 +1,6 @@
 //! Agents that the controller dials: one task per registered address, started and ended as instances come and go.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +11,14 @@ use roadstead_protocol::link::tls::Trust;
 use roadstead_protocol::message::ids::InstanceId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
 use super::serving::{Dialled, serve};
 use crate::fleet::FleetChange;
 
-/// How long a name may take to resolve.
+/// How long a name may take to resolve: nobody waits, and a resolver's first server may be dead.
 const RESOLVE: Duration = Duration::from_secs(10);
 
 /// Keeps a dialler for every instance with an address, until `shutdown`; then waits for their sessions to end.
@@ -111,20 +110,12 @@ type TcpLink = roadstead_protocol::link::Link<tokio::net::TcpStream>;
 
 /// One attempt. The address that was vetted is the address that is dialled: no second look-up in between.
 async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<TcpLink, String> {
-    let sockets: Vec<SocketAddr> =
-        timeout(RESOLVE, tokio::net::lookup_host((address.host(), address.port())))
-            .await
-            .map_err(|_| format!("{}: the name could not be resolved in time", address.host()))?
-            .map_err(|error| format!("{}: cannot be resolved: {error}", address.host()))?
-            .collect();
+    let sockets = front.dial_allow.resolve(address.host(), address.port(), RESOLVE).await;
+    let sockets = sockets.map_err(|error| error.to_string())?;
     let key = front.admission.pinned_key(id).await.map_err(|error| error.to_string())?;
     let trust = key.map_or(Trust::AnyProven, Trust::Only);
     let mut reason = format!("{}: no address", address.host());
     for socket in sockets {
-        if let Err(refused) = front.dial_allow.permits(socket.ip()) {
-            reason = refused.to_string();
-            continue;
-        }
         match dial_socket(socket, address, &front.identity, trust).await {
             Ok(link) => return Ok(link),
             Err(error) => reason = error.to_string(),

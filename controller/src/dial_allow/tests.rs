@@ -1,6 +1,7 @@
 //! Which addresses are dialled.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{DialAllow, Forbidden, ResolveError};
 
@@ -76,12 +77,12 @@ fn other_text_is_no_network() {
 #[tokio::test]
 async fn names_are_as_good_as_their_addresses() {
     let allow: DialAllow = "127.0.0.0/8,::1".parse().unwrap();
-    let found = allow.resolve("localhost", 7).await.unwrap();
+    let found = allow.resolve("localhost", 7, Duration::from_secs(5)).await.unwrap();
     assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7));
-    let refused = DialAllow::default().resolve("localhost", 7).await.unwrap_err();
+    let refused = DialAllow::default().resolve("localhost", 7, Duration::from_secs(5)).await.unwrap_err();
     assert!(matches!(refused, ResolveError::Refused(_)));
     let text = refused.to_string();
     assert!(text.contains("ROADSTEAD_DIAL_ALLOW"), "{text}");
     let address: IpAddr = "10.0.0.1".parse().unwrap();
-    assert_eq!(allow.resolve("10.0.0.1", 1).await.unwrap()[0].ip(), address);
+    assert_eq!(allow.resolve("10.0.0.1", 1, Duration::from_secs(5)).await.unwrap()[0].ip(), address);
 }
