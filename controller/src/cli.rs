@@ -15,6 +15,8 @@ use crate::controller::{Controller, Listening};
 use crate::http;
 use crate::model::Direction;
 
+pub mod users;
+
 /// What the program can do besides running.
 #[derive(Subcommand)]
 pub enum Command {
@@ -34,8 +36,14 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Give the user admin a new password and print it; ends every web session.
+    /// Give the user admin a new password and print it; ends every web session of his.
     ResetPassword,
+    /// Manage users without the web, also while the controller runs.
+    Users {
+        /// What to do.
+        #[command(subcommand)]
+        command: users::Command,
+    },
     /// Write a consistent copy of the database while the controller may be running.
     Backup {
         /// The file to write; must not exist.
@@ -86,6 +94,7 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
                 }
             }
             Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
+            Some(Command::Users { command }) => print(&users::run(command, &config).await?),
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }

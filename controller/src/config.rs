@@ -1,11 +1,14 @@
 //! The controller's configuration: flag over environment over file over default, parsed once into types.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use roadstead_protocol::link::address::AgentAddress;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::dial_allow::DialAllow;
 
@@ -14,8 +17,9 @@ use crate::dial_allow::DialAllow;
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Settings {
     /// Password of the user admin; without one, a password is made at the first start and printed once.
+    /// As a flag, other users of this host can read it in the list of processes.
     #[arg(long, env = "ROADSTEAD_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
 
     /// File that holds the password.
     #[arg(long, env = "ROADSTEAD_PASSWORD_FILE", value_name = "FILE")]
@@ -62,6 +66,10 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_DEMO_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub demo_mode: Option<bool>,
 
+    /// Let anybody who reaches the web address read /metrics without signing in.
+    #[arg(long, env = "ROADSTEAD_METRICS_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub metrics_open: Option<bool>,
+
     /// Networks that inbound agents may lie in although they are loopback, link-local or the controller's own,
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
@@ -103,6 +111,8 @@ pub struct Config {
     pub environment: Option<String>,
     /// Whether guests may look.
     pub demo_mode: bool,
+    /// Whether anybody may read the metrics.
+    pub metrics_open: bool,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
 }
@@ -119,12 +129,14 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not TOML or has an unknown key.
-    #[error("{path}: {error}")]
+    #[error("{path}, line {line}: {problem}")]
     Parse {
         /// Which.
         path: PathBuf,
-        /// What is wrong, with its place.
-        error: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// What is wrong, without the line itself: it may hold a secret.
+        problem: String,
     },
     /// A value cannot be used.
     #[error("{name}: {problem}")]
@@ -146,21 +158,22 @@ impl Settings {
     /// If it cannot be read, is not TOML, or has an unknown key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let at = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = at.matches('\n').count() + 1;
+            ConfigError::Parse { path: path.to_owned(), line, problem: error.message().to_owned() }
+        })
     }
 
     /// These settings, with `file`'s where these are silent.
     #[must_use]
     pub fn over(self, file: Self) -> Self {
+        // An empty password, as compose files pass on for a variable that is not set, is none.
+        let [near, far] = [self.password, file.password].map(|given| given.filter(|text| !text.0.is_empty()));
         Self {
             // A password given directly on a nearer level wins over a file named on a farther one.
-            password_file: if self.password.is_some() {
-                None
-            } else {
-                self.password_file.or(file.password_file)
-            },
-            password: self.password.or(file.password),
+            password_file: if near.is_some() { None } else { self.password_file.or(file.password_file) },
+            password: near.or(far),
             listen: self.listen.or(file.listen),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
@@ -171,6 +184,7 @@ impl Settings {
             instance_name: self.instance_name.or(file.instance_name),
             environment: self.environment.or(file.environment),
             demo_mode: self.demo_mode.or(file.demo_mode),
+            metrics_open: self.metrics_open.or(file.metrics_open),
             dial_allow: self.dial_allow.or(file.dial_allow),
         }
     }
@@ -182,7 +196,7 @@ impl Settings {
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let password = match (&self.password_file, self.password) {
             (Some(path), _) => Some(read(path)?.trim_end_matches(['\n', '\r']).to_owned()),
-            (None, text) => text.filter(|text| !text.is_empty()),
+            (None, given) => given.map(|Secret(text)| text).filter(|text| !text.is_empty()),
         };
         if password.as_ref().is_some_and(|password| password.chars().count() < SHORTEST_PASSWORD) {
             return Err(value(
@@ -219,12 +233,41 @@ impl Settings {
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
             environment: self.environment.filter(|label| !label.is_empty()),
             demo_mode: self.demo_mode.unwrap_or(false),
+            metrics_open: self.metrics_open.unwrap_or(false),
             dial_allow: self
                 .dial_allow
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| value("ROADSTEAD_DIAL_ALLOW", error))?,
         })
+    }
+}
+
+/// Text that is never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(secret)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Whatever else it is would be repeated in the error.
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            _ => Err(de::Error::custom("a secret is a text, in quotes")),
+        }
     }
 }
 
@@ -265,9 +308,55 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_password_leaves_the_file_with_one_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "from-the-file\n").unwrap();
+        let empty = Settings {
+            password: Some(Secret(String::new())),
+            password_file: Some(file.clone()),
+            ..Settings::default()
+        };
+        let config = empty.clone().over(Settings::default()).resolve().unwrap();
+        assert_eq!(config.password.as_deref(), Some("from-the-file"));
+        let far = Settings { password: Some(Secret("farther-off".into())), ..Settings::default() };
+        assert_eq!(
+            empty.over(far.clone()).resolve().unwrap().password.as_deref(),
+            Some("from-the-file"),
+            "a nearer file wins over a farther password"
+        );
+        let near = Settings { password: Some(Secret("near-password".into())), ..Settings::default() };
+        let config = near.over(Settings { password_file: Some(file), ..far }).resolve().unwrap();
+        assert_eq!(config.password.as_deref(), Some("near-password"));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_never_show_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roadstead.toml");
+        for broken in [
+            "# one\npassword = \"hunter2\n",
+            "# one\npassword = hunter2\n",
+            "# one\npassword = [\"hunter2\"]\n",
+            "# one\npassword = 'hunter2' 'hunter2'\n",
+            "# one\npasswort = 'hunter2'\n",
+        ] {
+            std::fs::write(&file, broken).unwrap();
+            let error = Settings::from_file(&file).err().unwrap();
+            for shown in [error.to_string(), format!("{error:?}")] {
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+            assert!(error.to_string().contains("roadstead.toml, line 2: "), "{error}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named() {
         let cases = [
-            (Settings { password: Some("short".into()), ..Settings::default() }, "ROADSTEAD_PASSWORD"),
+            (
+                Settings { password: Some(Secret("short".into())), ..Settings::default() },
+                "ROADSTEAD_PASSWORD",
+            ),
             (Settings { tls_cert: Some("x".into()), ..Settings::default() }, "ROADSTEAD_TLS_KEY"),
             (Settings { agent_url: Some("https://x".into()), ..Settings::default() }, "ROADSTEAD_AGENT_URL"),
             (

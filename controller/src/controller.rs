@@ -150,6 +150,7 @@ impl Controller {
                 key: core.identity.key(),
                 agent_urls,
                 agent_image: AGENT_IMAGE.to_owned(),
+                open_metrics: config.metrics_open,
             },
         };
         let agents = Listener::new(agents, core.identity, Trust::AnyProven, ListenLimits::default());
@@ -276,6 +277,15 @@ impl Offline<'_> {
             Some(password) => Ok(password),
             None => Ok(accounts.reset_admin().await?),
         }
+    }
+
+    /// The accounts and the audit log.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn accounts(&self) -> anyhow::Result<(Accounts, Audit)> {
+        let (accounts, _) = Accounts::open(self.core.store.clone(), None, false).await?;
+        Ok((accounts, Audit::new(self.core.store.clone())))
     }
 
     /// Writes a consistent copy of the database.

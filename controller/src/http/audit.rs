@@ -100,7 +100,7 @@ impl App {
             Err(problem) => (AuditResult::Refused, Some(problem.detail())),
         };
         let entry = Entry {
-            who: &person.name,
+            who: &person.label(),
             address: Some(peer.ip()),
             what,
             target: Some(target),

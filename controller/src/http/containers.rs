@@ -23,10 +23,10 @@ use crate::fleet::Host;
     responses((status = OK, body = ContainersView)))]
 pub async fn list_containers(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<Json<ContainersView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     app.watches.look(&app.services.registry, &id);
     Ok(Json(ContainersView::new(&host, &app.services.lifecycles, UnixMicros::now())))
 }

@@ -7,12 +7,15 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use uuid::Uuid;
 
+use super::instances::ids;
 use super::{Store, StoreError};
 use crate::model::EventRecord;
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
+    /// Of these instances.
+    pub instances: Option<Vec<InstanceId>>,
     /// Of this instance.
     pub instance: Option<InstanceId>,
     /// About this container.
@@ -91,7 +94,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
         self.read(move |connection| {
-            let query = Query::new(&filter, cursor, limit);
+            let query = Query::new(&filter, cursor, limit)?;
             let mut statement = connection.prepare_cached(&query.sql)?;
             let mut rows = statement.query(query.values().as_slice())?;
             let mut events = Vec::new();
@@ -158,8 +161,12 @@ struct Query {
 }
 
 impl Query {
-    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Self {
+    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Result<Self, StoreError> {
         let mut query = Self { sql: format!("SELECT {COLUMNS} FROM events WHERE "), values: Vec::new() };
+        if let Some(instances) = &filter.instances {
+            // Not by the index of instances: the newest of many are wanted, whichever they are of.
+            query.add("+instance IN (SELECT value FROM json_each(?)) AND ", ids(instances)?);
+        }
         if let Some(instance) = &filter.instance {
             query.add("instance = ? AND ", instance.as_str().to_owned());
         }
@@ -174,7 +181,7 @@ impl Query {
         }
         query.add("id < ? ORDER BY id DESC ", cursor.unwrap_or(i64::MAX));
         query.add("LIMIT ?", i64::try_from(limit).unwrap_or(i64::MAX));
-        query
+        Ok(query)
     }
 
     fn add(&mut self, sql: &str, value: impl ToSql + 'static) {
