@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roadstead_protocol::link::address::AgentAddress;
@@ -75,6 +76,10 @@ pub struct Settings {
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
     pub dial_allow: Option<String>,
+
+    /// How many days entries of the audit log are kept; 0 keeps them, up to 200,000 of them [default: 400]
+    #[arg(long, env = "ROADSTEAD_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u32>,
 }
 
 /// Whether the controller runs an agent for its own host.
@@ -116,6 +121,8 @@ pub struct Config {
     pub metrics_open: bool,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
+    /// How long entries of the audit log are kept; none: as long as there is room.
+    pub audit_age: Option<Duration>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -152,6 +159,9 @@ pub enum ConfigError {
 /// Shortest password the operator may set, in characters.
 const SHORTEST_PASSWORD: usize = 8;
 
+/// How long entries of the audit log are kept by default: a year and a month, so that a yearly look finds them all.
+const AUDIT_DAYS: u32 = 400;
+
 impl Settings {
     /// Reads settings from a TOML file.
     ///
@@ -187,6 +197,7 @@ impl Settings {
             demo_mode: self.demo_mode.or(file.demo_mode),
             metrics_open: self.metrics_open.or(file.metrics_open),
             dial_allow: self.dial_allow.or(file.dial_allow),
+            audit_days: self.audit_days.or(file.audit_days),
         }
     }
 
@@ -240,6 +251,9 @@ impl Settings {
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| value("ROADSTEAD_DIAL_ALLOW", error))?,
+            audit_age: Some(self.audit_days.unwrap_or(AUDIT_DAYS))
+                .filter(|days| *days > 0)
+                .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         })
     }
 }

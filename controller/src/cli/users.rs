@@ -50,7 +50,8 @@ pub enum RoleArgument {
 
 /// Does it, and returns what to print.
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<String> {
-    let (accounts, audit) = Controller::offline(config)?.accounts().await?;
+    let offline = Controller::offline(config)?;
+    let (accounts, audit) = (offline.accounts().await?, offline.audit());
     let (what, name, done) = match command {
         Command::List => return list(&accounts).await,
         Command::Add { name, role, tags } => {

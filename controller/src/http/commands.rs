@@ -98,7 +98,7 @@ pub async fn cancel_command(
 ) -> Result<(StatusCode, Json<CommandView>), Problem> {
     command(&app, &person, id).await?;
     let cancelled = app.services.commands.cancel(id, &person.label()).await.map_err(Problem::from);
-    app.audit(&person, peer, "command.cancel", &id.to_string(), &cancelled).await;
+    app.audit_about(&person, peer, "command.cancel", &id.to_string(), &cancelled, Some(id)).await;
     Ok((StatusCode::ACCEPTED, Json(CommandView::new(&cancelled?, UnixMicros::now()))))
 }
 

@@ -35,6 +35,7 @@ use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
 use crate::store::Store;
 
+mod audit;
 mod fleet;
 mod hanging_up;
 mod lifecycles;
