@@ -70,8 +70,8 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Opens the accounts. A configured `password` that is new becomes the administrator's; without one, a first
-    /// start generates one, returned here once to be printed, and stores its hash.
+    /// Opens the accounts. A configured `password` that is new becomes the administrator's; without one, a start
+    /// without an administrator generates one, returned here once to be printed, and stores its hash.
     ///
     /// # Errors
     /// If the password is none, or the store fails.
@@ -80,20 +80,33 @@ impl Accounts {
         password: Option<String>,
         demo_mode: bool,
     ) -> Result<(Self, Option<String>), AccountsError> {
-        let hasher = Hasher::new().await?;
-        let attempts = Attempts::new(device_key(&store).await?);
-        let accounts = Self { store, hasher, attempts, demo_mode };
+        let accounts = Self::of(store, demo_mode).await?;
         match password {
             Some(password) => {
                 accounts.take_over(password).await?;
                 Ok((accounts, None))
             }
-            None if accounts.store.users().await?.is_empty() => {
+            None if !accounts.has_admin().await? => {
                 let password = accounts.reset_admin().await?;
                 Ok((accounts, Some(password)))
             }
             None => Ok((accounts, None)),
         }
+    }
+
+    /// The accounts as they are, for who looks after them beside the controller.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn of(store: Store, demo_mode: bool) -> Result<Self, AccountsError> {
+        let hasher = Hasher::new().await?;
+        let attempts = Attempts::new(device_key(&store).await?);
+        Ok(Self { store, hasher, attempts, demo_mode })
+    }
+
+    async fn has_admin(&self) -> Result<bool, StoreError> {
+        let users = self.store.users().await?;
+        Ok(users.iter().any(|user| user.role == Role::Admin && !user.disabled))
     }
 
     /// Gives the administrator the configured password, unless it is the one that was taken over before: a password

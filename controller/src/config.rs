@@ -9,6 +9,7 @@ use roadstead_protocol::link::address::AgentAddress;
 use serde::Deserialize;
 
 use crate::dial_allow::DialAllow;
+use crate::networks::Networks;
 
 mod secret;
 
@@ -72,6 +73,11 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_METRICS_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_open: Option<bool>,
 
+    /// Networks of the proxies in front, separated by commas: who is behind one is told by its X-Forwarded-For and
+    /// X-Forwarded-Proto.
+    #[arg(long, env = "ROADSTEAD_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+
     /// Networks that inbound agents may lie in although they are loopback, link-local or the controller's own,
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
@@ -119,6 +125,8 @@ pub struct Config {
     pub demo_mode: bool,
     /// Whether anybody may read the metrics.
     pub metrics_open: bool,
+    /// Networks whose proxies are believed.
+    pub trusted_proxies: Networks,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
     /// How long entries of the audit log are kept; none: as long as there is room.
@@ -196,6 +204,7 @@ impl Settings {
             environment: self.environment.or(file.environment),
             demo_mode: self.demo_mode.or(file.demo_mode),
             metrics_open: self.metrics_open.or(file.metrics_open),
+            trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
             dial_allow: self.dial_allow.or(file.dial_allow),
             audit_days: self.audit_days.or(file.audit_days),
         }
@@ -246,6 +255,11 @@ impl Settings {
             environment: self.environment.filter(|label| !label.is_empty()),
             demo_mode: self.demo_mode.unwrap_or(false),
             metrics_open: self.metrics_open.unwrap_or(false),
+            trusted_proxies: self
+                .trusted_proxies
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| value("ROADSTEAD_TRUSTED_PROXIES", error))?,
             dial_allow: self
                 .dial_allow
                 .unwrap_or_default()

@@ -152,6 +152,7 @@ impl Controller {
                 agent_urls,
                 agent_image: AGENT_IMAGE.to_owned(),
                 open_metrics: config.metrics_open,
+                trusted_proxies: config.trusted_proxies,
             },
         };
         let agents = Listener::new(agents, core.identity, Trust::AnyProven, ListenLimits::default());
@@ -287,8 +288,7 @@ impl Offline<'_> {
     /// # Errors
     /// If the store cannot be read.
     pub async fn accounts(&self) -> anyhow::Result<Accounts> {
-        let (accounts, _) = Accounts::open(self.core.store.clone(), None, false).await?;
-        Ok(accounts)
+        Ok(Accounts::of(self.core.store.clone(), false).await?)
     }
 
     /// The audit log.

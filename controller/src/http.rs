@@ -35,6 +35,7 @@ mod openapi;
 mod orders;
 mod page;
 pub mod problem;
+mod proxied;
 mod refusals;
 mod server;
 mod session;
@@ -57,6 +58,7 @@ use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::lifecycle::Lifecycles;
+use crate::networks::Networks;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -108,6 +110,8 @@ pub struct About {
     pub agent_image: String,
     /// Whether anybody may read the metrics.
     pub open_metrics: bool,
+    /// Networks whose proxies are believed about who is behind them.
+    pub trusted_proxies: Networks,
 }
 
 /// The state behind the routes.

@@ -4,6 +4,7 @@ use crate::text::SourceFile;
 
 /// The controller's modules in rows: one imports only from rows above its own.
 const CONTROLLER: &[&[&str]] = &[
+    &["networks"],
     &["model", "dial_allow", "log"],
     &["config", "store"],
     &["registry", "fleet"],

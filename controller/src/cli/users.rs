@@ -102,3 +102,34 @@ async fn record<T>(audit: &Audit, what: &str, name: &str, done: &Result<T, UserE
         })
         .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    #[tokio::test]
+    async fn users_are_made_listed_and_helped_without_the_web() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { data_dir: Some(folder.path().to_owned()), ..Settings::default() };
+        let config = settings.resolve().unwrap();
+        let add = |name: &str| Command::Add {
+            name: name.to_owned(),
+            role: RoleArgument::Operator,
+            tags: vec!["shop".to_owned()],
+        };
+        let password = run(add("anna"), &config).await.unwrap();
+        assert_eq!(password.len(), 24, "{password}");
+        assert!(run(add("anna"), &config).await.unwrap_err().to_string().contains("already"));
+        let reset = Command::ResetPassword { name: "anna".to_owned() };
+        assert_ne!(run(reset, &config).await.unwrap(), password);
+        let forgotten = Command::ResetSecondFactor { name: "nobody".to_owned() };
+        assert!(run(forgotten, &config).await.unwrap_err().to_string().contains("no user"));
+        let listed = run(Command::List, &config).await.unwrap();
+        assert!(listed.contains("anna\toperator\tshop\tpassword alone"), "{listed}");
+        let audit = Controller::offline(&config).unwrap().audit();
+        let told: Vec<_> =
+            audit.page(None, 10).await.unwrap().into_iter().map(|record| record.entry.what).collect();
+        assert_eq!(told, ["user.second-factor", "user.password", "user.add", "user.add"]);
+    }
+}

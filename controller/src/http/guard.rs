@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 
 use super::access::{Peer, refused};
 use super::problem::Problem;
-use super::{App, extract};
+use super::{App, extract, proxied};
 
 /// How long a request may take until its answer begins; streams go on after that.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -30,7 +30,11 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 
 /// The outermost layer around every route.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if let Some(peer) = request.extensions().get::<Peer>().copied() {
+        let peer = proxied::behind(peer, request.headers(), &app.services.about.trusted_proxies);
+        request.extensions_mut().insert(peer);
+    }
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);

@@ -111,6 +111,7 @@ impl Site {
                 agent_urls,
                 agent_image: "roadstead-agent:1.2.3".to_owned(),
                 open_metrics: false,
+                trusted_proxies: "10.0.0.0/8".parse().unwrap(),
             },
             store,
         };

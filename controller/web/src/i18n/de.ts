@@ -33,6 +33,8 @@ export const de: Catalogue = {
   asGuest: 'Als Gast umsehen',
   userName: 'Benutzername',
   password: 'Passwort',
+  code: 'Code',
+  codeHint: 'Aus der Authenticator-App, oder ein Wiederherstellungscode',
   role: 'Rolle: {role}',
   sessionEnded: 'Ihre Sitzung ist zu Ende',
   sessionEndedWhy: 'Melden Sie sich wieder an, um dort weiterzumachen, wo Sie waren. Auf dieser Seite geht nichts verloren.',

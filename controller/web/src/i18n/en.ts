@@ -33,6 +33,8 @@ export const en = {
   asGuest: 'Look around as a guest',
   userName: 'User name',
   password: 'Password',
+  code: 'Code',
+  codeHint: 'From your authenticator app, or a recovery code',
   role: 'Role: {role}',
   sessionEnded: 'Your session has ended',
   sessionEndedWhy: 'Sign in again to go on where you were. Nothing on this page is lost.',
