@@ -27,6 +27,7 @@ fn table() -> BTreeMap<&'static str, Option<Role>> {
         ("delete /api/instances/{id}", change),
         ("get /api/instances/{id}/health", look),
         ("get /api/instances/{id}/containers", look),
+        ("get /api/instances/{id}/containers/{container}", look),
         ("get /api/instances/{id}/containers/{container}/lifecycle", look),
         ("get /api/instances/{id}/projects", look),
         ("post /api/instances/{id}/containers/{container}/{action}", change),
