@@ -11,9 +11,10 @@ use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts logging at `level`; libraries say only what is at least a warning, unless everything is asked for.
+/// Starts logging at `level`; libraries say only what is at least a warning, unless everything is asked for. Even
+/// then not all of it: at their lowest level they print what they carry, secrets included.
 pub fn start(level: Level) {
-    let libraries = if level == Level::TRACE { Level::TRACE } else { Level::WARN };
+    let libraries = if level == Level::TRACE { Level::DEBUG } else { Level::WARN };
     let filter = Targets::new()
         .with_default(libraries)
         .with_target("roadstead_agent", level)

@@ -42,7 +42,7 @@ pub fn is_secret(name: &str, value: &str) -> bool {
 }
 
 fn names_secret(name: &str) -> bool {
-    let mut lower = name.to_ascii_lowercase();
+    let mut lower = name.to_ascii_lowercase().replace("authoriz", "auth");
     for harmless in HARMLESS {
         lower = lower.replace(harmless, "");
     }

@@ -34,6 +34,7 @@ use crate::store::accounts::WebSessionRecord;
 
 mod fleet;
 mod hanging_up;
+mod inspecting;
 mod lifecycles;
 mod logs;
 mod orders;
