@@ -23,14 +23,7 @@ cargo build --locked --quiet -p roadstead-controller
 
 work=$(mktemp -d)
 controller=
-cleanup() {
-    if [ -n "$controller" ]; then
-        kill "$controller" 2>/dev/null || true
-        wait "$controller" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap cleanup EXIT
+trap '[ -z "$controller" ] || kill "$controller" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 
 ROADSTEAD_PASSWORD=a-password-for-fuzzing target/debug/roadstead-controller --data-dir "$work/data" \
     --listen 127.0.0.1:0 --agent-listen 127.0.0.1:0 --local-agent off >"$work/out" 2>"$work/log" &

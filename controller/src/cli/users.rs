@@ -107,10 +107,12 @@ async fn record<T>(audit: &Audit, what: &str, name: &str, done: &Result<T, UserE
 mod tests {
     use super::*;
     use crate::config::Settings;
+    use crate::store::Store;
 
     #[tokio::test]
     async fn users_are_made_listed_and_helped_without_the_web() {
         let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
         let settings = Settings { data_dir: Some(folder.path().to_owned()), ..Settings::default() };
         let config = settings.resolve().unwrap();
         let add = |name: &str| Command::Add {

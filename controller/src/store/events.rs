@@ -309,14 +309,15 @@ mod tests {
             "SELECT max(id) FROM events".to_owned(),
             "SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2".to_owned(),
         ];
-        for named in 0..16 {
+        for named in 0..32 {
             let filter = EventFilter {
+                instances: (named & 16 > 0).then(|| vec![instance("a"), instance("b")]),
                 instance: (named & 1 > 0).then(|| instance("a")),
                 container: (named & 2 > 0).then(|| container_id(1)),
                 kind: (named & 4 > 0).then(|| "container".to_owned()),
                 since: (named & 8 > 0).then_some(UnixMicros(1)),
             };
-            statements.push(Query::new(&filter, None, 10).sql);
+            statements.push(Query::new(&filter, None, 10).unwrap().sql);
         }
         store
             .read(move |connection| {
