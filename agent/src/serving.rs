@@ -208,7 +208,9 @@ async fn obey<E: Engine>(
             }
             ToAgent::Acknowledge { .. } => {}
             ToAgent::Watch { seconds } => parts.sampler.watch(seconds),
-            ToAgent::Probe { nonce } if questions.len() < QUESTIONS => questions.push(probe(parts, nonce).boxed()),
+            ToAgent::Probe { nonce } if questions.len() < QUESTIONS => {
+                questions.push(probe(parts, nonce).boxed())
+            }
             ToAgent::Inspect { nonce, container } if questions.len() < QUESTIONS => {
                 questions.push(inspect(parts, nonce, container).boxed());
             }

@@ -13,8 +13,19 @@ pub const MASK: &str = "••••••";
 
 /// Parts of names whose values are secret.
 const NAMES: [&str; 13] = [
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "key", "credential", "dsn", "auth", "private",
-    "salt", "cookie",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "dsn",
+    "auth",
+    "private",
+    "salt",
+    "cookie",
 ];
 
 /// Names that only look like those.
@@ -27,9 +38,36 @@ const ACTED_ON: [&str; 7] =
 
 /// How well-known tokens begin.
 const TOKENS: [&str; 30] = [
-    "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "gldt-", "xoxb-", "xoxp-", "xoxa-", "xoxr-",
-    "AKIA", "ASIA", "AIza", "sk-", "sk_live_", "sk_test_", "rk_live_", "dckr_pat_", "npm_", "pypi-", "hvs.", "SG.",
-    "rsj_", "rst_", "eyJ", "$2y$", "$2b$", "$apr1$",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xoxr-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "dckr_pat_",
+    "npm_",
+    "pypi-",
+    "hvs.",
+    "SG.",
+    "rsj_",
+    "rst_",
+    "eyJ",
+    "$2y$",
+    "$2b$",
+    "$apr1$",
 ];
 
 /// Shortest rest of a token, in bytes: less than that is a word.
@@ -132,7 +170,8 @@ fn hide_shape(word: &str) -> Cow<'_, str> {
 fn hide_tokens(word: &str) -> Cow<'_, str> {
     let part_of_token = |c: char| c.is_ascii_alphanumeric() || "_-.$/+=".contains(c);
     let mut from = 0;
-    while let Some(begin) = TOKENS.iter().filter_map(|token| Some((word[from..].find(token)? + from, token.len()))).min()
+    while let Some(begin) =
+        TOKENS.iter().filter_map(|token| Some((word[from..].find(token)? + from, token.len()))).min()
     {
         let (at, prefix) = begin;
         let alone = !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -198,8 +237,11 @@ fn is_secret_label(name: &str, value: &str) -> bool {
 fn hide_arguments(arguments: &mut [String]) {
     let mut expect_value = false;
     for argument in arguments {
-        let (masked, next) =
-            if argument.contains(char::is_whitespace) && !expect_value { (hide(argument), false) } else { hide_word(argument, expect_value) };
+        let (masked, next) = if argument.contains(char::is_whitespace) && !expect_value {
+            (hide(argument), false)
+        } else {
+            hide_word(argument, expect_value)
+        };
         expect_value = next;
         if let Cow::Owned(masked) = masked {
             *argument = masked;

@@ -148,8 +148,10 @@ async fn events_of_another_outbox_or_out_of_order_end_the_session_and_are_not_st
 #[tokio::test]
 async fn nobody_answers_for_another_instances_command() {
     let site = Site::start().await;
-    let (mut victim, mut hostile) =
-        (Player::join(&site, |hello| hello).await, Player::join(&site, |hello| Hello { name: "other".to_owned(), ..hello }).await);
+    let (mut victim, mut hostile) = (
+        Player::join(&site, |hello| hello).await,
+        Player::join(&site, |hello| Hello { name: "other".to_owned(), ..hello }).await,
+    );
     victim.send(whole(vec![container(1, "web")])).await;
     hostile.send(whole(vec![container(1, "web")])).await;
     site.healthy(&victim.id).await;
@@ -232,14 +234,30 @@ async fn nothing_an_agent_says_acts_on_the_operators_terminal() {
     })
     .await;
     let text = || ESCAPES.to_owned();
-    player.send(ToController::Snapshot(SnapshotPart { engine: engine(ESCAPES), containers: vec![container(1, ESCAPES)], last: true })).await;
+    player
+        .send(ToController::Snapshot(SnapshotPart {
+            engine: engine(ESCAPES),
+            containers: vec![container(1, ESCAPES)],
+            last: true,
+        }))
+        .await;
     let state = EngineState::Unreachable { reason: text() };
-    player.send(ToController::Change { change: Change::Engine { engine: Engine { state, ..engine(ESCAPES) } } }).await;
+    player
+        .send(ToController::Change { change: Change::Engine { engine: Engine { state, ..engine(ESCAPES) } } })
+        .await;
     let outcome = Outcome::Failed { reason: text(), services: Vec::new() };
     player
         .events(vec![
             (1, EventKind::EngineLost { reason: text() }),
-            (2, EventKind::Refused { command: CommandId::generate(), verb: Verb::Exec, what: text(), rule: Some(text()) }),
+            (
+                2,
+                EventKind::Refused {
+                    command: CommandId::generate(),
+                    verb: Verb::Exec,
+                    what: text(),
+                    rule: Some(text()),
+                },
+            ),
             (3, EventKind::CommandEnded { command: CommandId::generate(), outcome }),
             (4, EventKind::Engine { object: text(), id: text(), action: text() }),
         ])
@@ -249,7 +267,8 @@ async fn nothing_an_agent_says_acts_on_the_operators_terminal() {
     for name in [ESCAPES, "stranger"] {
         let identity = Identity::generate().unwrap();
         let mut link = RawLink::dial(site.controller.agents(), Some(&identity)).await.unwrap();
-        let _ = link.greet(&Hello { name: name.to_owned(), agent_version: text(), ..hello(name, None) }).await;
+        let _ =
+            link.greet(&Hello { name: name.to_owned(), agent_version: text(), ..hello(name, None) }).await;
     }
     player.link.send(&json!({ "type": "policy", "policy": ESCAPES })).await.unwrap();
     player.goodbye().await;

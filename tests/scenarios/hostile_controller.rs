@@ -36,9 +36,11 @@ impl Captive {
         busybox_image(&engine, "app:1", &ImageOptions::default()).await;
         engine.docker(["run", "--detach", "--name", "web", "--env", "DB_PASSWORD=never-told", "app:1"]).await;
         let (identity, token) = own_controller();
-        let options = settings.iter().fold(AgentOptions::inbound(&engine, &token, "127.0.0.1:0"), |options, (name, value)| {
-            options.set(name, value)
-        });
+        let options = settings
+            .iter()
+            .fold(AgentOptions::inbound(&engine, &token, "127.0.0.1:0"), |options, (name, value)| {
+                options.set(name, value)
+            });
         let agent = AgentProcess::start(options).await;
         let mut link = RawLink::dial(agent.link().unwrap(), Some(&identity)).await.unwrap();
         let _: Hello = link.until(Some).await.unwrap();
@@ -66,7 +68,8 @@ impl Captive {
 }
 
 async fn everything(engine: &Dockerd) -> String {
-    let containers = engine.docker(["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"]).await;
+    let containers =
+        engine.docker(["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"]).await;
     let images = engine.docker(["images", "--all", "--no-trunc", "--quiet"]).await;
     format!("{containers}\n{images}")
 }
@@ -117,7 +120,10 @@ async fn every_verb_outside_the_policy_is_refused_by_name_and_touches_nothing() 
     let Inspection::Found(details) = found else { panic!("{found:?}") };
     let password = details.env.iter().find(|setting| setting.name == "DB_PASSWORD").unwrap();
     assert_eq!(password.value, None);
-    assert!(details.env.iter().any(|setting| setting.name == "PATH" && setting.value.is_some()), "{details:?}");
+    assert!(
+        details.env.iter().any(|setting| setting.name == "PATH" && setting.value.is_some()),
+        "{details:?}"
+    );
 }
 
 #[tokio::test]
@@ -191,6 +197,10 @@ async fn frames_out_of_order_change_nothing() {
         ToController::Events(batch) => batch.events.first().map(|event| event.seq),
         _ => None,
     };
-    assert_eq!(timeout(SOON, link.until(first)).await.unwrap().unwrap(), EventSeq(1), "no event was forgotten");
+    assert_eq!(
+        timeout(SOON, link.until(first)).await.unwrap().unwrap(),
+        EventSeq(1),
+        "no event was forgotten"
+    );
     captive.untouched().await;
 }

@@ -33,9 +33,15 @@ async fn a_sync_that_would_create_what_is_forbidden_does_not_begin() {
     let registry = stage.registry.address();
     for strategy in [Strategy::Compose, Strategy::Engine] {
         for (forbidden, part) in [
-            (Limits { host_paths: only(&["/srv"]), ..Limits::default() }, "conf\", which is not below host-paths /srv"),
+            (
+                Limits { host_paths: only(&["/srv"]), ..Limits::default() },
+                "conf\", which is not below host-paths /srv",
+            ),
             (Limits { host_paths: only(&[]), ..Limits::default() }, "which is not below host-paths (none)"),
-            (Limits { registries: only(&["docker.io"]), ..Limits::default() }, "is not from registries docker.io"),
+            (
+                Limits { registries: only(&["docker.io"]), ..Limits::default() },
+                "is not from registries docker.io",
+            ),
             (Limits { projects: only(&["blog"]), ..Limits::default() }, "is not among projects blog"),
         ] {
             stage.policy.replace(limits(forbidden));
@@ -79,7 +85,10 @@ async fn a_policy_file_is_read_again_on_sighup_and_kept_where_it_is_not_safe() {
     let id = site.api.sync(&member.id, &json!({ "project": "blog" })).await;
     let refused = site.api.wait_command(&id, SOON).await;
     let rule = refused["outcome"]["refusal"]["rule"].as_str().unwrap_or_default();
-    assert!(rule.contains("\"blog\" is not among projects shop") && rule.contains("policy.toml line 2"), "{refused}");
+    assert!(
+        rule.contains("\"blog\" is not among projects shop") && rule.contains("policy.toml line 2"),
+        "{refused}"
+    );
     let events = site.api.get("/api/events?kind=refused").await.expect_status(200);
     assert_eq!(events["events"][0]["what"]["rule"], rule, "{events}");
 
@@ -89,7 +98,10 @@ async fn a_policy_file_is_read_again_on_sighup_and_kept_where_it_is_not_safe() {
     };
     std::fs::write(&file, "allow = []\nprivileged = false\n").unwrap();
     hang_up().await;
-    site.instance_when("the new policy", SOON, &member.id, |it| it["policy_limits"] == json!({ "no_privileged": true })).await;
+    site.instance_when("the new policy", SOON, &member.id, |it| {
+        it["policy_limits"] == json!({ "no_privileged": true })
+    })
+    .await;
     assert!(site.api.post(&sync, &json!({ "project": "shop" })).await.expect_problem(403).contains("`sync`"));
 
     tool::run("chmod", ["o+w".as_ref(), file.as_os_str()]).await.unwrap();

@@ -54,13 +54,26 @@ async fn no_secret_is_logged_stored_or_answered() {
     roadstead_tests::busybox_image(&engine, "local:1", &ImageOptions::default()).await;
     let project = |name: &str| format!("com.docker.compose.{name}");
     let run = [
-        "run", "--detach", "--name", "shop_web_1",
-        "--env", &format!("DB_PASSWORD={ENVIRONMENT}"),
-        "--env", &format!("CACHE=redis://user:{URL}@cache:6379/0"),
-        "--label", &format!("api.token={LABEL}"),
-        "--label", &format!("{}=shop", project("project")),
-        "--label", &format!("{}=web", project("service")),
-        "local:1", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done", "--password", ARGUMENT,
+        "run",
+        "--detach",
+        "--name",
+        "shop_web_1",
+        "--env",
+        &format!("DB_PASSWORD={ENVIRONMENT}"),
+        "--env",
+        &format!("CACHE=redis://user:{URL}@cache:6379/0"),
+        "--label",
+        &format!("api.token={LABEL}"),
+        "--label",
+        &format!("{}=shop", project("project")),
+        "--label",
+        &format!("{}=web", project("service")),
+        "local:1",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+        "--password",
+        ARGUMENT,
     ]
     .map(str::to_owned);
     engine.docker(run).await;
@@ -93,7 +106,10 @@ async fn no_secret_is_logged_stored_or_answered() {
     let config = json!({ "auths": { registry.address(): { "auth": auth } } });
     std::fs::write(logins.path().join("config.json"), config.to_string()).unwrap();
     assert_eq!(command("install", &install).await["state"], "succeeded");
-    assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"], "succeeded");
+    assert_eq!(
+        command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"],
+        "succeeded"
+    );
     assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "script" })).await["state"], "failed");
     assert_eq!(command("reinstall", &json!({ "container": "app" })).await["state"], "succeeded");
     let named = async || site.api.containers(&member.id).await.into_iter().find(|it| it["name"] == "app");
@@ -123,7 +139,10 @@ async fn no_secret_is_logged_stored_or_answered() {
 
     let answers = answers(&site, &member.id).await;
     let details = &answers.iter().find(|(path, _)| path.ends_with("/containers/shop_web_1")).unwrap().1;
-    assert!(details.contains("DB_PASSWORD") && details.contains("api.token"), "it is there without its value");
+    assert!(
+        details.contains("DB_PASSWORD") && details.contains("api.token"),
+        "it is there without its value"
+    );
     let mut found: Vec<_> = answers
         .iter()
         .flat_map(|(path, body)| {
@@ -138,7 +157,11 @@ async fn no_secret_is_logged_stored_or_answered() {
     for file in files(&site.controller.data()) {
         found.extend(found_in(&file, &everywhere));
         // What an order to install holds is kept with the order.
-        let of_others: Vec<_> = of_containers.iter().filter(|(name, _)| *name != "an installed variable" && *name != "a label").cloned().collect();
+        let of_others: Vec<_> = of_containers
+            .iter()
+            .filter(|(name, _)| *name != "an installed variable" && *name != "a label")
+            .cloned()
+            .collect();
         found.extend(found_in(&file, &of_others));
     }
     for file in files(&member.agent.data()) {
@@ -150,7 +173,8 @@ async fn no_secret_is_logged_stored_or_answered() {
 /// The cookie that the client was given.
 async fn cookie(site: &Site) -> String {
     let body = json!({ "password": LOGIN });
-    let request = site.api.request(reqwest::Method::POST, "/api/login").header("origin", site.controller.url());
+    let request =
+        site.api.request(reqwest::Method::POST, "/api/login").header("origin", site.controller.url());
     let answer = request.json(&body).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     let (_, rest) = cookie.split_once('=').unwrap();
@@ -162,10 +186,18 @@ async fn cookie(site: &Site) -> String {
 /// Every answer of the API that somebody may read.
 async fn answers(site: &Site, instance: &str) -> Vec<(String, String)> {
     let commands = site.api.get("/api/commands").await.expect_status(200);
-    let commands: Vec<_> = commands["commands"].as_array().unwrap().iter().map(|command| text(command, "id")).collect();
+    let commands: Vec<_> =
+        commands["commands"].as_array().unwrap().iter().map(|command| text(command, "id")).collect();
     assert!(commands.len() >= 5);
     let mut paths: Vec<String> = [
-        "/api/instances", "/api/commands", "/api/events", "/api/audit", "/api/join-tokens", "/api/session", "/metrics", "/health",
+        "/api/instances",
+        "/api/commands",
+        "/api/events",
+        "/api/audit",
+        "/api/join-tokens",
+        "/api/session",
+        "/metrics",
+        "/health",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -30,7 +30,9 @@ fn trim(outcome: &mut Outcome, line_bytes: usize, lines: usize, reason_bytes: us
             (summary, services)
         }
         Outcome::Failed { reason, services } => (reason, services),
-        Outcome::Refused { refusal: OrderRefusal::Policy { rule: Some(text), .. } | OrderRefusal::Invalid { reason: text } } => {
+        Outcome::Refused {
+            refusal: OrderRefusal::Policy { rule: Some(text), .. } | OrderRefusal::Invalid { reason: text },
+        } => {
             return cut(text, MAX_REASON);
         }
         Outcome::Refused { .. } | Outcome::Unknown => return,

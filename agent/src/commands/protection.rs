@@ -12,7 +12,9 @@ const LABEL: &str = "roadstead.protect";
 
 /// Whether a container is protected. Whatever is not plainly a no is a yes.
 pub(super) fn is_on(container: &Container) -> bool {
-    let no = |value: &String| ["", "false", "no", "0", "off"].contains(&value.trim().to_ascii_lowercase().as_str());
+    let no = |value: &String| {
+        ["", "false", "no", "0", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
+    };
     container.labels.get(LABEL).is_some_and(|value| !no(value))
 }
 
@@ -59,9 +61,17 @@ mod tests {
     fn whatever_is_not_plainly_a_no_protects() {
         let mut container = FakeEngine::new().sample("db", "db:1");
         assert!(!is_on(&container));
-        for (value, protects) in
-            [("true", true), ("TRUE", true), ("1", true), ("yes", true), ("ture", true), ("false", false), ("No", false), ("0", false), ("", false)]
-        {
+        for (value, protects) in [
+            ("true", true),
+            ("TRUE", true),
+            ("1", true),
+            ("yes", true),
+            ("ture", true),
+            ("false", false),
+            ("No", false),
+            ("0", false),
+            ("", false),
+        ] {
             container.labels.insert(LABEL.to_owned(), value.to_owned());
             assert_eq!(is_on(&container), protects, "{value:?}");
         }

@@ -45,9 +45,11 @@ fn sane_install(install: &InstallWork) -> Result<(), String> {
     if !path || image.len() > 2 * MAX_NAME || image.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return Err(format!("{:?} is not an image reference", shown(image)));
     }
-    for (what, count) in
-        [("arguments", install.command.len()), ("ports", install.ports.len()), ("mounts", install.mounts.len())]
-    {
+    for (what, count) in [
+        ("arguments", install.command.len()),
+        ("ports", install.ports.len()),
+        ("mounts", install.mounts.len()),
+    ] {
         few(what, count)?;
     }
     for text in install.command.iter().chain(&install.ports) {
@@ -95,7 +97,11 @@ fn name(what: &str, text: &str) -> Result<(), String> {
 }
 
 fn few(what: &str, count: usize) -> Result<(), String> {
-    if count <= MAX_ENTRIES { Ok(()) } else { Err(format!("{count} {what} are too many; {MAX_ENTRIES} may be given")) }
+    if count <= MAX_ENTRIES {
+        Ok(())
+    } else {
+        Err(format!("{count} {what} are too many; {MAX_ENTRIES} may be given"))
+    }
 }
 
 fn plain(text: &str) -> Result<(), String> {
@@ -118,7 +124,20 @@ mod tests {
     use super::*;
 
     const TRICKS: [&str; 14] = [
-        "", ".", "..", "../shop", "/etc", "a/b", "a..b", "-rf", "--project-directory=/", "a b", "a\n", "a\0b", "\u{1b}[2J", "ä",
+        "",
+        ".",
+        "..",
+        "../shop",
+        "/etc",
+        "a/b",
+        "a..b",
+        "-rf",
+        "--project-directory=/",
+        "a b",
+        "a\n",
+        "a\0b",
+        "\u{1b}[2J",
+        "ä",
     ];
 
     #[test]

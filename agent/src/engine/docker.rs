@@ -43,7 +43,9 @@ use self::figures::Sampler;
 use self::names::{checked, checked_image};
 use self::recreate::NewImage;
 use self::wire::Wire;
-use super::{EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, PullProgress};
+use super::{
+    EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, PullProgress,
+};
 use crate::policy::Reach;
 
 /// Listing all containers.

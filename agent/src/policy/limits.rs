@@ -19,7 +19,9 @@ impl Images<'_> {
         let Some(repository) = repository(reference) else { return false };
         self.0.iter().any(|allowed| {
             let allowed = with_registry(allowed.trim_end_matches('/'));
-            repository.strip_prefix(allowed.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            repository
+                .strip_prefix(allowed.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     }
 }
@@ -71,7 +73,8 @@ impl Paths<'_> {
             return false;
         }
         // The deepest part that exists tells where the engine would end up.
-        let Some(real) = path.ancestors().find_map(|part| Some(resolve(part)?.join(path.strip_prefix(part).ok()?)))
+        let Some(real) =
+            path.ancestors().find_map(|part| Some(resolve(part)?.join(path.strip_prefix(part).ok()?)))
         else {
             return true;
         };
@@ -134,9 +137,17 @@ mod tests {
         for good in ["/srv/data", "/srv/data/x", "/srv//data/./x/", "/etc/localtime"] {
             assert!(Paths(&roots).allow_with(good, nothing), "{good}");
         }
-        for bad in
-            ["/", "/srv", "/srv/data2", "/srv/data/../../etc", "srv/data", "../srv/data", "", "/srv/data\0/x", "~"]
-        {
+        for bad in [
+            "/",
+            "/srv",
+            "/srv/data2",
+            "/srv/data/../../etc",
+            "srv/data",
+            "../srv/data",
+            "",
+            "/srv/data\0/x",
+            "~",
+        ] {
             assert!(!Paths(&roots).allow_with(bad, nothing), "{bad:?}");
         }
         assert!(Paths(&strings(&["/"])).allow_with("/etc", nothing));
@@ -154,7 +165,9 @@ mod tests {
             Paths(&roots).allow(&base.join(path).to_string_lossy())
         };
         assert!(under(&root, "new/folder"));
-        assert!(!under(&root, "way-out") && !under(&root, "way-out/shadow") && !under(&root, "way-out/none/x"));
+        assert!(
+            !under(&root, "way-out") && !under(&root, "way-out/shadow") && !under(&root, "way-out/none/x")
+        );
         assert!(under(&folder.path().join("alias"), "new"));
     }
 }

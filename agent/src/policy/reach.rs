@@ -51,9 +51,13 @@ impl Reach {
         for setting in ["Devices", "DeviceCgroupRules", "DeviceRequests"] {
             reach.devices(&host[setting]);
         }
-        for (name, mode) in
-            [("network", "NetworkMode"), ("process", "PidMode"), ("IPC", "IpcMode"), ("UTS", "UTSMode"), ("user", "UsernsMode")]
-        {
+        for (name, mode) in [
+            ("network", "NetworkMode"),
+            ("process", "PidMode"),
+            ("IPC", "IpcMode"),
+            ("UTS", "UTSMode"),
+            ("user", "UsernsMode"),
+        ] {
             reach.namespace(name, &host[mode]);
         }
         reach.security(&host["SecurityOpt"]);
@@ -89,9 +93,13 @@ impl Reach {
         for setting in ["devices", "device_cgroup_rules", "gpus"] {
             reach.devices(&service[setting]);
         }
-        for (name, mode) in
-            [("network", "network_mode"), ("process", "pid"), ("IPC", "ipc"), ("UTS", "uts"), ("user", "userns_mode")]
-        {
+        for (name, mode) in [
+            ("network", "network_mode"),
+            ("process", "pid"),
+            ("IPC", "ipc"),
+            ("UTS", "uts"),
+            ("user", "userns_mode"),
+        ] {
             reach.namespace(name, &service[mode]);
         }
         reach.security(&service["security_opt"]);
@@ -138,7 +146,8 @@ impl Reach {
 
     fn flag(&mut self, what: &str, value: &Value) {
         // Some programs write it in quotes.
-        if *value == Value::Bool(true) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        if *value == Value::Bool(true) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+        {
             self.privileges.push(what.to_owned());
         }
     }
@@ -271,6 +280,9 @@ mod tests {
         ] {
             assert_eq!(reach(service).host_paths, [found]);
         }
-        assert_eq!(reach(json!({ "volumes": ["data:/data", "/scratch"], "network_mode": "bridge" })), Reach::default());
+        assert_eq!(
+            reach(json!({ "volumes": ["data:/data", "/scratch"], "network_mode": "bridge" })),
+            Reach::default()
+        );
     }
 }

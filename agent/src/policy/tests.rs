@@ -64,7 +64,12 @@ fn every_limit_refuses_with_its_line() {
         Work::Install(serde_json::from_value(work).unwrap())
     };
     use serde_json::json;
-    for allowed in [sync("shop"), sync("blog-eu"), install(json!({})), install(json!({ "mounts": ["/srv/x:/x", "data:/d"] }))] {
+    for allowed in [
+        sync("shop"),
+        sync("blog-eu"),
+        install(json!({})),
+        install(json!({ "mounts": ["/srv/x:/x", "data:/d"] })),
+    ] {
         assert_eq!(cell.check_work(&allowed), Ok(()), "{allowed:?}");
     }
     for (work, line, why) in [
@@ -131,7 +136,8 @@ fn what_cannot_be_used_is_named() {
 #[test]
 fn a_file_that_others_can_change_is_refused() {
     let (folder, path) = file(FILE);
-    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     for loose in [0o666, 0o664, 0o646] {
         mode(&path, loose);
         assert!(from_file(&path).unwrap_err().to_string().contains("chmod go-w"), "{loose:o}");

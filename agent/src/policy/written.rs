@@ -138,7 +138,8 @@ impl Words {
     fn lines(self) -> Lines {
         let list = |text: Option<String>, name: &str| {
             let words = text.map(|text| {
-                let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+                let words =
+                    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
                 words.map(str::to_owned).collect()
             });
             Line { value: words, origin: name.to_owned() }

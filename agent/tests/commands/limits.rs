@@ -82,7 +82,10 @@ async fn a_container_with_more_of_its_host_than_allowed_is_not_created_again() {
         host_paths: only(host_paths).unwrap(),
     };
     for (reach, why) in [
-        (reach(&["capability SYS_ADMIN"], &[]), "privileged is false, and \"shop_web_1\" has capability SYS_ADMIN"),
+        (
+            reach(&["capability SYS_ADMIN"], &[]),
+            "privileged is false, and \"shop_web_1\" has capability SYS_ADMIN",
+        ),
         (reach(&[], &["/srv/x", "/var/run/docker.sock"]), "\"shop_web_1\" mounts \"/var/run/docker.sock\""),
     ] {
         bench.engine.set_inspection("shop_web_1", reach, &[]);
@@ -170,7 +173,9 @@ async fn what_programs_say_is_told_without_their_secrets() {
     bench.engine.fail_when(
         "pull app:1",
         1,
-        roadstead_agent::engine::EngineError::Registry("GET https://ops:hunter2@registry/v2/: denied".to_owned()),
+        roadstead_agent::engine::EngineError::Registry(
+            "GET https://ops:hunter2@registry/v2/: denied".to_owned(),
+        ),
     );
     let id = bench.begin(sync("shop"));
     let outcome = bench.outcome(id).await;

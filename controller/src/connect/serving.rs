@@ -146,7 +146,14 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
-    let mut serving = Serving { front, instance: record.id, handle, feed, epoch: hello.epoch, to_drain: Some(hello.last_event) };
+    let mut serving = Serving {
+        front,
+        instance: record.id,
+        handle,
+        feed,
+        epoch: hello.epoch,
+        to_drain: Some(hello.last_event),
+    };
     serving.drained_to(acknowledged).await;
 
     let end = loop {

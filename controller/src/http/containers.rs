@@ -57,7 +57,10 @@ pub async fn one_container(
             StatusCode::CONFLICT,
             "agent-away",
             "Agent away",
-            format!("The agent of {} is not connected, so that its container cannot be asked about.", host.record.name),
+            format!(
+                "The agent of {} is not connected, so that its container cannot be asked about.",
+                host.record.name
+            ),
         ));
     };
     let silent = |reason: String| Problem::new(StatusCode::BAD_GATEWAY, "no-answer", "No answer", reason);
@@ -74,9 +77,9 @@ pub async fn one_container(
             format!("{} has no such container any more.", host.record.name),
         )),
         Inspection::Failed { reason } => Err(silent(format!("The container cannot be looked at: {reason}."))),
-        Inspection::Found(_) | Inspection::Unknown => {
-            Err(silent("The agent answered something else. Upgrade the older of agent and controller.".to_owned()))
-        }
+        Inspection::Found(_) | Inspection::Unknown => Err(silent(
+            "The agent answered something else. Upgrade the older of agent and controller.".to_owned(),
+        )),
     }
 }
 

@@ -10,15 +10,43 @@ const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 #[test]
 fn names_tell_of_secrets_whatever_their_case() {
     for name in [
-        "PASSWORD", "db_password", "MYSQL_ROOT_PASSWORD", "POSTGRES_PASSWD", "SSH_PASSPHRASE", "DB_PWD", "SECRET_KEY_BASE",
-        "ClientSecret", "API_TOKEN", "apikey", "ACCESS_KEY", "AWS_ACCESS_KEY_ID", "SENTRY_DSN", "GOOGLE_CREDENTIALS",
-        "AUTH", "BASIC_AUTH", "http.authorization", "SMTP_PASS", "redis.pass", "PRIVATE_PEM", "SESSION_COOKIE",
+        "PASSWORD",
+        "db_password",
+        "MYSQL_ROOT_PASSWORD",
+        "POSTGRES_PASSWD",
+        "SSH_PASSPHRASE",
+        "DB_PWD",
+        "SECRET_KEY_BASE",
+        "ClientSecret",
+        "API_TOKEN",
+        "apikey",
+        "ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "SENTRY_DSN",
+        "GOOGLE_CREDENTIALS",
+        "AUTH",
+        "BASIC_AUTH",
+        "http.authorization",
+        "SMTP_PASS",
+        "redis.pass",
+        "PRIVATE_PEM",
+        "SESSION_COOKIE",
     ] {
         assert!(is_secret(name, "x"), "{name}");
     }
-    for name in
-        ["PATH", "HOME", "TZ", "PWD", "OLDPWD", "AUTHOR", "org.opencontainers.image.authors", "KEYBOARD", "COMPASS", "PORT", "LANG"]
-    {
+    for name in [
+        "PATH",
+        "HOME",
+        "TZ",
+        "PWD",
+        "OLDPWD",
+        "AUTHOR",
+        "org.opencontainers.image.authors",
+        "KEYBOARD",
+        "COMPASS",
+        "PORT",
+        "LANG",
+    ] {
         assert!(!is_secret(name, "x"), "{name}");
     }
     assert!(!is_secret("PASSWORD", ""), "that there is none may be seen");
@@ -40,8 +68,17 @@ fn values_tell_of_secrets_by_their_shape() {
     ] {
         assert!(is_secret("VALUE", value), "{value}");
     }
-    for value in ["postgres://db/shop", "sk-EU", "npm_config", "a@b.example", "eyJ", "1", "true", "mask-0123456789abcdefgh", "risk-assessment-of-the-year"]
-    {
+    for value in [
+        "postgres://db/shop",
+        "sk-EU",
+        "npm_config",
+        "a@b.example",
+        "eyJ",
+        "1",
+        "true",
+        "mask-0123456789abcdefgh",
+        "risk-assessment-of-the-year",
+    ] {
         assert!(!is_secret("VALUE", value), "{value}");
     }
 }
@@ -67,7 +104,11 @@ fn only_the_secret_goes_from_a_text() {
 fn a_container_in_detail_shows_no_secret() {
     let setting = |name: &str, value: &str| Setting { name: name.to_owned(), value: Some(value.to_owned()) };
     let mut details = ContainerDetails {
-        env: vec![setting("TZ", "UTC"), setting("DB_PASSWORD", "hunter2"), setting("URL", "redis://:hunter2@cache")],
+        env: vec![
+            setting("TZ", "UTC"),
+            setting("DB_PASSWORD", "hunter2"),
+            setting("URL", "redis://:hunter2@cache"),
+        ],
         labels: vec![
             setting("api.token", "hunter2"),
             setting("traefik.http.routers.auth.rule", "Host(`x`)"),

@@ -6,8 +6,8 @@ use roadstead_protocol::message::policy::Verb;
 
 use super::Way;
 use super::plan::{Project, Service};
-use crate::commands::protection::{self, may_recreate};
 use crate::commands::Context;
+use crate::commands::protection::{self, may_recreate};
 use crate::engine::Engine;
 use crate::policy::PolicyRefusal;
 

@@ -91,7 +91,9 @@ fn trim(details: &mut ContainerDetails, bytes: usize, count: usize) {
         network.aliases.iter_mut().chain(&mut network.addresses).for_each(cut);
     }
     details.health_log.iter_mut().for_each(|entry| cut(&mut entry.output));
-    [&mut details.working_dir, &mut details.user, &mut details.hostname, &mut details.image_id].into_iter().for_each(cut);
+    [&mut details.working_dir, &mut details.user, &mut details.hostname, &mut details.image_id]
+        .into_iter()
+        .for_each(cut);
 }
 
 fn variable(text: String) -> Setting {
@@ -139,7 +141,9 @@ fn networks(networks: &Value) -> Vec<NetworkDetails> {
 
 /// Thousandths of a processor, from either way to say it.
 fn cpu_limit(host: &Value) -> Option<u64> {
-    let by_time = || Some(number(&host["CpuQuota"])?.saturating_mul(1000) / number(&host["CpuPeriod"]).unwrap_or(100_000));
+    let by_time = || {
+        Some(number(&host["CpuQuota"])?.saturating_mul(1000) / number(&host["CpuPeriod"]).unwrap_or(100_000))
+    };
     number(&host["NanoCpus"]).map(|nanos| nanos / 1_000_000).or_else(by_time)
 }
 
@@ -192,7 +196,10 @@ mod tests {
         assert_eq!(details.env.len(), inspection["Config"]["Env"].as_array().unwrap().len());
         assert!(details.env.iter().all(|setting| !setting.name.contains('=')));
         assert_eq!(details.mounts.len(), inspection["Mounts"].as_array().unwrap().len());
-        assert_eq!(details.networks.len(), inspection["NetworkSettings"]["Networks"].as_object().unwrap().len());
+        assert_eq!(
+            details.networks.len(),
+            inspection["NetworkSettings"]["Networks"].as_object().unwrap().len()
+        );
         assert_eq!(details.image_digests, ["web@sha256:00"]);
         assert!(!details.truncated);
         assert_eq!(super::details(&json!({ "Id": "../x" }), &Value::Null, &Reach::default()), None);

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use super::{Agent, Answer, Site, container, request};
 use crate::accounts::Role;
 
-async fn ask(site: &Site, agent: &mut Agent, role: Role, found: impl FnOnce(ContainerDetails) -> Inspection) -> Answer {
+async fn ask(
+    site: &Site,
+    agent: &mut Agent,
+    role: Role,
+    found: impl FnOnce(ContainerDetails) -> Inspection,
+) -> Answer {
     let path = format!("/api/instances/{}/containers/web", agent.id);
     let request = request(Method::GET, &path, &site.cookie(role).await, None);
     let answer = async {
@@ -23,7 +28,12 @@ async fn ask(site: &Site, agent: &mut Agent, role: Role, found: impl FnOnce(Cont
 fn with_password(details: ContainerDetails) -> Inspection {
     let env = vec![Setting { name: "DB_PASSWORD".to_owned(), value: Some("hunter2".to_owned()) }];
     let privileges = vec!["the host's network namespace".to_owned()];
-    Inspection::Found(Box::new(ContainerDetails { env, privileges, cpu_limit_thousandths: Some(1500), ..details }))
+    Inspection::Found(Box::new(ContainerDetails {
+        env,
+        privileges,
+        cpu_limit_thousandths: Some(1500),
+        ..details
+    }))
 }
 
 fn value_of(answer: &Answer) -> Value {
@@ -33,13 +43,16 @@ fn value_of(answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn what_the_agent_lets_out_is_for_those_who_may_change_things() {
-    let site = Site::open().await;
+    let site = Site::with_demo_mode(true).await;
     let id = site.register("nas").await;
     let mut agent = site.connect(&id, vec![container('a', "web", None)]);
     let answer = ask(&site, &mut agent, Role::Operator, with_password).await;
     assert_eq!(value_of(&answer), "hunter2");
     let details = answer.json();
-    assert_eq!((&details["cpu_limit"], &details["privileges"][0]), (&json!(1.5), &json!("the host's network namespace")));
+    assert_eq!(
+        (&details["cpu_limit"], &details["privileges"][0]),
+        (&json!(1.5), &json!("the host's network namespace"))
+    );
     for role in [Role::Guest, Role::Viewer] {
         let answer = ask(&site, &mut agent, role, with_password).await;
         assert_eq!(value_of(&answer), Value::Null, "{role:?}");

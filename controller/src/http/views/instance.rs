@@ -163,7 +163,11 @@ impl InstanceView {
             last_seen: record.last_seen.map(Time),
             last_seen_age_seconds: record.last_seen.map(|at| age_seconds(at, now)),
             policy,
-            policy_limits: record.policy.as_ref().map(|policy| policy.limits.clone()).filter(|it| !it.is_none()),
+            policy_limits: record
+                .policy
+                .as_ref()
+                .map(|policy| policy.limits.clone())
+                .filter(|it| !it.is_none()),
             abilities: record.abilities.clone(),
             key: record.key.map(|key| key.to_string()),
             containers: ContainerCounts::new(host),

@@ -20,7 +20,10 @@ pub fn messages() -> Vec<(String, ToController)> {
         (format!("command_ended/{name}"), EventKind::CommandEnded { command: command(), outcome })
     });
     let refusals = hosts::verbs().into_iter().map(|(name, verb)| {
-        (format!("refused/{name}"), EventKind::Refused { command: command(), verb, what: text(""), rule: None })
+        (
+            format!("refused/{name}"),
+            EventKind::Refused { command: command(), verb, what: text(""), rule: None },
+        )
     });
     let mut messages: Vec<_> = kinds
         .chain(ends)
