@@ -50,7 +50,7 @@ pub async fn one_container(
     Reader(person): Reader,
     PathOf((id, container)): PathOf<(InstanceId, String)>,
 ) -> Result<Json<ContainerDetailsView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let container = find(&host, &container)?.id.clone();
     let Some(agent) = app.services.registry.agent(&id) else {
         return Err(Problem::new(
