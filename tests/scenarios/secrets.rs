@@ -20,6 +20,7 @@ const ENVIRONMENT: &str = "seed-environment-4711";
 const LABEL: &str = "seed-label-0815";
 const ARGUMENT: &str = "seed-argument-1234";
 const URL: &str = "seed-url-5678";
+const WRONG: &str = "seed-wrong-password-3456";
 const INSTALLED: &str = "seed-installed-9012";
 
 /// Everything under a folder that is a file.
@@ -40,7 +41,7 @@ fn holds(bytes: &[u8], seed: &[u8]) -> bool {
 }
 
 /// Which of `seeds` is in the file.
-fn found_in(path: &Path, seeds: &[(&str, Vec<u8>)]) -> Vec<String> {
+fn found_in(path: &Path, seeds: &[Seed]) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let hits = seeds.iter().filter(|(_, seed)| holds(&bytes, seed));
     hits.map(|(name, _)| format!("{name} in {}", path.display())).collect()
@@ -52,32 +53,7 @@ async fn no_secret_is_logged_stored_or_answered() {
     push_image(&maker, &registry, "app:1", &ImageOptions::default()).await;
     registry.require_login().await;
     roadstead_tests::busybox_image(&engine, "local:1", &ImageOptions::default()).await;
-    let project = |name: &str| format!("com.docker.compose.{name}");
-    let run = [
-        "run",
-        "--detach",
-        "--name",
-        "shop_web_1",
-        "--env",
-        &format!("DB_PASSWORD={ENVIRONMENT}"),
-        "--env",
-        &format!("CACHE=redis://user:{URL}@cache:6379/0"),
-        "--label",
-        &format!("api.token={LABEL}"),
-        "--label",
-        &format!("{}=shop", project("project")),
-        "--label",
-        &format!("{}=web", project("service")),
-        "local:1",
-        "sh",
-        "-c",
-        "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
-        "--password",
-        ARGUMENT,
-    ]
-    .map(str::to_owned);
-    engine.docker(run).await;
-
+    run_with_secrets(&engine).await;
     let site = Site::start_with(ControllerOptions::default().set("ROADSTEAD_LOG", "trace")).await;
     let logins = tempfile::tempdir().unwrap();
     let member = site
@@ -90,51 +66,13 @@ async fn no_secret_is_logged_stored_or_answered() {
         .await;
     let login = site.api.login(LOGIN).await;
     login.expect_status(200);
-    let wrong = "seed-wrong-password-3456";
-    site.api.login(wrong).await.expect_problem(401);
+    site.api.login(WRONG).await.expect_problem(401);
 
-    let command = async |path: &str, body: &Value| {
-        let answer = site.api.post(&format!("/api/instances/{}/{path}", member.id), body).await;
-        let id = text(&answer.expect_status(202), "command_id");
-        site.api.wait_command(&id, SOON).await
-    };
-    let image = registry.image("app:1");
-    let install = json!({ "name": "app", "image": image, "network": "none",
-        "env": { "API_TOKEN": INSTALLED, "PLAIN": INSTALLED }, "labels": { "app.secret": LABEL } });
-    assert_eq!(command("install", &install).await["state"], "failed", "nobody has logged in yet");
-    let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-    let config = json!({ "auths": { registry.address(): { "auth": auth } } });
-    std::fs::write(logins.path().join("config.json"), config.to_string()).unwrap();
-    assert_eq!(command("install", &install).await["state"], "succeeded");
-    assert_eq!(
-        command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"],
-        "succeeded"
-    );
-    assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "script" })).await["state"], "failed");
-    assert_eq!(command("reinstall", &json!({ "container": "app" })).await["state"], "succeeded");
-    let named = async || site.api.containers(&member.id).await.into_iter().find(|it| it["name"] == "app");
-    eventually("the new container in the picture", SOON, named).await;
+    sow(&site, &member.id, &registry, logins.path()).await;
 
     let join = member.agent.options.join.clone().unwrap();
-    let proof = join.parse::<JoinToken>().unwrap().proof();
-    let everywhere: Vec<(&str, Vec<u8>)> = vec![
-        ("the join token", join.into_bytes()),
-        ("the join token's secret", proof.secret.to_vec()),
-        ("the password", LOGIN.as_bytes().to_vec()),
-        ("a wrong password", wrong.as_bytes().to_vec()),
-        ("the registry's password", PASSWORD.as_bytes().to_vec()),
-        ("the registry's login", auth.into_bytes()),
-        ("the session's cookie", cookie(&site).await.into_bytes()),
-    ];
-    let of_containers: Vec<(&str, Vec<u8>)> = [
-        ("a variable", ENVIRONMENT),
-        ("a label", LABEL),
-        ("an argument", ARGUMENT),
-        ("a URL's password", URL),
-        ("an installed variable", INSTALLED),
-    ]
-    .map(|(name, seed)| (name, seed.as_bytes().to_vec()))
-    .to_vec();
+    let everywhere = of_everybody(join, cookie(&site).await);
+    let of_containers = of_containers();
     let all = [everywhere.clone(), of_containers.clone()].concat();
 
     let answers = answers(&site, &member.id).await;
@@ -168,6 +106,91 @@ async fn no_secret_is_logged_stored_or_answered() {
         found.extend(found_in(&file, &everywhere));
     }
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// A container whose environment, labels and arguments hold secrets.
+async fn run_with_secrets(engine: &Dockerd) {
+    let project = |name: &str| format!("com.docker.compose.{name}");
+    let run = [
+        "run",
+        "--detach",
+        "--name",
+        "shop_web_1",
+        "--env",
+        &format!("DB_PASSWORD={ENVIRONMENT}"),
+        "--env",
+        &format!("CACHE=redis://user:{URL}@cache:6379/0"),
+        "--label",
+        &format!("api.token={LABEL}"),
+        "--label",
+        &format!("{}=shop", project("project")),
+        "--label",
+        &format!("{}=web", project("service")),
+        "local:1",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+        "--password",
+        ARGUMENT,
+    ]
+    .map(str::to_owned);
+    engine.docker(run).await;
+}
+
+/// Commands that carry secrets, some of which fail.
+async fn sow(site: &Site, instance: &str, registry: &Registry, logins: &Path) {
+    let command = async |path: &str, body: &Value| {
+        let answer = site.api.post(&format!("/api/instances/{instance}/{path}"), body).await;
+        let id = text(&answer.expect_status(202), "command_id");
+        site.api.wait_command(&id, SOON).await
+    };
+    let image = registry.image("app:1");
+    let install = json!({ "name": "app", "image": image, "network": "none",
+        "env": { "API_TOKEN": INSTALLED, "PLAIN": INSTALLED }, "labels": { "app.secret": LABEL } });
+    assert_eq!(command("install", &install).await["state"], "failed", "nobody has logged in yet");
+    let config = json!({ "auths": { registry.address(): { "auth": registry_login() } } });
+    std::fs::write(logins.join("config.json"), config.to_string()).unwrap();
+    assert_eq!(command("install", &install).await["state"], "succeeded");
+    assert_eq!(
+        command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"],
+        "succeeded"
+    );
+    assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "script" })).await["state"], "failed");
+    assert_eq!(command("reinstall", &json!({ "container": "app" })).await["state"], "succeeded");
+    let named = async || site.api.containers(instance).await.into_iter().find(|it| it["name"] == "app");
+    eventually("the new container in the picture", SOON, named).await;
+}
+
+fn registry_login() -> String {
+    STANDARD.encode(format!("{USER}:{PASSWORD}"))
+}
+
+type Seed = (&'static str, Vec<u8>);
+
+/// Secrets of people and programs: nowhere at all.
+fn of_everybody(join: String, cookie: String) -> Vec<Seed> {
+    let proof = join.parse::<JoinToken>().unwrap().proof();
+    vec![
+        ("the join token", join.into_bytes()),
+        ("the join token's secret", proof.secret.to_vec()),
+        ("the password", LOGIN.as_bytes().to_vec()),
+        ("a wrong password", WRONG.as_bytes().to_vec()),
+        ("the registry's password", PASSWORD.as_bytes().to_vec()),
+        ("the registry's login", registry_login().into_bytes()),
+        ("the session's cookie", cookie.into_bytes()),
+    ]
+}
+
+/// Secrets of containers: not beyond their host.
+fn of_containers() -> Vec<Seed> {
+    let seeds = [
+        ("a variable", ENVIRONMENT),
+        ("a label", LABEL),
+        ("an argument", ARGUMENT),
+        ("a URL's password", URL),
+        ("an installed variable", INSTALLED),
+    ];
+    seeds.map(|(name, seed)| (name, seed.as_bytes().to_vec())).to_vec()
 }
 
 /// The cookie that the client was given.
