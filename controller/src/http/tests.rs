@@ -34,6 +34,7 @@ use crate::store::accounts::WebSessionRecord;
 
 mod audit;
 mod fleet;
+mod fuzz;
 mod hanging_up;
 mod lifecycles;
 mod logs;

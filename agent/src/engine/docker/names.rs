@@ -58,6 +58,8 @@ pub(super) fn checked_image(text: &str) -> Result<&str, EngineError> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     #[test]
@@ -93,5 +95,30 @@ mod tests {
         {
             assert!(ImageReference::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn fuzz_image_references() {
+        let samples = ["alpine", "127.0.0.1:5000/team/web:v1.2", "[::1]:5000/web:2", "web:1@sha256:ab"];
+        fuzz("image references", &text(&samples, &["../", "/./", "@sha256:", ":latest", "%2f"]), |text| {
+            // Neither may lead elsewhere in the engine's API.
+            let safe = |text: &str| {
+                assert!(
+                    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte)),
+                    "{text:?}"
+                );
+                assert!(text.split('/').all(|part| !matches!(part, "" | "." | "..")), "{text:?}");
+            };
+            let name = checked(&text).map(|name| {
+                safe(name);
+                assert!(!name.contains('/'), "{name:?}");
+            });
+            let image = ImageReference::parse(&text).map(|image| {
+                safe(image.repository);
+                safe(image.version);
+                assert!(!image.version.contains('/'), "{image:?}");
+            });
+            name.is_ok() || image.is_ok()
+        });
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct Model {
     pub info: EngineInfo,
     pub figures: BTreeMap<String, Figures>,
     pub samplings: u64,
+    /// How often each call was made, by its first word.
+    pub asked: BTreeMap<String, u64>,
     pub own: Option<ContainerId>,
     made: u64,
 }
@@ -107,6 +109,7 @@ impl Default for Model {
                 memory_bytes: 2 << 30,
             },
             figures: BTreeMap::new(),
+            asked: BTreeMap::new(),
             samplings: 0,
             own: None,
             made: 0,
