@@ -13,7 +13,7 @@ const STEPS: [&str; 3] =
     [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql"), AUDIT_CHAIN];
 
 /// The step that hashes what is there, which SQL cannot do.
-const AUDIT_CHAIN: &str = include_str!("migrations/006-audit-chain.sql");
+const AUDIT_CHAIN: &str = include_str!("migrations/003-audit-chain.sql");
 
 /// Brings the schema up to date, all steps in one transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
