@@ -9,5 +9,5 @@ cd "$(dirname "$0")/.."
 install_build_tools
 export ROADSTEAD_FUZZ_SECONDS=${ROADSTEAD_FUZZ_SECONDS:-60}
 say "each parser for $ROADSTEAD_FUZZ_SECONDS s"
-cargo test --locked -p roadstead-protocol -p roadstead-agent -p roadstead-controller --lib --test fuzz \
+cargo test --locked --no-fail-fast -p roadstead-protocol -p roadstead-agent -p roadstead-controller --lib --test fuzz \
     -- --nocapture --test-threads "$(nproc)" fuzz_

@@ -134,6 +134,7 @@ fn fuzz_addresses() {
 
 #[test]
 fn fuzz_identifiers_and_policies() {
+    assert!("+a".repeat(32).parse::<PeerKey>().is_err(), "signs are no digits");
     let key = PeerKey([0xa5; 32]).to_string();
     let samples =
         [&key, "0123456789abcdef", "e0640a4e3412", "01999999-0000-7000-8000-000000000001", "view,logs sync"];

@@ -172,7 +172,8 @@ impl Statistics {
         });
         let blocks = |op: &str| {
             let entries = self.blkio_stats.io_service_bytes_recursive.iter().flatten();
-            entries.filter(|entry| entry.op.eq_ignore_ascii_case(op)).map(|entry| entry.value).sum()
+            let values = entries.filter(|entry| entry.op.eq_ignore_ascii_case(op)).map(|entry| entry.value);
+            values.fold(0, u64::saturating_add)
         };
         Figures {
             container,
@@ -250,7 +251,7 @@ mod tests {
     fn fuzz_statistics() {
         let samples = [
             r#"{"read":"2026-11-20T13:40:00.5Z","cpu_stats":{"cpu_usage":{"total_usage":5}},"memory_stats":{"usage":10000,"limit":64000,"stats":{"total_inactive_file":4000,"inactive_file":1}}}"#,
-            r#"{"read":"2026-11-20T13:40:00.5Z","networks":{"eth0":{"rx_bytes":5,"tx_bytes":6},"eth1":{"rx_bytes":1}},"blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":7},{"op":"read","value":100},{"op":"Write","value":200}]}}"#,
+            r#"{"read":"2026-11-20T13:40:00.5Z","networks":{"eth0":{"rx_bytes":5,"tx_bytes":6},"eth1":{"rx_bytes":1}},"blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":18446744073709551615},{"op":"read","value":100},{"op":"Write","value":200}]}}"#,
         ];
         let words = ["\"value\":18446744073709551615", "{\"op\":\"read\",\"value\":18446744073709551615},"];
         fuzz("statistics", &text(&samples, &words), |text| {

@@ -37,7 +37,8 @@ impl<'a> ImageReference<'a> {
             _ => (tagged, None),
         };
         let version = digest.or(tag).unwrap_or("latest");
-        if repository.is_empty() || version.is_empty() || version.contains('/') {
+        // What is left of a part without its tag or digest may lead elsewhere although the part did not.
+        if !repository.split('/').all(is_segment) || !is_segment(version) || version.contains('/') {
             return Err(invalid());
         }
         Ok(Self { repository, version })
@@ -47,13 +48,17 @@ impl<'a> ImageReference<'a> {
 /// An image's reference or id, fit for a path: no empty, `.` or `..` segment and only the characters references have.
 pub(super) fn checked_image(text: &str) -> Result<&str, EngineError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@/[]".contains(&byte);
-    let segment = |part: &str| !part.is_empty() && !part.bytes().all(|byte| byte == b'.');
-    let fits = text.len() <= MAX_LENGTH && text.bytes().all(plain) && text.split('/').all(segment);
+    let fits = text.len() <= MAX_LENGTH && text.bytes().all(plain) && text.split('/').all(is_segment);
     if fits {
         Ok(text)
     } else {
         Err(EngineError::Refused(format!("{text:?} is not a valid image reference")))
     }
+}
+
+/// Whether a part of a reference stays where it is in a path.
+fn is_segment(part: &str) -> bool {
+    !part.is_empty() && !part.bytes().all(|byte| byte == b'.')
 }
 
 #[cfg(test)]
@@ -90,9 +95,28 @@ mod tests {
         for (text, repository, version) in table {
             assert_eq!(ImageReference::parse(text), Ok(ImageReference { repository, version }), "{text}");
         }
-        for bad in
-            ["", ":1", "web:", "web@", "../x", "a/../b", "a//b", "/a", "a/", "a b", "a?b", "web%2f", "./a"]
-        {
+        for bad in [
+            "",
+            ":1",
+            "web:",
+            "web@",
+            "../x",
+            "a/../b",
+            "a//b",
+            "/a",
+            "a/",
+            "a b",
+            "a?b",
+            "web%2f",
+            "./a",
+            "..:1",
+            "a/..:1",
+            "a/..@sha256:ab",
+            "a/:1",
+            "a/@sha256:ab",
+            "web:..",
+            "web@.",
+        ] {
             assert!(ImageReference::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -34,6 +34,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole audit log, oldest first, as a file. Each entry holds the hash of the one before it and its own. */
+        get: operations["export_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/commands": {
         parameters: {
             query?: never;
@@ -496,8 +513,12 @@ export interface components {
         AuditEntryView: {
             /** @description From which network address. */
             address?: string | null;
+            /** @description Its place in the chain, to be noted elsewhere: `id:hash`. */
+            anchor: string;
             /** @description When. */
             at: components["schemas"]["Time"];
+            /** @description The command that it is about; how that ended is at `/api/commands/{id}`. */
+            command?: string | null;
             /** @description More, for a person to read. */
             detail?: string | null;
             /**
@@ -1752,6 +1773,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    export_audit_log: {
+        parameters: {
+            query?: {
+                /** @description In which form; `jsonl` if left out. */
+                format?: "jsonl" | "csv";
+                /** @description Only entries newer than this one. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
