@@ -5,4 +5,5 @@
 pub mod fuzz;
 pub mod join_token;
 pub mod link;
+pub mod masking;
 pub mod message;

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roadstead_protocol::fuzz::{fuzz, mutated, text};
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{
     DecodeError, MAX_HANDSHAKE, MAX_MESSAGE, decode, decode_directed, encode,
 };
@@ -130,6 +131,17 @@ fn fuzz_addresses() {
             true
         },
     );
+}
+
+#[test]
+fn fuzz_masking() {
+    const SECRET: &str = "ghp_0123456789abcdefghijABCDEFGHIJ";
+    let samples = ["postgres://me:hunter2@db/x --password=x -p y", "authorization: Bearer abc", SECRET];
+    fuzz("masking", &text(&samples, &["=", "://", "@", " --token ", "eyJ", SECRET]), |text| {
+        let hidden = masking::hide(&text);
+        assert!(!hidden.contains(SECRET), "{hidden:?}");
+        hidden != text
+    });
 }
 
 #[test]
