@@ -308,6 +308,7 @@ fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
     use roadstead_protocol::message::policy::Verb;
 
     use super::*;
@@ -364,5 +365,30 @@ mod tests {
             let error = settings.resolve().unwrap_err().to_string();
             assert!(error.contains(names), "{error}");
         }
+    }
+
+    #[test]
+    fn fuzz_settings() {
+        let token = "rsj_hKlhZGRyZXNzZXOQ";
+        let file = format!(
+            "join = '{token}'\nlisten = '0.0.0.0:1'\ntags = 'a, b,a'\nallow = 'view,sync'\ncontroller = 'wss://c.example:1'\n"
+        );
+        let more = "[x]\nenvironment = \"test\"\ndocker-host = 'unix:///x'\ndocker-tls-verify = '1'\nsync-script = 'x'\n";
+        let words = [
+            "tags = ",
+            "allow = 'all'",
+            "instance-name = \"\\u0000\"",
+            "\n[[",
+            "\u{27}\u{27}\u{27}",
+            "\\U0010FFFF",
+        ];
+        fuzz("the agent's settings", &text(&[&file, more, ""], &words), |text| {
+            let Ok(settings) = toml::from_str::<Settings>(&text) else { return false };
+            assert!(!format!("{settings:?}").contains(token), "{settings:?}");
+            let Ok(config) = settings.resolve() else { return false };
+            assert!(config.policy.allows(Verb::View));
+            assert!(!config.name.trim().is_empty() && config.tags.is_sorted());
+            true
+        });
     }
 }

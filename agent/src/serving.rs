@@ -1,7 +1,6 @@
 //! One session: tells the controller the whole picture and then its changes, the outbox's events, commands' progress
 //! and figures; does what the controller asks. Nothing here knows who dialled.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -10,7 +9,7 @@ use roadstead_protocol::link::Link;
 use roadstead_protocol::link::session::{Heartbeat, Session, SessionEnd, open};
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
-use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventBatch;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::ids::{ContainerId, EventSeq};
@@ -26,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Inspected};
 use crate::executor::Executor;
-use crate::figures::{Sampler, is_news};
+use crate::figures::{Sampler, Told};
 use crate::outbox::Outbox;
 use crate::policy::PolicyCell;
 use crate::watcher::PictureHandle;
@@ -148,18 +147,13 @@ async fn tell_progress<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Resu
 /// All of them while somebody looks, otherwise only what is news.
 async fn tell_figures<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
     let mut sampled = parts.sampler.subscribe();
-    let mut told: HashMap<ContainerId, Figures> = HashMap::new();
+    let mut told = Told::default();
     while sampled.changed().await.is_ok() {
         let samples = Arc::clone(&sampled.borrow_and_update());
-        let running: HashSet<_> = samples.iter().map(|sample| &sample.container).collect();
-        told.retain(|container, _| running.contains(container));
-        let all = parts.sampler.is_watched();
-        let worth = |sample: &&Figures| all || is_news(told.get(&sample.container), sample);
-        let news: Vec<Figures> = samples.iter().filter(worth).cloned().collect();
+        let news = told.worth(&samples, parts.sampler.is_watched());
         for some in news.chunks(FIGURES_PER_MESSAGE) {
             send(outgoing, ToController::Figures { samples: some.to_vec() }).await?;
         }
-        told.extend(news.into_iter().map(|sample| (sample.container.clone(), sample)));
     }
     Err(Closed)
 }

@@ -30,7 +30,7 @@ const AGENT: &[&[&str]] = &[
 ];
 
 /// The protocol's: what is said knows nothing of how it is carried.
-const PROTOCOL: &[&[&str]] = &[&["message"], &["masking"], &["join_token"], &["link"], &["lib"]];
+const PROTOCOL: &[&[&str]] = &[&["message", "fuzz"], &["masking"], &["join_token"], &["link"], &["lib"]];
 
 /// Outside crates (and our own link) that only some paths may name: `(text, where it may be, why)`.
 const CRATES: &[(&str, &[&str], &str)] = &[
@@ -38,7 +38,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("bollard::", &["agent/src/engine/docker"], "the engine is a trait to everyone else"),
     ("axum::", &["controller/src/http"], "domain modules know no transport"),
     ("rusqlite::", &["controller/src/store"], "SQL stays in the store"),
-    ("tokio::", &["protocol/src/link", "agent/", "controller/", "tests/"], "messages are plain values"),
+    (
+        "tokio::",
+        &["protocol/src/link", "protocol/src/fuzz", "agent/", "controller/", "tests/"],
+        "messages are plain values",
+    ),
     (
         "roadstead_protocol::link",
         &[

@@ -37,6 +37,7 @@ use crate::store::Store;
 
 mod audit;
 mod fleet;
+mod fuzz;
 mod hanging_up;
 mod inspecting;
 mod lifecycles;
