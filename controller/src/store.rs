@@ -16,6 +16,7 @@ pub mod commands;
 pub mod events;
 mod figures;
 pub mod instances;
+mod integrity;
 pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
@@ -32,6 +33,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     writes: mpsc::Sender<writer::Job>,
+    trouble: writer::Trouble,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -66,6 +68,14 @@ pub enum StoreError {
         /// What this program knows.
         known: i64,
     },
+    /// The database is not what was written. The operator's to mend, from a backup.
+    #[error("store: {} is damaged: {what}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A stored value cannot be read.
     #[error("store: unreadable value in {0}")]
     Corrupt(&'static str),
@@ -89,19 +99,34 @@ impl Store {
     /// # Errors
     /// If the folder or file cannot be used, or is from a newer program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, "FULL")
+    }
+
+    /// Opens a database whose commits do not wait for the disk: what a test of power cuts must find out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "test-util")]
+    pub fn open_careless(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, "NORMAL")
+    }
+
+    fn open_with(directory: &Path, synchronous: &str) -> Result<Self, StoreError> {
         Self::prepare_directory(directory)?;
         let path = directory.join(FILE);
         let mut connection = Connection::open(&path)?;
         restrict(&path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         migrations::run(&mut connection)?;
         let (writes, jobs) = mpsc::channel(WAITING_WRITES);
-        writer::spawn(connection, jobs)?;
-        Ok(Self { inner: Arc::new(Inner { path, writes, readers: Mutex::default() }) })
+        let trouble = writer::Trouble::default();
+        writer::spawn(connection, jobs, trouble.clone())?;
+        Ok(Self { inner: Arc::new(Inner { path, writes, trouble, readers: Mutex::default() }) })
     }
 
     /// Makes a folder that only this user can read, or makes it so.
