@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 pub mod accounts;
@@ -21,8 +22,12 @@ pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
+mod restore;
+mod seal;
 mod settings;
 mod writer;
+
+use seal::{Seal, State};
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
 #[derive(Clone)]
@@ -32,7 +37,10 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
-    writes: mpsc::Sender<writer::Job>,
+    /// None only while it ends.
+    writes: Option<mpsc::Sender<writer::Job>>,
+    writer: Option<JoinHandle<Connection>>,
+    seal: Option<Seal>,
     trouble: writer::Trouble,
     readers: Mutex<Vec<Connection>>,
 }
@@ -69,13 +77,19 @@ pub enum StoreError {
         known: i64,
     },
     /// The database is not what was written. The operator's to mend, from a backup.
-    #[error("store: {} is damaged: {what}", path.display())]
+    #[error(
+        "store: {} is damaged: {what}; put a backup in its place with `roadstead-controller restore BACKUP`",
+        path.display()
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
     },
+    /// Another process has it open.
+    #[error("store: {} is in use; stop the controller first", .0.display())]
+    InUse(PathBuf),
     /// A stored value cannot be read.
     #[error("store: unreadable value in {0}")]
     Corrupt(&'static str),
@@ -114,19 +128,35 @@ impl Store {
     fn open_with(directory: &Path, synchronous: &str) -> Result<Self, StoreError> {
         Self::prepare_directory(directory)?;
         let path = directory.join(FILE);
-        let mut connection = Connection::open(&path)?;
-        restrict(&path, 0o600)?;
+        let existed = path.exists();
+        let (seal, state) = Seal::open(directory)?;
+        let connection = Self::connect(&path, synchronous, existed && state == State::Unsealed);
+        let connection = connection.map_err(|error| error.about(&path))?;
+        let (writes, jobs) = mpsc::channel(WAITING_WRITES);
+        let trouble = writer::Trouble::default();
+        let writer = writer::spawn(connection, jobs, trouble.clone())?;
+        let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
+        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, readers: Mutex::default() }) })
+    }
+
+    /// The connection that writes; with `doubtful`, of a database whose structure was checked.
+    fn connect(path: &Path, synchronous: &str, doubtful: bool) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open(path)?;
+        restrict(path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        if doubtful {
+            let complaints = integrity::complaints(&connection, "PRAGMA quick_check(5)")?;
+            if !complaints.is_empty() {
+                return Err(StoreError::Damaged { path: path.to_owned(), what: complaints.join("; ") });
+            }
+        }
         migrations::run(&mut connection)?;
-        let (writes, jobs) = mpsc::channel(WAITING_WRITES);
-        let trouble = writer::Trouble::default();
-        writer::spawn(connection, jobs, trouble.clone())?;
-        Ok(Self { inner: Arc::new(Inner { path, writes, trouble, readers: Mutex::default() }) })
+        Ok(connection)
     }
 
     /// Makes a folder that only this user can read, or makes it so.
@@ -151,7 +181,8 @@ impl Store {
         restrict(&to, 0o600)?;
         self.read(move |connection| {
             connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
-            Ok(())
+            // A backup that cannot be restored should be known today.
+            Self::check_file(&to)
         })
         .await
     }
@@ -167,7 +198,8 @@ impl Store {
     {
         let (answer, answered) = oneshot::channel();
         let job = writer::job(write, answer);
-        self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
+        let writes = self.inner.writes.as_ref().ok_or(StoreError::Closed)?;
+        writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -189,6 +221,36 @@ impl Store {
         })
         .await
         .map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl StoreError {
+    /// What SQLite calls a damaged file is one, and this is its name.
+    fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Sqlite(error)
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                ) =>
+            {
+                Self::Damaged { path: path.to_owned(), what: error.to_string() }
+            }
+            error => error,
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// Closes the database, and seals it if nobody else has it open.
+    fn drop(&mut self) {
+        self.writes = None;
+        self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        let (Some(writer), Some(seal)) = (self.writer.take(), self.seal.take()) else { return };
+        let Ok(connection) = writer.join() else { return };
+        if connection.close().is_ok() {
+            seal.close();
+        }
     }
 }
 

@@ -37,6 +37,7 @@ async fn append(outbox: &Outbox, caller: u64) -> anyhow::Result<()> {
         if caller == 0 && seq > outbox.acknowledged().0 + PENDING + ACKNOWLEDGED_AT_ONCE {
             let up_to = seq - PENDING;
             say(format_args!("forgotten {up_to}"))?;
+            outbox.next_batch(EventSeq(up_to - 1), 1).await;
             outbox.acknowledge(EventSeq(up_to));
         }
     }

@@ -5,6 +5,7 @@
 //! failed.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -115,15 +116,15 @@ pub(super) fn spawn(
     connection: Connection,
     jobs: mpsc::Receiver<Job>,
     trouble: Trouble,
-) -> Result<(), StoreError> {
+) -> Result<JoinHandle<Connection>, StoreError> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || write_loop(connection, jobs, &trouble))
-        .map(drop)
         .map_err(|error| StoreError::File { path: "store-writer".into(), error })
 }
 
-fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, trouble: &Trouble) {
+/// Writes until nobody is left who could ask for it; gives the connection back, to be closed.
+fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, trouble: &Trouble) -> Connection {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
         let commit = run_batch(&mut connection, &mut batch);
@@ -132,6 +133,7 @@ fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, trouble
             job.answer(commit.clone());
         }
     }
+    connection
 }
 
 /// Runs and commits a batch; the error says why none of it is stored.
