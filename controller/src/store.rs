@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 pub mod accounts;
 pub mod audit;
 pub mod commands;
+#[cfg(test)]
+mod corruptions;
 pub mod events;
 mod figures;
 pub mod instances;

@@ -166,7 +166,7 @@ mod tests {
     const CHECK: &str = "SELECT count(*) FROM settings";
 
     /// A write of `bytes` and what became of it.
-    fn insert(bytes: usize) -> (super::Job, oneshot::Receiver<Result<(), StoreError>>) {
+    fn insert(bytes: i64) -> (super::Job, oneshot::Receiver<Result<(), StoreError>>) {
         let (answer, answered) = oneshot::channel();
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             transaction.execute("INSERT INTO rows (value) VALUES (zeroblob(?1))", [bytes])?;
