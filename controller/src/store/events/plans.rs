@@ -1,0 +1,117 @@
+//! Which way SQLite takes to what it is asked for: no statement of the store may read a large table from end to end.
+
+use std::path::Path;
+
+use roadstead_protocol::message::time::UnixMicros;
+use rusqlite::Connection;
+
+use super::EventFilter;
+use super::page::{From, Query};
+use super::row::{COLUMNS, JOINS};
+use crate::fixtures::{container_id, instance, store};
+
+/// Tables that grow with time or with the fleet.
+const LARGE: [&str; 7] =
+    ["events", "events_of", "event_outboxes", "event_subjects", "commands", "command_lines", "audit"];
+
+/// Statements that read all of a large table, and why they may.
+const ALLOWED: [(&str, &str); 2] = [
+    ("SELECT state, count(*) FROM commands GROUP BY state", "metrics count them all; there is a bounded number an instance"),
+    ("FROM (SELECT DISTINCT instance FROM commands)", "once an hour, through the index of instances"),
+];
+
+/// The steps of a statement's plan.
+fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let parameters = vec![1; statement.parameter_count()];
+    statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail"))?.collect()
+}
+
+/// Whether a step reads a whole table or index, by the name or short name of a large table.
+fn reads_all(step: &str) -> bool {
+    let short = ["e", "i", "o", "s"];
+    step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).is_some_and(|table| {
+        LARGE.contains(&table) || short.contains(&table)
+    })
+}
+
+#[tokio::test]
+async fn every_page_walks_a_key() {
+    let (store, _directory) = store();
+    let mut statements = Vec::new();
+    for named in 0..8 {
+        let filter = EventFilter {
+            instance: Some(instance("a")),
+            container: (named & 1 > 0).then(|| container_id(1)),
+            kind: (named & 2 > 0).then(|| "container".to_owned()),
+            since: (named & 4 > 0).then_some(UnixMicros(1)),
+        };
+        let (outbox, upto) = (1, 1);
+        for from in [From::All, From::Newest { outbox, upto }, From::Index { outbox, upto }] {
+            statements.push(Query::new(&filter, from, 10, 10).sql);
+        }
+    }
+    store
+        .read(move |connection| {
+            for sql in statements {
+                let plan = plan(connection, &sql)?;
+                let walked = plan[0].starts_with("SEARCH e USING INTEGER PRIMARY KEY")
+                    || plan[0].starts_with("SEARCH i USING PRIMARY KEY");
+                assert!(walked, "{sql}: {plan:?}");
+                assert!(!plan.iter().any(|step| reads_all(step) || step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn no_statement_of_the_store_reads_all_of_a_large_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut statements = Vec::new();
+    collect(&folder, &mut statements);
+    assert!(statements.len() > 60, "only {} statements were found", statements.len());
+    let (store, _directory) = store();
+    store
+        .read(move |connection| {
+            for sql in statements {
+                // Only a part of a statement, or one that is put together.
+                let Ok(plan) = plan(connection, &sql) else { continue };
+                let allowed = ALLOWED.iter().any(|(part, _)| sql.contains(part));
+                assert!(allowed || !plan.iter().any(|step| reads_all(step)), "{sql}: {plan:?}");
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+/// Every SQL statement in the source files of a folder.
+fn collect(folder: &Path, statements: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            collect(&path, statements);
+        } else if name.ends_with(".rs") && !["tests.rs", "plans.rs", "corruptions.rs"].contains(&name.as_str()) {
+            let text = std::fs::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            statements.extend(literals(code).filter(|text| is_statement(text)));
+        }
+    }
+}
+
+fn is_statement(text: &str) -> bool {
+    ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|word| text.starts_with(word))
+}
+
+/// The string literals of source code, as the compiler sees them.
+fn literals(code: &str) -> impl Iterator<Item = String> {
+    let text = code.replace("\\\"", "'");
+    let parts: Vec<String> = text.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    parts.into_iter().map(|part| {
+        let lines: Vec<&str> = part.split("\\\n").map(str::trim_start).collect();
+        lines.concat().replace("{COLUMNS}", COLUMNS).replace("{JOINS}", JOINS)
+    })
+}
