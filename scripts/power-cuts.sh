@@ -113,13 +113,14 @@ moment() { printf '%d.%02d' $((RANDOM % 3)) $((RANDOM % 100)); }
 
 # survives part: a disk that is used again and again keeps what it was said to keep.
 survives() {
-    local part=$1 cut seconds
+    local part=$1 cut seconds consoles=()
     new_disk
     for cut in $(seq "$cuts"); do
         seconds=$(moment)
         run_and_cut "$part" '' "$seconds" "$work/console-$cut"
+        consoles+=("$work/console-$cut")
         printf '%s, cut %s after %s s: ' "$part" "$cut" "$seconds"
-        check "$part" $(for number in $(seq "$cut"); do echo "$work/console-$number"; done) ||
+        check "$part" "${consoles[@]}" ||
             fail "$part lost something at cut $cut (SEED=$seed); disk and consoles are in $work"
     done
 }

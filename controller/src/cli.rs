@@ -16,6 +16,10 @@ use crate::http;
 use crate::model::Direction;
 use crate::store::Store;
 
+mod audit;
+
+pub use audit::AuditCommand;
+
 /// What the program can do besides running.
 #[derive(Subcommand)]
 pub enum Command {
@@ -52,6 +56,9 @@ pub enum Command {
         /// The backup.
         from: PathBuf,
     },
+    /// The audit log: verify its chain, or write it out.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the description of the HTTP API (OpenAPI, JSON).
     Openapi,
     /// Tell by exit code whether the controller that uses this data folder is up.
@@ -100,6 +107,7 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
             Some(Command::Verify { file }) => verify(&config, file).await,
             Some(Command::Restore { from }) => restore(&config, &from),
+            Some(Command::Audit(command)) => command.run(&Controller::offline(&config)?.audit()).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
     })

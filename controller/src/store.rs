@@ -51,6 +51,9 @@ struct Inner {
 /// Readers kept open when idle.
 const IDLE_READERS: usize = 4;
 
+/// Statements that a connection keeps prepared: all that there are.
+const STATEMENTS: usize = 128;
+
 /// Writes that may wait; a further writer waits for room.
 const WAITING_WRITES: usize = 4096;
 
@@ -146,6 +149,7 @@ impl Store {
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.
     fn connect(path: &Path, synchronous: &str, doubtful: bool) -> Result<Connection, StoreError> {
         let mut connection = Connection::open(path)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         restrict(path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
@@ -265,6 +269,7 @@ impl Inner {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(connection)
     }

@@ -23,7 +23,7 @@ async fn stage() -> (Site, Dockerd, Member) {
     (site, engine, member)
 }
 
-async fn live_and_die(engine: &Dockerd, name: &str) {
+pub async fn live_and_die(engine: &Dockerd, name: &str) {
     engine.docker(["run", "--rm", "--name", name, "app:1", "true"]).await;
 }
 
@@ -38,7 +38,7 @@ async fn life(site: &Site, name: &str) -> Vec<String> {
 }
 
 /// Waits until all that happened to a container is known, and sees that it is known once and in order.
-async fn whole_life(site: &Site, name: &str) {
+pub async fn whole_life(site: &Site, name: &str) {
     eventually(&format!("the whole life of {name}"), BACK, async || {
         let life = life(site, name).await;
         life.contains(&"destroy".to_owned()).then_some(())

@@ -246,9 +246,10 @@ impl<'a> Append<'a> {
         event: Event,
         stored: &mut Vec<EventRecord>,
     ) -> Result<(), StoreError> {
-        let (outbox, seq, epoch) = match origin {
-            Some((outbox, epoch)) => (outbox, Some(to_i64(event.seq)?), epoch.0.into_bytes().to_vec()),
-            None => (outbox(self.connection, self.instance, &[])?.0, None, Vec::new()),
+        let epoch = origin.map(|(_, epoch)| epoch.0.into_bytes());
+        let (outbox, seq) = match origin {
+            Some((outbox, _)) => (outbox, Some(to_i64(event.seq)?)),
+            None => (outbox(self.connection, self.instance, &[])?.0, None),
         };
         let subject = row::subject(&event.what);
         let subject_row =
@@ -258,7 +259,7 @@ impl<'a> Append<'a> {
         let lag = self.received_at.0.saturating_sub(event.at.0);
         let summed = Summed {
             instance: self.instance.as_str(),
-            epoch: &epoch,
+            epoch: epoch.as_ref().map_or(&[], |bytes| bytes.as_slice()),
             seq: seq.unwrap_or(0),
             at: event.at.0,
             lag,

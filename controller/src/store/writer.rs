@@ -92,15 +92,22 @@ fn within_savepoint<T>(
     transaction: &Transaction<'_>,
     write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    transaction.execute_batch("SAVEPOINT one")?;
+    run_cached(transaction, "SAVEPOINT one")?;
     let result = write(transaction);
     if transaction.is_autocommit() {
         // Rolled back by SQLite itself, savepoint included: the error that made it do so says more than one of ours.
         return result.and(Err(StoreError::Commit(ROLLED_BACK.to_owned())));
     }
-    let end = if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    transaction.execute_batch(end)?;
+    if result.is_err() {
+        run_cached(transaction, "ROLLBACK TO one")?;
+    }
+    run_cached(transaction, "RELEASE one")?;
     result
+}
+
+/// Every write needs these: parsing them anew would cost as much as a small write itself.
+fn run_cached(transaction: &Transaction<'_>, sql: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn cause(error: &StoreError) -> String {

@@ -125,8 +125,6 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 2;
-
 -- What the lifecycle of each container, and of what commands work on, is folded from: its newest facts. Saved every
 -- few seconds; what came after is folded in again from the events after the mark.
 CREATE TABLE lifecycles (
@@ -141,6 +139,8 @@ CREATE TABLE lifecycle_mark (
     one   INTEGER PRIMARY KEY CHECK (one = 1),
     event INTEGER NOT NULL
 ) STRICT;
+
+PRAGMA user_version = 2;
 
 INSERT INTO instances VALUES ('nas', 'Büro-NAS', NULL, 'under the desk', 'production', '["amd64"]', X'5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a', 1760000000000000, 1760000000000005, '0.1.0', X'81a5616c6c6f7792a476696577a473796e63', '["compose"]');
 INSERT INTO instances VALUES ('vps', 'VPS', 'wss://vps.example:8082', '', NULL, '[]', NULL, 1760000000000001, NULL, NULL, NULL, '[]');
@@ -158,5 +158,7 @@ INSERT INTO users VALUES ('admin', '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzY
 INSERT INTO web_sessions VALUES (X'0101010101010101010101010101010101010101010101010101010101010101', 'admin', 'admin', 1760000000000000, 1760086400000000, 1760000000000005);
 INSERT INTO audit VALUES (1, 1760000000000006, 'admin', '127.0.0.1', 'sync', 'nas', 'ok', NULL);
 INSERT INTO settings VALUES ('retention_days', '30');
-INSERT INTO lifecycles VALUES ('nas', '{"container":"aaaaaaaaaaaa"}', X'81a5666163747390');
+INSERT INTO audit VALUES (2, 1760000000000007, 'eve', '192.0.2.7', 'login', NULL, 'refused', 'wrong password');
+INSERT INTO audit VALUES (3, 1760000000000008, 'admin', NULL, 'instance.remove', 'old', 'ok', NULL);
+INSERT INTO lifecycles VALUES ('nas', '{"container":"web"}', X'80');
 INSERT INTO lifecycle_mark VALUES (1, 2);

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::EventFilter;
 use super::page::{From, Query};
-use super::row::{COLUMNS, JOINS};
+use super::row::JOINS;
 use crate::fixtures::{container_id, instance, store};
 
 /// Tables that grow with time or with the fleet.
@@ -15,7 +15,10 @@ const LARGE: [&str; 7] =
     ["events", "events_of", "event_outboxes", "event_subjects", "commands", "command_lines", "audit"];
 
 /// Statements that read all of a large table, and why they may.
-const ALLOWED: [(&str, &str); 2] = [
+const ALLOWED: [(&str, &str); 5] = [
+    ("FROM commands WHERE TRUE", "the beginning of a page's statement, which goes on with order and limit"),
+    ("ended_at IS NULL OR ended_at > ?1", "once, when the controller starts"),
+    ("FROM event_subjects ORDER BY id LIMIT", "the oldest few"),
     ("SELECT state, count(*) FROM commands GROUP BY state", "metrics count them all; there is a bounded number an instance"),
     ("FROM (SELECT DISTINCT instance FROM commands)", "once an hour, through the index of instances"),
 ];
@@ -75,12 +78,16 @@ async fn no_statement_of_the_store_reads_all_of_a_large_table() {
     let (store, _directory) = store();
     store
         .read(move |connection| {
+            let mut found = Vec::new();
             for sql in statements {
                 // Only a part of a statement, or one that is put together.
                 let Ok(plan) = plan(connection, &sql) else { continue };
                 let allowed = ALLOWED.iter().any(|(part, _)| sql.contains(part));
-                assert!(allowed || !plan.iter().any(|step| reads_all(step)), "{sql}: {plan:?}");
+                if !allowed && plan.iter().any(|step| reads_all(step)) {
+                    found.push(format!("{sql}: {plan:?}"));
+                }
             }
+            assert!(found.is_empty(), "{found:#?}");
             Ok(())
         })
         .await
@@ -112,6 +119,6 @@ fn literals(code: &str) -> impl Iterator<Item = String> {
     let parts: Vec<String> = text.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     parts.into_iter().map(|part| {
         let lines: Vec<&str> = part.split("\\\n").map(str::trim_start).collect();
-        lines.concat().replace("{COLUMNS}", COLUMNS).replace("{JOINS}", JOINS)
+        lines.concat().replace("{COLUMNS}", "*").replace("{JOINS}", JOINS)
     })
 }
