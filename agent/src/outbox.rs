@@ -39,7 +39,8 @@ pub const DEFAULT_LIMIT: u64 = 64 * 1024 * 1024;
 const LEAST_LIMIT: u64 = 512 * 1024;
 
 /// What stands in place of events that may have been lost with the mark that would tell.
-const IN_DOUBT: &str = "the outbox on disk was damaged: whether events are missing before this cannot be told";
+const IN_DOUBT: &str =
+    "the outbox on disk was damaged: whether events are missing before this cannot be told";
 
 /// Acknowledgements further ahead than this are nonsense.
 const MAX_JUMP: u64 = 1 << 40;

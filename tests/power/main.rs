@@ -22,7 +22,9 @@ async fn main() -> anyhow::Result<()> {
             store::check(Path::new(directory), &paths(logs)).await
         }
         ["check", "outbox", directory, logs @ ..] => outbox::check(Path::new(directory), &paths(logs)).await,
-        _ => bail!("say `write|check store|careless-store|outbox DIRECTORY`, for a check with the consoles' logs"),
+        _ => bail!(
+            "say `write|check store|careless-store|outbox DIRECTORY`, for a check with the consoles' logs"
+        ),
     }
 }
 

@@ -77,7 +77,10 @@ pub async fn check(directory: &Path, logs: &[PathBuf]) -> anyhow::Result<()> {
     for (seq, what) in said.range(acknowledged + 1..) {
         let there = found.get(seq);
         // The mark may be older than the last acknowledgement; what was acknowledged may be gone.
-        ensure!(*seq <= forgotten || there == Some(what), "event {seq}: {what:?} was appended, {there:?} is there");
+        ensure!(
+            *seq <= forgotten || there == Some(what),
+            "event {seq}: {what:?} was appended, {there:?} is there"
+        );
     }
     say(format_args!(
         "appended/found: {last_said}/{}, forgotten/found: {forgotten}/{acknowledged}",

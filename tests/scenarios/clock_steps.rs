@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use roadstead_tests::{ControllerOptions, Dockerd, ImageOptions, busybox_image, eventually, scratch::Scratch, tool};
+use roadstead_tests::{
+    ControllerOptions, Dockerd, ImageOptions, busybox_image, eventually, scratch::Scratch, tool,
+};
 
 use crate::disk_faults::{live_and_die, whole_life};
 use crate::site::{Dial, Site};
@@ -43,7 +45,9 @@ async fn a_day_forth_or_back_ends_no_link_and_disorders_nothing() {
         })
         .await;
     let since = site.instance(&member.id).await["link"]["since"].clone();
-    for (number, (agent, controller)) in [("+1d", "-1d"), ("-1d", "+1d"), ("+0", "+0")].into_iter().enumerate() {
+    for (number, (agent, controller)) in
+        [("+1d", "-1d"), ("-1d", "+1d"), ("+0", "+0")].into_iter().enumerate()
+    {
         set(agent, controller);
         // A web session may be over by the new clock, as it should.
         site.api = site.controller.api().await;

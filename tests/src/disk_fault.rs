@@ -35,7 +35,13 @@ impl DiskFault {
 
     async fn attach(process: u32, calls: &str, error: &str, files: &[&Path]) -> anyhow::Result<Self> {
         let mut command = tool::command("strace")?;
-        command.args(["--follow-forks", "--quiet=all", "--output=/dev/null", "--attach", &process.to_string()]);
+        command.args([
+            "--follow-forks",
+            "--quiet=all",
+            "--output=/dev/null",
+            "--attach",
+            &process.to_string(),
+        ]);
         for file in files {
             command.arg("--trace-path").arg(file);
         }

@@ -132,7 +132,9 @@ async fn the_marks_loss_costs_repeats_and_leaves_a_doubt_that_is_told() {
     assert_eq!((outbox.epoch(), outbox.last()), (epoch, EventSeq(3)));
     let events = everything(&outbox, 0).await;
     assert_eq!(shape(&events), ["1", "2", "3-3"]);
-    assert!(matches!(&events[2].what, EventKind::Gap { count: 0, reason, .. } if reason.contains("cannot be told")));
+    assert!(
+        matches!(&events[2].what, EventKind::Gap { count: 0, reason, .. } if reason.contains("cannot be told"))
+    );
 }
 
 #[tokio::test]

@@ -58,7 +58,10 @@ impl Commands {
     pub(super) async fn mind_the_clock(&self, wall: UnixMicros) {
         let step = self.inner.clock.lock().unwrap_or_else(PoisonError::into_inner).step(wall);
         if let Some(step) = step {
-            tracing::warn!(seconds = step.0 / 1_000_000, "the clock was set; what commands wait for is moved by as much");
+            tracing::warn!(
+                seconds = step.0 / 1_000_000,
+                "the clock was set; what commands wait for is moved by as much"
+            );
             self.clock_was_set(step).await;
         }
     }

@@ -55,7 +55,9 @@ async fn templates() -> (TempDir, TempDir) {
     copy(closed.path(), killed.path());
     drop(store);
     assert!(killed.path().join("roadstead.db-wal").exists());
-    assert!(closed.path().join("roadstead.db.seal").exists() && !closed.path().join("roadstead.db-wal").exists());
+    assert!(
+        closed.path().join("roadstead.db.seal").exists() && !closed.path().join("roadstead.db-wal").exists()
+    );
     (closed, killed)
 }
 
@@ -120,7 +122,8 @@ async fn a_closed_database_that_was_damaged_is_refused_or_reads_as_it_was_writte
         let mut random = StdRng::seed_from_u64(seed);
         let directory = tempfile::tempdir().unwrap();
         copy(closed.path(), directory.path());
-        let fault = damage(directory.path(), &["roadstead.db", "roadstead.db", "roadstead.db.seal"], &mut random);
+        let fault =
+            damage(directory.path(), &["roadstead.db", "roadstead.db", "roadstead.db.seal"], &mut random);
         match everything(directory.path()).await {
             Ok(found) => assert!(found == truth, "seed {seed}: {fault}: another answer"),
             Err(error) => {
@@ -164,7 +167,8 @@ async fn a_killed_controllers_log_that_was_damaged_loses_only_its_end_and_that_i
         let mut told = 0;
         for id in ["a", "b"] {
             let mark = store.event_mark(instance(id), EPOCH).await.unwrap();
-            let intake = store.append_events(instance(id), batch(EVENTS + 1, EVENTS + 1), UnixMicros(3)).await;
+            let intake =
+                store.append_events(instance(id), batch(EVENTS + 1, EVENTS + 1), UnixMicros(3)).await;
             for record in intake.unwrap().stored {
                 if let EventKind::Gap { from, to, count, .. } = record.what {
                     assert_eq!((from.0, to.0), (mark.0 + 1, EVENTS), "{story}");

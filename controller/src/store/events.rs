@@ -148,7 +148,8 @@ impl Store {
         cursor: Option<i64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit)).await
+        self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
+            .await
     }
 
     /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
@@ -252,8 +253,9 @@ impl<'a> Append<'a> {
             None => (outbox(self.connection, self.instance, &[])?.0, None),
         };
         let subject = row::subject(&event.what);
-        let subject_row =
-            subject.map(|subject| self.subjects.row(self.connection, &mut self.fresh, subject)).transpose()?;
+        let subject_row = subject
+            .map(|subject| self.subjects.row(self.connection, &mut self.fresh, subject))
+            .transpose()?;
         self.bytes.clear();
         row::encode(&event.what, &mut self.bytes)?;
         let lag = self.received_at.0.saturating_sub(event.at.0);
@@ -293,7 +295,11 @@ const APPEND: &str = "INSERT INTO events (outbox, seq, at, lag, kind, subject, w
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// An outbox and how far it is stored; adds one that is new.
-fn outbox(connection: &Connection, instance: &InstanceId, epoch: &[u8]) -> Result<(i64, EventSeq), StoreError> {
+fn outbox(
+    connection: &Connection,
+    instance: &InstanceId,
+    epoch: &[u8],
+) -> Result<(i64, EventSeq), StoreError> {
     if let Some(known) = known_outbox(connection, instance, epoch)? {
         return Ok(known);
     }

@@ -38,7 +38,8 @@ pub(super) fn before(
         let left = limit - newest.len();
         found.extend(newest);
         if left > 0 {
-            found.extend(select(connection, &Query::new(filter, From::Index { outbox, upto }, cursor, left))?);
+            found
+                .extend(select(connection, &Query::new(filter, From::Index { outbox, upto }, cursor, left))?);
         }
     }
     found.sort_unstable_by_key(|event| std::cmp::Reverse(event.id));

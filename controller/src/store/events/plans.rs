@@ -19,7 +19,10 @@ const ALLOWED: [(&str, &str); 5] = [
     ("FROM commands WHERE TRUE", "the beginning of a page's statement, which goes on with order and limit"),
     ("ended_at IS NULL OR ended_at > ?1", "once, when the controller starts"),
     ("FROM event_subjects ORDER BY id LIMIT", "the oldest few"),
-    ("SELECT state, count(*) FROM commands GROUP BY state", "metrics count them all; there is a bounded number an instance"),
+    (
+        "SELECT state, count(*) FROM commands GROUP BY state",
+        "metrics count them all; there is a bounded number an instance",
+    ),
     ("FROM (SELECT DISTINCT instance FROM commands)", "once an hour, through the index of instances"),
 ];
 
@@ -33,9 +36,9 @@ fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
 /// Whether a step reads a whole table or index, by the name or short name of a large table.
 fn reads_all(step: &str) -> bool {
     let short = ["e", "i", "o", "s"];
-    step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).is_some_and(|table| {
-        LARGE.contains(&table) || short.contains(&table)
-    })
+    step.strip_prefix("SCAN ")
+        .and_then(|rest| rest.split(' ').next())
+        .is_some_and(|table| LARGE.contains(&table) || short.contains(&table))
 }
 
 #[tokio::test]
@@ -61,7 +64,10 @@ async fn every_page_walks_a_key() {
                 let walked = plan[0].starts_with("SEARCH e USING INTEGER PRIMARY KEY")
                     || plan[0].starts_with("SEARCH i USING PRIMARY KEY");
                 assert!(walked, "{sql}: {plan:?}");
-                assert!(!plan.iter().any(|step| reads_all(step) || step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
+                assert!(
+                    !plan.iter().any(|step| reads_all(step) || step.contains("TEMP B-TREE")),
+                    "{sql}: {plan:?}"
+                );
             }
             Ok(())
         })
@@ -101,7 +107,9 @@ fn collect(folder: &Path, statements: &mut Vec<String>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
             collect(&path, statements);
-        } else if name.ends_with(".rs") && !["tests.rs", "plans.rs", "corruptions.rs"].contains(&name.as_str()) {
+        } else if name.ends_with(".rs")
+            && !["tests.rs", "plans.rs", "corruptions.rs"].contains(&name.as_str())
+        {
             let text = std::fs::read_to_string(path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             statements.extend(literals(code).filter(|text| is_statement(text)));

@@ -138,7 +138,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<EventRecord, StoreError> {
         }
     }
     let origin = match (Uuid::from_slice(epoch).ok(), seq) {
-        (Some(epoch), Some(seq)) => Some((Epoch(epoch), EventSeq(u64::try_from(seq).map_err(|_| corrupt())?))),
+        (Some(epoch), Some(seq)) => {
+            Some((Epoch(epoch), EventSeq(u64::try_from(seq).map_err(|_| corrupt())?)))
+        }
         _ => None,
     };
     Ok(EventRecord {
@@ -155,7 +157,8 @@ fn decode(what: &[u8], subject: Option<(&str, &str, &str)>) -> Option<EventKind>
     let Some((container, name, image)) = subject else {
         return codec::decode(what, codec::MAX_MESSAGE).ok();
     };
-    let (action, attributes, inferred): Told<String, BTreeMap<String, String>> = rmp_serde::from_slice(what).ok()?;
+    let (action, attributes, inferred): Told<String, BTreeMap<String, String>> =
+        rmp_serde::from_slice(what).ok()?;
     Some(EventKind::Container {
         id: container.parse().ok()?,
         name: name.to_owned(),

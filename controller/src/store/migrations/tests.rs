@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq, PeerKey};
 use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::Progress;
-use roadstead_protocol::message::codec;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -151,7 +151,11 @@ async fn events_of_the_first_schemas_are_shown_and_filtered_as_before() {
     let store = Store::open(directory.path()).unwrap();
     for filter in [
         EventFilter { container: Some(id), ..EventFilter::default() },
-        EventFilter { kind: Some("container".to_owned()), instance: Some("nas".parse().unwrap()), ..EventFilter::default() },
+        EventFilter {
+            kind: Some("container".to_owned()),
+            instance: Some("nas".parse().unwrap()),
+            ..EventFilter::default()
+        },
     ] {
         let found = store.events_before(filter, None, 10).await.unwrap();
         assert_eq!(found.len(), 1);

@@ -10,6 +10,17 @@ use tokio::time::Instant;
 
 use super::{AGENTS, event};
 
+/// Bytes of disk for each event of the store in `folder`: everything that is there for events alone.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn bytes_per_event(folder: &Path) -> anyhow::Result<f64> {
+    let connection = Connection::open(folder.join("roadstead.db"))?;
+    let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM events) FROM dbstat
+               WHERE name LIKE 'event%' OR name LIKE 'sqlite_autoindex_event%'";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// Rows stored in a second: each transaction holds a message of `events` events of every agent.
 ///
 /// # Errors

@@ -34,7 +34,12 @@ pub async fn measure(section: &mut Section) -> anyhow::Result<()> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout)?;
     let mut figures = said.split_whitespace().map(str::parse::<f64>);
-    let rows = [("opened", "ms"), ("all read back", "ms"), ("resident before", "KiB"), ("most ever resident", "KiB")];
+    let rows = [
+        ("opened", "ms"),
+        ("all read back", "ms"),
+        ("resident before", "KiB"),
+        ("most ever resident", "KiB"),
+    ];
     for (what, unit) in rows {
         let figure = figures.next().ok_or_else(|| anyhow::anyhow!("{said:?}"))??;
         section.add(Row::new(format!("agent's outbox with 100,000 pending events: {what}"), figure, unit));
@@ -69,6 +74,7 @@ pub async fn recover(folder: &str) -> anyhow::Result<()> {
 /// A line of this process's status, in KiB.
 fn resident(line: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let found = status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().next()?.parse().ok());
+    let found =
+        status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().next()?.parse().ok());
     found.ok_or_else(|| anyhow::anyhow!("no {line}"))
 }
