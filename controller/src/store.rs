@@ -44,7 +44,6 @@ struct Inner {
     writer: Option<JoinHandle<Connection>>,
     seal: Option<Seal>,
     trouble: writer::Trouble,
-    events: events::EventMemory,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -142,8 +141,7 @@ impl Store {
         let trouble = writer::Trouble::default();
         let writer = writer::spawn(connection, jobs, trouble.clone())?;
         let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
-        let (events, readers) = (events::EventMemory::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers }) })
+        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, readers: Mutex::default() }) })
     }
 
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.

@@ -1,27 +1,14 @@
 //! The event log and how far each outbox has been stored.
-//!
-//! Appending is what this is made for: rows go to the log's end, what many events share is written once (`subjects`),
-//! and which events are an instance's is found out later, many at a time (`index_newest`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
+use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::model::EventRecord;
-
-mod page;
-#[cfg(test)]
-mod plans;
-mod row;
-mod subjects;
-
-pub use row::kind;
-use row::{COLUMNS, JOINS, Summed};
-use subjects::{ERA, Fresh, Subjects};
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,16 +34,7 @@ pub struct Intake {
     pub duplicates: u64,
 }
 
-/// Events that wait to be entered into the index of their outboxes; those are looked through for a page.
-const UNINDEXED: i64 = 32 * 1024;
-
-/// What the event log keeps in memory.
-#[derive(Debug, Default)]
-pub(super) struct EventMemory {
-    subjects: Arc<Mutex<Subjects>>,
-    /// Up to where the index is known to go; held by the one who extends it.
-    indexed: tokio::sync::Mutex<i64>,
-}
+const COLUMNS: &str = "id, instance, epoch, seq, at, received_at, what";
 
 impl Store {
     /// Stores what is new of a batch and moves the outbox's mark, in one transaction. The batch's numbers must
@@ -70,60 +48,37 @@ impl Store {
         batch: EventBatch,
         received_at: UnixMicros,
     ) -> Result<Intake, StoreError> {
-        let memory = Arc::clone(&self.inner.events.subjects);
-        let write = self.write(move |transaction| {
-            let subjects = locked(&memory);
-            let epoch = batch.epoch.0.into_bytes();
-            let (outbox, mark) = outbox(transaction, &instance, &epoch)?;
-            let mut intake = Intake { mark, ..Intake::default() };
-            let mut append = Append::new(transaction, &instance, &subjects, received_at);
-            if let Some(missing) = missing(mark, &batch.events) {
-                append.event(None, missing, &mut intake.stored)?;
+        self.write(move |transaction| {
+            let before = read_mark(transaction, &instance, batch.epoch)?;
+            let mut intake = Intake { mark: before, ..Intake::default() };
+            if let Some(missing) = missing(before, &batch.events) {
+                intake.stored.push(insert(transaction, &instance, None, missing, received_at)?);
             }
             for event in batch.events {
-                if event.seq <= mark {
+                if event.seq <= before {
                     intake.duplicates += 1;
                     continue;
                 }
                 intake.mark = event.seq;
-                append.event(Some((outbox, batch.epoch)), event, &mut intake.stored)?;
+                intake.stored.push(insert(
+                    transaction,
+                    &instance,
+                    Some(batch.epoch),
+                    event,
+                    received_at,
+                )?);
             }
-            if intake.mark > mark {
-                let sql = "UPDATE event_outboxes SET seq = ?2 WHERE id = ?1";
-                transaction.prepare_cached(sql)?.execute([outbox, to_i64(intake.mark)?])?;
+            if intake.mark > before {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO event_marks (instance, epoch, seq) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (instance, epoch) DO UPDATE SET seq = excluded.seq",
+                    )?
+                    .execute(params![instance.as_str(), batch.epoch.0.into_bytes(), to_i64(intake.mark)?])?;
             }
-            Ok((intake, append.fresh))
-        });
-        let (intake, fresh) = write.await?;
-        if let Some(last) = intake.stored.last().map(|event| event.id) {
-            locked(&self.inner.events.subjects).keep(fresh, last);
-            self.index_newest(last).await;
-        }
-        Ok(intake)
-    }
-
-    /// Enters events up to `last` into the index of their outboxes, if enough wait for it and nobody does so already.
-    async fn index_newest(&self, last: i64) {
-        let Ok(mut indexed) = self.inner.events.indexed.try_lock() else { return };
-        if last - *indexed < UNINDEXED {
-            return;
-        }
-        let entered = self.write(move |transaction| {
-            let from = page::indexed(transaction)?;
-            let upto = last.min(from + 2 * UNINDEXED);
-            if last - from < UNINDEXED {
-                return Ok(from);
-            }
-            transaction.prepare_cached(ENTER)?.execute([from, upto])?;
-            let sql = "INSERT INTO event_index (one, upto) VALUES (1, ?1)
-                       ON CONFLICT (one) DO UPDATE SET upto = excluded.upto";
-            transaction.prepare_cached(sql)?.execute([upto])?;
-            Ok(upto)
-        });
-        match entered.await {
-            Ok(upto) => *indexed = upto,
-            Err(error) => tracing::debug!(%error, "the index of events waits for the next batch"),
-        }
+            Ok(intake)
+        })
+        .await
     }
 
     /// Up to where an outbox has been stored; 0 if not at all.
@@ -131,11 +86,7 @@ impl Store {
     /// # Errors
     /// If it cannot be read.
     pub async fn event_mark(&self, instance: InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
-        self.read(move |connection| {
-            let known = known_outbox(connection, &instance, &epoch.0.into_bytes())?;
-            Ok(known.map_or(EventSeq(0), |(_, mark)| mark))
-        })
-        .await
+        self.read(move |connection| read_mark(connection, &instance, epoch)).await
     }
 
     /// At most `limit` events with an id below `cursor`, newest first.
@@ -148,8 +99,17 @@ impl Store {
         cursor: Option<i64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
-            .await
+        self.read(move |connection| {
+            let query = Query::new(&filter, cursor, limit);
+            let mut statement = connection.prepare_cached(&query.sql)?;
+            let mut rows = statement.query(query.values().as_slice())?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                events.push(read_event(row)?);
+            }
+            Ok(events)
+        })
+        .await
     }
 
     /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
@@ -166,40 +126,21 @@ impl Store {
         let keep = i64::try_from(keep).unwrap_or(i64::MAX);
         let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
         self.write(move |transaction| {
-            let newest = "SELECT max(id) FROM events";
-            let newest: Option<i64> = transaction.query_row(newest, [], |row| row.get(0))?;
-            let Some(newest) = newest else { return Ok(0) };
+            let Some(newest) = transaction
+                .query_row("SELECT max(id) FROM events", [], |row| row.get::<_, Option<i64>>(0))?
+            else {
+                return Ok(0);
+            };
             let beyond = newest.saturating_sub(keep);
-            let mut victims = transaction.prepare_cached(VICTIMS)?;
-            let victims: Vec<(i64, i64)> = victims
-                .query_map(params![newest, beyond, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let mut entry =
-                transaction.prepare_cached("DELETE FROM events_of WHERE outbox = ?1 AND event = ?2")?;
-            let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-            for (id, outbox) in &victims {
-                entry.execute([outbox, id])?;
-                event.execute([id])?;
-            }
-            let oldest: i64 = transaction.query_row("SELECT min(id) FROM events", [], |row| row.get(0))?;
-            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([(oldest / ERA - 1) * ERA, chunk])?;
-            Ok(victims.len())
+            Ok(transaction.prepare_cached(PRUNE)?.execute(params![newest, beyond, before.0, chunk])?)
         })
         .await
     }
 }
 
-const ENTER: &str =
-    "INSERT OR IGNORE INTO events_of (outbox, event) SELECT outbox, id FROM events WHERE id > ?1 AND id <= ?2
-     ORDER BY outbox, id";
-
-const VICTIMS: &str = "SELECT id, outbox
-    FROM (SELECT id, outbox, at + lag AS received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
-    WHERE id <= ?2 OR received_at < ?3";
-
-/// The rows of containers that only deleted events are about: they were added in order, and never used after their era.
-const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects
-    WHERE id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?2) AND born < ?1";
+const PRUNE: &str = "DELETE FROM events WHERE id IN (
+    SELECT id FROM (SELECT id, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
+    WHERE id <= ?2 OR received_at < ?3)";
 
 /// The events about containers after `after` and up to `last`, oldest first.
 pub(super) fn read_containers_events(
@@ -208,118 +149,67 @@ pub(super) fn read_containers_events(
     last: i64,
 ) -> Result<Vec<EventRecord>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 AND e.id <= ?2 AND e.subject IS NOT NULL \
-         ORDER BY e.id"
+        "SELECT {COLUMNS} FROM events WHERE id > ?1 AND id <= ?2 AND container IS NOT NULL ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([after, last])?;
     let mut events = Vec::new();
-    while let Some(found) = rows.next()? {
-        events.push(row::read(found)?);
+    while let Some(row) = rows.next()? {
+        events.push(read_event(row)?);
     }
     Ok(events)
 }
 
-/// One write's appending.
-struct Append<'a> {
-    connection: &'a Connection,
-    instance: &'a InstanceId,
-    subjects: &'a Subjects,
-    received_at: UnixMicros,
-    fresh: Fresh,
-    bytes: Vec<u8>,
+/// A page's SQL. The last column compared is always the id, so that each form walks an index backwards.
+struct Query {
+    sql: String,
+    values: Vec<Box<dyn ToSql>>,
 }
 
-impl<'a> Append<'a> {
-    fn new(
-        connection: &'a Connection,
-        instance: &'a InstanceId,
-        subjects: &'a Subjects,
-        received_at: UnixMicros,
-    ) -> Self {
-        Self { connection, instance, subjects, received_at, fresh: Fresh::new(), bytes: Vec::new() }
+impl Query {
+    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Self {
+        let mut query = Self { sql: format!("SELECT {COLUMNS} FROM events WHERE "), values: Vec::new() };
+        if let Some(instance) = &filter.instance {
+            query.add("instance = ? AND ", instance.as_str().to_owned());
+        }
+        if let Some(container) = &filter.container {
+            query.add("container = ? AND ", container.as_str().to_owned());
+        }
+        if let Some(kind) = &filter.kind {
+            query.add("kind = ? AND ", kind.clone());
+        }
+        if let Some(since) = filter.since {
+            query.add("at >= ? AND ", since.0);
+        }
+        query.add("id < ? ORDER BY id DESC ", cursor.unwrap_or(i64::MAX));
+        query.add("LIMIT ?", i64::try_from(limit).unwrap_or(i64::MAX));
+        query
     }
 
-    /// Appends an event of an outbox, or one of the controller's own.
-    fn event(
-        &mut self,
-        origin: Option<(i64, Epoch)>,
-        event: Event,
-        stored: &mut Vec<EventRecord>,
-    ) -> Result<(), StoreError> {
-        let epoch = origin.map(|(_, epoch)| epoch.0.into_bytes());
-        let (outbox, seq) = match origin {
-            Some((outbox, _)) => (outbox, Some(to_i64(event.seq)?)),
-            None => (outbox(self.connection, self.instance, &[])?.0, None),
-        };
-        let subject = row::subject(&event.what);
-        let subject_row = subject
-            .map(|subject| self.subjects.row(self.connection, &mut self.fresh, subject))
-            .transpose()?;
-        self.bytes.clear();
-        row::encode(&event.what, &mut self.bytes)?;
-        let lag = self.received_at.0.saturating_sub(event.at.0);
-        let summed = Summed {
-            instance: self.instance.as_str(),
-            epoch: epoch.as_ref().map_or(&[], |bytes| bytes.as_slice()),
-            seq: seq.unwrap_or(0),
-            at: event.at.0,
-            lag,
-            subject: subject.map(|(container, name, image)| (container.as_str(), name, image)),
-            what: &self.bytes,
-        };
-        let sum = summed.sum();
-        let id = self.connection.prepare_cached(APPEND)?.insert(params![
-            outbox,
-            seq,
-            event.at.0,
-            lag,
-            row::kind_of(&event.what),
-            subject_row,
-            self.bytes,
-            sum
-        ])?;
-        stored.push(EventRecord {
-            id,
-            instance: self.instance.clone(),
-            origin: origin.map(|(_, epoch)| (epoch, event.seq)),
-            at: event.at,
-            received_at: self.received_at,
-            what: event.what,
-        });
-        Ok(())
+    fn add(&mut self, sql: &str, value: impl ToSql + 'static) {
+        self.sql.push_str(sql);
+        self.values.push(Box::new(value));
+    }
+
+    fn values(&self) -> Vec<&dyn ToSql> {
+        self.values.iter().map(AsRef::as_ref).collect()
     }
 }
 
-const APPEND: &str = "INSERT INTO events (outbox, seq, at, lag, kind, subject, what, sum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
-/// An outbox and how far it is stored; adds one that is new.
-fn outbox(
-    connection: &Connection,
-    instance: &InstanceId,
-    epoch: &[u8],
-) -> Result<(i64, EventSeq), StoreError> {
-    if let Some(known) = known_outbox(connection, instance, epoch)? {
-        return Ok(known);
+/// The word for a kind of event in storage, filters and API.
+#[must_use]
+pub const fn kind(what: &EventKind) -> &'static str {
+    match what {
+        EventKind::Container { .. } => "container",
+        EventKind::Engine { .. } => "engine",
+        EventKind::EngineLost { .. } => "engine_lost",
+        EventKind::EngineFound { .. } => "engine_found",
+        EventKind::AgentStarted { .. } => "agent_started",
+        EventKind::CommandEnded { .. } => "command_ended",
+        EventKind::Refused { .. } => "refused",
+        EventKind::Gap { .. } => "gap",
+        EventKind::Unknown => "unknown",
     }
-    let sql = "INSERT INTO event_outboxes (instance, epoch) VALUES (?1, ?2)";
-    let id = connection.prepare_cached(sql)?.insert(params![instance.as_str(), epoch])?;
-    Ok((id, EventSeq(0)))
-}
-
-fn known_outbox(
-    connection: &Connection,
-    instance: &InstanceId,
-    epoch: &[u8],
-) -> Result<Option<(i64, EventSeq)>, StoreError> {
-    let sql = "SELECT id, seq FROM event_outboxes WHERE instance = ?1 AND epoch = ?2";
-    let found: Option<(i64, i64)> = connection
-        .prepare_cached(sql)?
-        .query_row(params![instance.as_str(), epoch], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let corrupt = |_| StoreError::Corrupt("event_outboxes");
-    found.map(|(id, seq)| Ok((id, EventSeq(u64::try_from(seq).map_err(corrupt)?)))).transpose()
 }
 
 /// What stands for the events between the mark and the first new one: an agent tells every number, and forgets only what
@@ -337,10 +227,118 @@ fn missing(mark: EventSeq, events: &[Event]) -> Option<Event> {
     (from <= to).then_some(Event { seq: to, at: first.at, what })
 }
 
+fn read_mark(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
+    let mark: Option<i64> = connection
+        .prepare_cached("SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2")?
+        .query_row(params![instance.as_str(), epoch.0.into_bytes()], |row| row.get(0))
+        .optional()?;
+    mark.map_or(Ok(EventSeq(0)), to_seq)
+}
+
+fn insert(
+    connection: &Connection,
+    instance: &InstanceId,
+    epoch: Option<Epoch>,
+    event: Event,
+    received_at: UnixMicros,
+) -> Result<EventRecord, StoreError> {
+    let what = codec::encode(&event.what, codec::MAX_MESSAGE).map_err(|_| StoreError::Corrupt("event"))?;
+    let id = connection
+        .prepare_cached(
+            "INSERT INTO events (instance, at, received_at, kind, container, epoch, seq, what)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .insert(params![
+            instance.as_str(),
+            event.at.0,
+            received_at.0,
+            kind(&event.what),
+            container(&event.what).map(ContainerId::as_str),
+            epoch.map(|epoch| epoch.0.into_bytes()),
+            epoch.map(|_| to_i64(event.seq)).transpose()?,
+            what,
+        ])?;
+    Ok(EventRecord {
+        id,
+        instance: instance.clone(),
+        origin: epoch.map(|epoch| (epoch, event.seq)),
+        at: event.at,
+        received_at,
+        what: event.what,
+    })
+}
+
+fn read_event(row: &Row<'_>) -> Result<EventRecord, StoreError> {
+    let corrupt = || StoreError::Corrupt("events");
+    let origin = match (row.get::<_, Option<[u8; 16]>>(2)?, row.get::<_, Option<i64>>(3)?) {
+        (Some(epoch), Some(seq)) => Some((Epoch(Uuid::from_bytes(epoch)), to_seq(seq)?)),
+        _ => None,
+    };
+    Ok(EventRecord {
+        id: row.get(0)?,
+        instance: row.get::<_, String>(1)?.parse().map_err(|_| corrupt())?,
+        origin,
+        at: UnixMicros(row.get(4)?),
+        received_at: UnixMicros(row.get(5)?),
+        what: codec::decode(row.get_ref(6)?.as_blob().map_err(|_| corrupt())?, codec::MAX_MESSAGE)
+            .map_err(|_| corrupt())?,
+    })
+}
+
+const fn container(what: &EventKind) -> Option<&ContainerId> {
+    match what {
+        EventKind::Container { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
 fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
     i64::try_from(seq.0).map_err(|_| StoreError::Corrupt("event number"))
 }
 
-fn locked(subjects: &Mutex<Subjects>) -> MutexGuard<'_, Subjects> {
-    subjects.lock().unwrap_or_else(PoisonError::into_inner)
+fn to_seq(seq: i64) -> Result<EventSeq, StoreError> {
+    u64::try_from(seq).map(EventSeq).map_err(|_| StoreError::Corrupt("event_marks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_protocol::message::time::UnixMicros;
+
+    use super::{EventFilter, PRUNE, Query};
+    use crate::fixtures::{container_id, instance, store};
+
+    #[tokio::test]
+    async fn every_query_walks_an_index() {
+        let (store, _directory) = store();
+        let mut statements = vec![
+            PRUNE.to_owned(),
+            "SELECT max(id) FROM events".to_owned(),
+            "SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2".to_owned(),
+        ];
+        for named in 0..16 {
+            let filter = EventFilter {
+                instance: (named & 1 > 0).then(|| instance("a")),
+                container: (named & 2 > 0).then(|| container_id(1)),
+                kind: (named & 4 > 0).then(|| "container".to_owned()),
+                since: (named & 8 > 0).then_some(UnixMicros(1)),
+            };
+            statements.push(Query::new(&filter, None, 10).sql);
+        }
+        store
+            .read(move |connection| {
+                for sql in statements {
+                    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                    let parameters = vec![1; statement.parameter_count()];
+                    let steps: Vec<String> = statement
+                        .query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail"))?
+                        .collect::<Result<_, _>>()?;
+                    let plan = steps.join("; ");
+                    assert!(!plan.contains("SCAN events"), "{sql}: {plan}");
+                    assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
 }
