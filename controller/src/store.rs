@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-pub mod accounts;
+pub mod api_tokens;
 pub mod audit;
 pub mod commands;
 #[cfg(test)]
@@ -24,9 +24,14 @@ pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
+#[cfg(test)]
+mod plans;
 mod restore;
 mod seal;
+mod second_factors;
 mod settings;
+pub mod users;
+pub mod web_sessions;
 mod writer;
 
 use seal::{Seal, State};
