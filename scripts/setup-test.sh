@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 install_build_tools
 install_missing \
     dockerd:docker.io docker:docker.io docker-registry:docker-registry docker-compose:docker-compose \
-    busybox:busybox-static ip:iproute2 tc:iproute2 nft:nftables iptables:iptables strace:strace curl:curl \
+    busybox:busybox-static ip:iproute2 tc:iproute2 nft:nftables iptables:iptables strace:strace faketime:faketime curl:curl \
     runc:runc containerd:containerd kill:procps chromium:chromium
 need_node
 

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::controller::{Controller, Listening};
 use crate::http;
 use crate::model::Direction;
+use crate::store::Store;
 
 mod audit;
 pub mod users;
@@ -51,6 +52,16 @@ pub enum Command {
     Backup {
         /// The file to write; must not exist.
         to: PathBuf,
+    },
+    /// Read the whole database, or a backup, and say whether it is whole.
+    Verify {
+        /// A backup; without it the database in the data folder, which the controller may be using.
+        file: Option<PathBuf>,
+    },
+    /// Put a backup in the place of the database; the controller must not run. What was there is kept beside it.
+    Restore {
+        /// The backup.
+        from: PathBuf,
     },
     /// The audit log: verify its chain, or write it out.
     #[command(subcommand)]
@@ -102,6 +113,8 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
             Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
             Some(Command::Users { command }) => print(&users::run(command, &config).await?),
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
+            Some(Command::Verify { file }) => verify(&config, file).await,
+            Some(Command::Restore { from }) => restore(&config, &from),
             Some(Command::Audit(command)) => command.run(&Controller::offline(&config)?.audit()).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
@@ -110,6 +123,21 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
 
 fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+async fn verify(config: &Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+    match file {
+        Some(file) => Store::check_file(&file)?,
+        None => Controller::offline(config)?.verify().await?,
+    }
+    print("It is whole.")
+}
+
+fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    match Store::restore(&config.data_dir, from)? {
+        Some(former) => print(&format!("Restored. What was there is now {}", former.display())),
+        None => print("Restored."),
+    }
 }
 
 /// Files that may be open at once: each agent, browser and reader of the store takes one.

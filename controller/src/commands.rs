@@ -24,6 +24,7 @@ use crate::model::{CommandRecord, LogLine};
 use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
+mod clock;
 mod error;
 mod issuing;
 mod log;
@@ -34,6 +35,8 @@ pub mod state;
 mod tests;
 mod upkeep;
 pub mod work;
+
+use clock::Clock;
 
 /// Changes that a slow reader may fall behind before it has to read the whole again.
 const CHANGES: usize = 1024;
@@ -55,6 +58,7 @@ struct Inner {
     registry: Registry,
     changes: broadcast::Sender<CommandChange>,
     open: Mutex<OpenCommands>,
+    clock: Mutex<Clock>,
 }
 
 /// Something new in the ledger, told after it is on disk.
@@ -92,7 +96,8 @@ impl Commands {
     pub async fn load(store: Store, registry: Registry) -> Result<Self, StoreError> {
         let open = OpenCommands::load(&store, UnixMicros::now()).await?;
         let changes = broadcast::Sender::new(CHANGES);
-        Ok(Self { inner: Arc::new(Inner { store, registry, changes, open: Mutex::new(open) }) })
+        let (open, clock) = (Mutex::new(open), Mutex::new(Clock::new(UnixMicros::now())));
+        Ok(Self { inner: Arc::new(Inner { store, registry, changes, open, clock }) })
     }
 
     /// One command.

@@ -283,6 +283,14 @@ impl Offline<'_> {
         }
     }
 
+    /// Reads the whole database, and says whether it is whole.
+    ///
+    /// # Errors
+    /// If it is not; the text says what is wrong.
+    pub async fn verify(&self) -> anyhow::Result<()> {
+        Ok(self.core.store.check().await?)
+    }
+
     /// The accounts.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Scenarios on real parts: each reads as a sentence, awaits conditions, and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is a failure")]
 
+mod clock_steps;
+mod disk_faults;
 mod engine;
 mod fleet;
 mod harness;

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod api;
 pub mod condition;
+pub mod disk_fault;
 pub mod dockerd;
 pub mod images;
 pub mod netns;
@@ -18,6 +19,7 @@ pub mod tool;
 
 pub use api::Api;
 pub use condition::eventually;
+pub use disk_fault::DiskFault;
 pub use dockerd::{Dockerd, DockerdOptions};
 pub use images::{ImageOptions, busybox_image};
 pub use netns::Netns;

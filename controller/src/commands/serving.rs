@@ -19,6 +19,7 @@ impl Commands {
     /// An agent's session is up and in the registry: sends what waits for it, enquires about what is out, and about
     /// the last lines of what ended lately.
     pub async fn agent_connected(&self, instance: &InstanceId, agent: &AgentHandle) {
+        self.mind_the_clock(UnixMicros::now()).await;
         let entries = {
             let mut open = self.open();
             open.back(instance);

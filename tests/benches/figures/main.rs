@@ -4,6 +4,7 @@
 mod engine_client;
 mod footprint;
 mod fsync;
+mod intake;
 mod latency;
 mod list;
 mod machine;
@@ -19,10 +20,23 @@ use stage::{Fleet, Hosts};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let options = Options::from_arguments(std::env::args().skip(1))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [argument, folder] = arguments.as_slice()
+        && argument == intake::recovery::ARGUMENT
+    {
+        return intake::recovery::recover(folder).await;
+    }
+    let options = Options::from_arguments(arguments.into_iter())?;
     report::say(&format!("engines with {:?} containers", options.containers));
     let hosts = Hosts::start(&options.containers).await?;
     let mut report = Report::new(machine::describe(&hosts).await, &options)?;
+    if options.wants(Part::Intake) {
+        report.add(intake::measure(options.intake).await?)?;
+    }
+    if !options.needs_engines() {
+        report.print();
+        return Ok(());
+    }
     let before = match options.wants(Part::Footprint) {
         true => Some(footprint::engines_alone(&hosts, options.idle).await?),
         false => None,

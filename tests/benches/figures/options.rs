@@ -13,6 +13,8 @@ pub enum Part {
     Footprint,
     /// The list of a host's containers.
     List,
+    /// How fast events become durable, and what they take.
+    Intake,
 }
 
 /// What was asked for.
@@ -23,6 +25,8 @@ pub struct Options {
     pub containers: Vec<usize>,
     /// How long an idle engine or agent is watched.
     pub idle: Duration,
+    /// How long events are taken in.
+    pub intake: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
     /// Whether this is a trial whose figures are not for publication.
@@ -39,6 +43,7 @@ impl Options {
             parts: Vec::new(),
             containers: vec![0, 50, 200],
             idle: Duration::from_secs(300),
+            intake: Duration::from_secs(60),
             starts: 500,
             quick: false,
         };
@@ -47,18 +52,28 @@ impl Options {
                 "quick" => {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
+                    options.intake = Duration::from_secs(6);
                     options.starts = 40;
                     options.quick = true;
                 }
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
+                "intake" => options.parts.push(Part::Intake),
                 // Cargo's own.
                 "--bench" => {}
-                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`"),
+                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`"),
             }
         }
+        if !options.needs_engines() {
+            options.containers.clear();
+        }
         Ok(options)
+    }
+
+    /// Whether a part is wanted that is measured on engines.
+    pub fn needs_engines(&self) -> bool {
+        self.parts != [Part::Intake]
     }
 
     /// Whether a part is to be measured: all are, unless some were named.
