@@ -11,7 +11,7 @@ use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::event::EventBatch;
 use roadstead_protocol::message::hello::Welcome;
-use roadstead_protocol::message::ids::{ContainerId, EventSeq};
+use roadstead_protocol::message::ids::{ContainerId, EventSeq, PeerKey};
 use roadstead_protocol::message::snapshot::{Engine as EnginePicture, SnapshotPart};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::executor::Executor;
 use crate::figures::{Sampler, is_news};
+use crate::keys::Keys;
 use crate::outbox::Outbox;
 use crate::policy::PolicyCell;
 use crate::watcher::PictureHandle;
@@ -51,10 +52,12 @@ type Outgoing = Sender<ToController>;
 /// Serves one session until it ends.
 pub async fn serve<E: Engine>(
     parts: &Parts<E>,
+    keys: &Keys,
     link: Link<TcpStream>,
     welcome: &Welcome,
     stop: CancellationToken,
 ) -> SessionEnd {
+    let shown = link.shown();
     let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
     let Session { outgoing, incoming, closer, .. } = session;
     parts.outbox.acknowledge(welcome.acknowledged);
@@ -66,7 +69,7 @@ pub async fn serve<E: Engine>(
             _ = tell_progress(parts, &outgoing) => {}
             _ = tell_figures(parts, &outgoing) => {}
             _ = tell_policy(parts, &outgoing) => {}
-            _ = obey(parts, incoming, &outgoing) => {}
+            _ = obey(parts, (keys, shown), incoming, &outgoing) => {}
             () = stop.cancelled() => {}
         }
         closer.cancel();
@@ -164,10 +167,14 @@ async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result
 /// Does what the controller asks. Probes ask the engine and may take long: they run beside the rest.
 async fn obey<E: Engine>(
     parts: &Parts<E>,
+    (keys, shown): (&Keys, Option<PeerKey>),
     mut incoming: Receiver<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
     let mut probes = FuturesUnordered::new();
+    if let Some(key) = shown.and_then(|shown| keys.unfiled(shown)) {
+        send(outgoing, ToController::NextKey { key }).await?;
+    }
     loop {
         let message = tokio::select! {
             message = incoming.recv() => message.ok_or(Closed)?,
@@ -195,6 +202,25 @@ async fn obey<E: Engine>(
             ToAgent::Watch { seconds } => parts.sampler.watch(seconds),
             ToAgent::Probe { nonce } if probes.len() < PROBES => probes.push(probe(parts, nonce)),
             ToAgent::Probe { .. } => tracing::debug!("too many probes at once; left one unanswered"),
+            ToAgent::RotateKey => match shown.map(|shown| keys.replace(shown)) {
+                Some(Ok(Some(key))) => send(outgoing, ToController::NextKey { key }).await?,
+                Some(Err(error)) => tracing::error!(%error, "cannot make a new key; the present one stays"),
+                Some(Ok(None)) | None => {}
+            },
+            ToAgent::KeyFiled { key } => match keys.filed(key) {
+                // The next link shows it.
+                Ok(true) => {
+                    tracing::info!(%key, "the controller has filed this agent's new key; coming back with it");
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "cannot take up the new key; the present one stays"),
+            },
+            ToAgent::ControllerKeys { keys: told } => match keys.learn(&told) {
+                Ok(true) => send(outgoing, ToController::ControllerKnown { keys: told }).await?,
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "cannot write down the controller's keys"),
+            },
             ToAgent::Unknown => tracing::debug!("skipped a message of a newer controller"),
         }
     }

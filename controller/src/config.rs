@@ -4,10 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use serde::Deserialize;
 
-use crate::dial_allow::DialAllow;
+use crate::dial_allow::{DialAllow, TrustedProxies};
+
+pub mod declared;
+
+pub use declared::{DeclaredAgent, DeclaredSettings};
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
 #[derive(Args, Clone, Default, Deserialize)]
@@ -37,7 +41,7 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_AGENT_LISTEN", value_name = "ADDRESS")]
     pub agent_listen: Option<SocketAddr>,
 
-    /// Addresses that join tokens name (wss://host:port), separated by commas [default: this host's own address]
+    /// Addresses that join tokens name (wss://host:port, or wss://host/agent through a web server), separated by commas [default: this host's own address]
     #[arg(long, env = "ROADSTEAD_AGENT_URL", value_name = "URLS")]
     pub agent_url: Option<String>,
 
@@ -66,6 +70,19 @@ pub struct Settings {
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
     pub dial_allow: Option<String>,
+
+    /// Networks of the web servers in front of this one, separated by commas: what they say of where a request comes
+    /// from (X-Forwarded-For, X-Forwarded-Proto) is believed, and agents may come through them.
+    #[arg(long, env = "ROADSTEAD_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+
+    /// Keys of agents and of the controller that are older than so many days are replaced; 0 for never [default: 0]
+    #[arg(long, env = "ROADSTEAD_ROTATE_KEYS_DAYS", value_name = "DAYS")]
+    pub rotate_keys_days: Option<u32>,
+
+    /// Agents that this file declares.
+    #[arg(skip)]
+    pub agents: Vec<DeclaredSettings>,
 }
 
 /// Whether the controller runs an agent for its own host.
@@ -92,7 +109,7 @@ pub struct Config {
     /// Where agents dial in.
     pub agent_listen: SocketAddr,
     /// Addresses that join tokens name; empty means this host's own.
-    pub agent_urls: Vec<AgentAddress>,
+    pub agent_urls: Vec<ControllerAddress>,
     /// Where everything durable lies.
     pub data_dir: PathBuf,
     /// Whether to run an agent for this host.
@@ -105,6 +122,12 @@ pub struct Config {
     pub demo_mode: bool,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
+    /// Web servers that are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// The age in days at which keys are replaced; 0 for never.
+    pub rotate_keys_days: u32,
+    /// Agents that the file declares.
+    pub agents: Vec<DeclaredAgent>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -172,6 +195,9 @@ impl Settings {
             environment: self.environment.or(file.environment),
             demo_mode: self.demo_mode.or(file.demo_mode),
             dial_allow: self.dial_allow.or(file.dial_allow),
+            trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
+            rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days),
+            agents: if self.agents.is_empty() { file.agents } else { self.agents },
         }
     }
 
@@ -206,7 +232,9 @@ impl Settings {
             .split(',')
             .map(str::trim)
             .filter(|text| !text.is_empty())
-            .map(|text| text.parse::<AgentAddress>().map_err(|error| value("ROADSTEAD_AGENT_URL", error)))
+            .map(|text| {
+                text.parse::<ControllerAddress>().map_err(|error| value("ROADSTEAD_AGENT_URL", error))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Config {
             password,
@@ -224,6 +252,13 @@ impl Settings {
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| value("ROADSTEAD_DIAL_ALLOW", error))?,
+            trusted_proxies: self
+                .trusted_proxies
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| value("ROADSTEAD_TRUSTED_PROXIES", error))?,
+            rotate_keys_days: self.rotate_keys_days.unwrap_or(0),
+            agents: declared::resolve(self.agents)?,
         })
     }
 }

@@ -91,6 +91,28 @@ pub enum ResolveError {
     Refused(#[from] DialRefused),
 }
 
+/// Networks of the web servers in front of the controller; none by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+}
+
+impl TrustedProxies {
+    /// Whether what comes from `address` comes from one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(embedded(address)))
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = <DialAllow as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<DialAllow>().map(|DialAllow { networks }| Self { networks })
+    }
+}
+
 impl DialAllow {
     /// Whether `address` may be dialled. Ask this of the very address that is dialled then: a name can lead
     /// elsewhere a moment later.

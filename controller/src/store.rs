@@ -15,6 +15,7 @@ pub mod audit;
 pub mod commands;
 pub mod events;
 mod figures;
+pub mod identities;
 pub mod instances;
 pub mod join_tokens;
 pub mod lifecycles;

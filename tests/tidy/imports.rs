@@ -6,9 +6,10 @@ use crate::text::SourceFile;
 const CONTROLLER: &[&[&str]] = &[
     &["model", "dial_allow", "log"],
     &["config", "store"],
-    &["registry", "fleet"],
+    &["registry", "fleet", "identities", "relayed"],
     &["accounts", "audit", "events", "lifecycle", "enrolment", "probes"],
-    &["admission", "commands", "exposure"],
+    &["admission", "commands", "exposure", "rotation"],
+    &["reload"],
     &["connect", "http", "supervised"],
     &["controller"],
     &["cli"],
@@ -19,7 +20,7 @@ const CONTROLLER: &[&[&str]] = &[
 const AGENT: &[&[&str]] = &[
     &["record"],
     &["config", "membership", "policy", "engine", "outbox", "log"],
-    &["inventory", "commands"],
+    &["inventory", "commands", "keys"],
     &["watcher", "executor"],
     &["figures"],
     &["serving"],
@@ -43,6 +44,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "agent/src/agent",
             "agent/src/config",
+            "agent/src/keys",
             "agent/src/main",
             "agent/src/membership",
             "agent/src/serving",
@@ -50,7 +52,9 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "controller/src/connect",
             "controller/src/controller",
             "controller/src/enrolment/fields",
+            "controller/src/identities",
             "controller/src/main",
+            "controller/src/relayed",
             // Only for its back-off.
             "controller/src/supervised",
             "tests/",

@@ -26,16 +26,23 @@ pub struct Administrator(pub Person);
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether it came over TLS.
+    /// Whether it came over TLS, here or to a web server in front that is believed.
     pub tls: bool,
+    /// Whether nobody on the way reads along: TLS, or this host.
+    pub private: bool,
 }
 
 impl Peer {
     /// The peer of a request; nowhere if the server did not say.
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
-        let nowhere = Self { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), tls: false };
-        parts.extensions.get().copied().unwrap_or(nowhere)
+        parts.extensions.get().copied().unwrap_or_else(Self::nowhere)
+    }
+
+    /// Of which nothing is known.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), tls: false, private: false }
     }
 
     /// Its network address.

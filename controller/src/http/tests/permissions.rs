@@ -44,6 +44,10 @@ fn table() -> BTreeMap<&'static str, Option<Role>> {
         ("post /api/join-tokens", change),
         ("delete /api/join-tokens/{id}", change),
         ("get /api/audit", Some(Role::Admin)),
+        ("get /api/controller/keys", look),
+        ("post /api/controller/rotate-key", Some(Role::Admin)),
+        ("post /api/instances/{id}/rotate-key", Some(Role::Admin)),
+        ("post /api/config/reload", Some(Role::Admin)),
     ])
 }
 
