@@ -108,10 +108,7 @@ impl Controller {
         let enrolment = core.enrolment(&config, agent_urls.clone());
         let fleet = core.fleet.clone();
         persist::load(&fleet, &core.store).await?;
-        let declared = enrolment.apply_declared(&config.agents).await?;
-        for (name, reason) in &declared.failed {
-            tracing::error!(name, reason, "a declared agent cannot be as the configuration says");
-        }
+        apply_declared(&enrolment, &config).await?;
         let rotation = Rotation::new(
             core.identities.clone(),
             enrolment.clone(),
@@ -358,6 +355,14 @@ fn agent_urls(config: &Config, bound: SocketAddr) -> Vec<String> {
     } else {
         config.agent_urls.iter().map(ToString::to_string).collect()
     }
+}
+
+async fn apply_declared(enrolment: &Enrolment, config: &Config) -> anyhow::Result<()> {
+    let applied = enrolment.apply_declared(&config.agents).await?;
+    for (name, reason) in &applied.failed {
+        tracing::error!(name, reason, "a declared agent cannot be as the configuration says");
+    }
+    Ok(())
 }
 
 fn own_agent_url(bound: SocketAddr) -> String {

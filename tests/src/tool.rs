@@ -24,6 +24,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("strace", "strace"),
+    ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
 ];
 
 /// Where `program` is, looked for on the path and in the folders of system programs.

@@ -78,7 +78,6 @@ pub(super) fn resolve(agents: Vec<DeclaredSettings>) -> Result<Vec<DeclaredAgent
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Settings;
 
     fn settings(text: &str) -> Result<Settings, toml::de::Error> {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use roadstead_protocol::join_token::JoinToken;
-use roadstead_protocol::message::ids::{BootId, PeerKey, TokenId};
+use roadstead_protocol::message::ids::{BootId, InstanceId, PeerKey, TokenId};
 use tempfile::TempDir;
 
-use super::{EnrolError, Enrolment, InstanceChange, NewInstance, id};
+use super::{EnrolError, Enrolment, InstanceChange, NewInstance, NewToken, id};
 use crate::dial_allow::DialAllow;
 use crate::fixtures::{agent, instance, store};
 use crate::fleet::Fleet;
-use crate::model::Direction::{Inbound, Outbound};
+use crate::model::Direction::{self, Inbound, Outbound};
 use crate::registry::Registry;
 
 const HOUR: Duration = Duration::from_secs(3600);

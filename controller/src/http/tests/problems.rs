@@ -161,7 +161,7 @@ async fn metrics_need_no_login_from_the_own_host_alone() {
     let ask = |address: [u8; 4], header: Option<(&'static str, &'static str)>| {
         let mut request = request(Method::GET, "/metrics", "", None);
         let address = std::net::SocketAddr::from((address, 1));
-        request.extensions_mut().insert(super::super::access::Peer { address, tls: false });
+        request.extensions_mut().insert(super::super::access::Peer { address, tls: false, private: false });
         if let Some((name, value)) = header {
             request.headers_mut().insert(name, value.parse().unwrap());
         }

@@ -10,7 +10,8 @@ use super::{Site, request};
 
 fn login(body: serde_json::Value, tls: bool) -> axum::http::Request<axum::body::Body> {
     let mut request = request(Method::POST, "/api/login", "", Some(body));
-    request.extensions_mut().insert(Peer { address: SocketAddr::from(([192, 0, 2, 1], 1000)), tls });
+    let address = SocketAddr::from(([192, 0, 2, 1], 1000));
+    request.extensions_mut().insert(Peer { address, tls, private: tls });
     request
 }
 
