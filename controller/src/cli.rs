@@ -21,6 +21,10 @@ mod tokens;
 
 use tokens::TokenWish;
 
+mod audit;
+
+pub use audit::AuditCommand;
+
 /// What the program can do besides running.
 #[derive(Subcommand)]
 pub enum Command {
@@ -48,6 +52,9 @@ pub enum Command {
         /// The file to write; must not exist.
         to: PathBuf,
     },
+    /// The audit log: verify its chain, or write it out.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the description of the HTTP API (OpenAPI, JSON).
     Openapi,
     /// Tell by exit code whether the controller that uses this data folder is up.
@@ -93,6 +100,7 @@ pub fn run(command: Option<Command>, config: Config, configure: Box<Configure>) 
             Some(Command::RevokeJoinToken { id }) => {
                 Controller::offline(&config).await?.revoke_token(id).await
             }
+            Some(Command::Audit(command)) => command.run(&Controller::offline(&config).await?.audit()).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
     })

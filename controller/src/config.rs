@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roadstead_protocol::link::address::ControllerAddress;
@@ -83,6 +84,9 @@ pub struct Settings {
     /// Agents that this file declares.
     #[arg(skip)]
     pub agents: Vec<DeclaredSettings>,
+    /// How many days entries of the audit log are kept; 0 keeps them, up to 200,000 of them [default: 400]
+    #[arg(long, env = "ROADSTEAD_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u32>,
 }
 
 /// Whether the controller runs an agent for its own host.
@@ -128,6 +132,8 @@ pub struct Config {
     pub rotate_keys_days: u32,
     /// Agents that the file declares.
     pub agents: Vec<DeclaredAgent>,
+    /// How long entries of the audit log are kept; none: as long as there is room.
+    pub audit_age: Option<Duration>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -161,6 +167,9 @@ pub enum ConfigError {
 
 /// Shortest password the operator may set, in characters.
 const SHORTEST_PASSWORD: usize = 8;
+
+/// How long entries of the audit log are kept by default: a year and a month, so that a yearly look finds them all.
+const AUDIT_DAYS: u32 = 400;
 
 impl Settings {
     /// Reads settings from a TOML file.
@@ -198,6 +207,7 @@ impl Settings {
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
             rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days),
             agents: if self.agents.is_empty() { file.agents } else { self.agents },
+            audit_days: self.audit_days.or(file.audit_days),
         }
     }
 
@@ -259,6 +269,9 @@ impl Settings {
                 .map_err(|error| value("ROADSTEAD_TRUSTED_PROXIES", error))?,
             rotate_keys_days: self.rotate_keys_days.unwrap_or(0),
             agents: declared::resolve(self.agents)?,
+            audit_age: Some(self.audit_days.unwrap_or(AUDIT_DAYS))
+                .filter(|days| *days > 0)
+                .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         })
     }
 }

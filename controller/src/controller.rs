@@ -1,14 +1,14 @@
 //! The composition root: builds every part, hands each what it needs, runs them, ends them in order.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use roadstead_protocol::link::identity::Identity;
 use roadstead_protocol::link::listener::{ListenLimits, Listener};
 use roadstead_protocol::link::tls::Trust;
-use roadstead_protocol::message::ids::{InstanceId, TokenId};
+use roadstead_protocol::message::ids::InstanceId;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::admission::Admission;
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
 use crate::connect::refused::RefusedAgents;
@@ -31,7 +31,6 @@ use crate::fleet::{Fleet, persist};
 use crate::http::{self, About, Services};
 use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
-use crate::model::JoinTokenRecord;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::{Relay, Relayed};
@@ -41,6 +40,9 @@ use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
 mod following;
+mod offline;
+
+pub use offline::Offline;
 
 /// Where a running controller can be reached. Also written to `listening.json` in its data folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +89,7 @@ pub struct Controller {
     agents: Listener,
     relayed: mpsc::Receiver<Relayed>,
     local_agent: Option<Supervised>,
+    audit_age: Option<Duration>,
 }
 
 /// Image reference of the agent in the commands that people paste.
@@ -174,7 +177,8 @@ impl Controller {
         let mut agents =
             Listener::new(agents, ring.newest.clone(), Trust::AnyProven, ListenLimits::default());
         agents.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
-        Ok(Self { listening, front, services, web, web_tls, agents, relayed, local_agent })
+        let audit_age = config.audit_age;
+        Ok(Self { listening, front, services, web, web_tls, agents, relayed, local_agent, audit_age })
     }
 
     /// Where it listens.
@@ -195,12 +199,13 @@ impl Controller {
     /// # Errors
     /// If a part ended that never should.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { front, services, web, web_tls, agents, relayed, local_agent, .. } = self;
+        let Self { front, services, web, web_tls, agents, relayed, local_agent, audit_age, .. } = self;
         let saved = CancellationToken::new();
         let mut saving = JoinSet::new();
         saving.spawn(persist::run(services.fleet.clone(), services.store.clone(), saved.clone()));
         let mut parts = JoinSet::new();
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
+        parts.spawn(audit::retention::run(services.store.clone(), audit_age, shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
         parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
@@ -274,74 +279,6 @@ impl Core {
             agent_urls,
             config.dial_allow.clone(),
         )
-    }
-}
-
-/// A controller's data without a running controller.
-pub struct Offline<'a> {
-    core: Core,
-    config: &'a Config,
-}
-
-impl Offline<'_> {
-    /// Makes a join token.
-    ///
-    /// # Errors
-    /// If it cannot be stored.
-    pub async fn join_token(&self, new: NewToken) -> anyhow::Result<String> {
-        Ok(self.enrolment().issue_token(new).await?.text)
-    }
-
-    /// The join token of an agent that the configuration file declares.
-    ///
-    /// # Errors
-    /// If it declares no such agent, or its token names no address.
-    pub fn declared_token(&self, name: &str) -> anyhow::Result<String> {
-        let agent = self.config.agents.iter().find(|agent| agent.name.eq_ignore_ascii_case(name));
-        let agent = agent.with_context(|| format!("the configuration file declares no agent `{name}`"))?;
-        Ok(self.enrolment().declared_token(agent)?)
-    }
-
-    /// Every join token.
-    ///
-    /// # Errors
-    /// If they cannot be read.
-    pub async fn join_tokens(&self) -> anyhow::Result<Vec<JoinTokenRecord>> {
-        Ok(self.enrolment().tokens().await?)
-    }
-
-    /// Revokes a join token.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be stored.
-    pub async fn revoke_token(&self, id: TokenId) -> anyhow::Result<()> {
-        Ok(self.enrolment().revoke_token(id).await?)
-    }
-
-    fn enrolment(&self) -> Enrolment {
-        let agents = Listening::read(&self.config.data_dir)
-            .map_or(self.config.agent_listen, |listening| listening.agents);
-        self.core.enrolment(self.config, agent_urls(self.config, agents))
-    }
-
-    /// Gives the user admin a new password and returns it.
-    ///
-    /// # Errors
-    /// If it cannot be stored.
-    pub async fn reset_password(&self) -> anyhow::Result<String> {
-        let (accounts, made) = Accounts::open(self.core.store.clone(), None, false).await?;
-        match made {
-            Some(password) => Ok(password),
-            None => Ok(accounts.reset_admin().await?),
-        }
-    }
-
-    /// Writes a consistent copy of the database.
-    ///
-    /// # Errors
-    /// If the file exists or cannot be written.
-    pub async fn backup(&self, to: PathBuf) -> anyhow::Result<()> {
-        Ok(self.core.store.backup(to).await?)
     }
 }
 

@@ -195,6 +195,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::rotate_controller_key))
         .routes(routes!(keys::rotate_agent_key))
         .routes(routes!(config::reload_config))
+        .routes(routes!(audit::export_audit_log))
 }
 
 /// The router over `services`. Streams end when `ending` is cancelled.

@@ -125,6 +125,7 @@ fn fingerprints(config: &Config) -> Vec<(&'static str, Fingerprint, bool)> {
         ("dial-allow", print(&config.dial_allow), true),
         ("trusted-proxies", print(&config.trusted_proxies), true),
         ("rotate-keys-days", print(&config.rotate_keys_days), true),
+        ("audit-days", print(&config.audit_age), false),
         ("password", print(&config.password), false),
         ("listen", print(&config.listen), false),
         ("tls-cert", print(&config.tls), false),

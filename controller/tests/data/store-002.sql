@@ -158,5 +158,7 @@ INSERT INTO users VALUES ('admin', '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzY
 INSERT INTO web_sessions VALUES (X'0101010101010101010101010101010101010101010101010101010101010101', 'admin', 'admin', 1760000000000000, 1760086400000000, 1760000000000005);
 INSERT INTO audit VALUES (1, 1760000000000006, 'admin', '127.0.0.1', 'sync', 'nas', 'ok', NULL);
 INSERT INTO settings VALUES ('retention_days', '30');
+INSERT INTO audit VALUES (2, 1760000000000007, 'eve', '192.0.2.7', 'login', NULL, 'refused', 'wrong password');
+INSERT INTO audit VALUES (3, 1760000000000008, 'admin', NULL, 'instance.remove', 'old', 'ok', NULL);
+INSERT INTO lifecycles VALUES ('nas', '{"container":"web"}', X'80');
 INSERT INTO lifecycle_mark VALUES (1, 2);
-INSERT INTO lifecycles VALUES ('nas', '{"container":"0123456789ab"}', X'81a5666163747390');

@@ -48,6 +48,7 @@ fn table() -> BTreeMap<&'static str, Option<Role>> {
         ("post /api/controller/rotate-key", Some(Role::Admin)),
         ("post /api/instances/{id}/rotate-key", Some(Role::Admin)),
         ("post /api/config/reload", Some(Role::Admin)),
+        ("get /api/audit/export", Some(Role::Admin)),
     ])
 }
 

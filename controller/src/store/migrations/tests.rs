@@ -17,9 +17,10 @@ use crate::store::events::EventFilter;
 use crate::store::instances::Former;
 
 /// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
-const RELEASED: [(i64, &str); 2] = [
+const RELEASED: [(i64, &str); 3] = [
     (1, include_str!("../../../tests/data/store-001.sql")),
     (2, include_str!("../../../tests/data/store-002.sql")),
+    (3, include_str!("../../../tests/data/store-003.sql")),
 ];
 
 fn left_behind(directory: &Path, dump: &str) {
@@ -115,6 +116,11 @@ async fn check(store: &Store) {
     let out = store.command(out).await.unwrap().unwrap();
     assert_eq!((out.state, out.cancel_requested), (CommandState::Sent, true));
     assert!(matches!(out.work, Work::Check { .. }));
+
+    // Entries of the audit log from before it was a chain are chained with the numbers they have.
+    let verified = store.verify_audit(Vec::new()).await.unwrap().unwrap();
+    assert_eq!(verified.entries, u64::try_from(verified.head.id).unwrap());
+    assert_eq!(store.audit_page(None, 10).await.unwrap().last().unwrap().entry.who, "admin");
 }
 
 #[test]
