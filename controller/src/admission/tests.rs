@@ -17,6 +17,8 @@ use crate::fleet::{Fleet, Health, health};
 use crate::model::Direction::{self, Inbound, Outbound};
 use crate::registry::Registry;
 
+mod keys;
+
 const HOUR: Duration = Duration::from_secs(3600);
 const KEY: PeerKey = PeerKey([1; 32]);
 const OTHER_KEY: PeerKey = PeerKey([2; 32]);

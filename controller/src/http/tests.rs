@@ -37,6 +37,7 @@ use crate::rotation::Rotation;
 use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
+mod agent;
 mod audit;
 mod fleet;
 mod hanging_up;
