@@ -216,16 +216,17 @@ impl Keys {
         Ok(self.unfiled(shown))
     }
 
-    /// The controller has filed `key`: it is the one to show from now on. Whether it was not already.
+    /// A controller that was shown `shown` has filed `key`: it is the one to show from now on. Whether that is another,
+    /// so that the link has to be made again.
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn filed(&self, key: PeerKey) -> Result<bool, KeysError> {
+    pub fn filed(&self, key: PeerKey, shown: PeerKey) -> Result<bool, KeysError> {
         let mut state = self.state();
         let is = |identity: &Identity| identity.key() == key || identity.secret().filed() == key;
-        if state.attempt == Attempt::Previous && is(&state.present) {
+        if is(&state.present) {
             state.attempt = Attempt::Present;
-            return Ok(true);
+            return Ok(key != shown);
         }
         if !state.next.as_ref().is_some_and(is) {
             return Ok(false);

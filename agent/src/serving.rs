@@ -207,7 +207,7 @@ async fn obey<E: Engine>(
                 Some(Err(error)) => tracing::error!(%error, "cannot make a new key; the present one stays"),
                 Some(Ok(None)) | None => {}
             },
-            ToAgent::KeyFiled { key } => match keys.filed(key) {
+            ToAgent::KeyFiled { key } => match keys.filed(key, shown.unwrap_or(key)) {
                 // The next link shows it.
                 Ok(true) => {
                     tracing::info!(%key, "the controller has filed this agent's new key; coming back with it");

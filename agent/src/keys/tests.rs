@@ -30,9 +30,9 @@ fn a_new_key_is_shown_once_it_is_filed_and_said_again_until_then() {
     // Killed after it was made, before or after it was said or filed.
     let keys = open(&directory);
     assert_eq!((keys.identity().key(), keys.unfiled(old)), (old, Some(next)));
-    assert!(!keys.filed(PeerKey([9; 32])).unwrap(), "another's is none of ours");
-    assert!(keys.filed(next).unwrap());
-    assert!(!keys.filed(next).unwrap());
+    assert!(!keys.filed(PeerKey([9; 32]), old).unwrap(), "another's is none of ours");
+    assert!(keys.filed(next, old).unwrap());
+    assert!(!keys.filed(next, next).unwrap());
     assert_eq!((keys.identity().key(), keys.unfiled(next)), (next, None));
     // Killed before it was shown.
     let keys = open(&directory);
@@ -59,10 +59,10 @@ fn a_controller_that_forgot_the_new_key_is_shown_the_previous_one_and_told_the_n
     let old = keys.identity().key();
     assert!(!keys.refused(), "there is no other to try");
     let new = keys.replace(old).unwrap().unwrap();
-    keys.filed(new).unwrap();
+    keys.filed(new, old).unwrap();
     assert!(keys.refused());
     assert_eq!((keys.identity().key(), keys.unfiled(old)), (old, Some(new)));
-    assert!(keys.filed(new).unwrap());
+    assert!(keys.filed(new, old).unwrap());
     assert_eq!(keys.identity().key(), new);
     // Removed for good, both are refused in turn.
     let tried = [keys.refused(), keys.shows_token(), keys.refused(), keys.shows_token(), keys.refused()];
@@ -79,7 +79,7 @@ fn an_agent_behind_a_web_server_says_what_its_next_secret_is_filed_as() {
     let keys = joined(&directory);
     let shown = keys.identity().secret().filed();
     let next = keys.replace(shown).unwrap().unwrap();
-    assert!(keys.filed(next).unwrap());
+    assert!(keys.filed(next, shown).unwrap());
     assert_eq!(keys.identity().secret().filed(), next);
     assert_eq!(keys.replace(PeerKey([9; 32])).unwrap(), None);
 }
