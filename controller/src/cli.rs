@@ -22,6 +22,7 @@ mod tokens;
 use tokens::TokenWish;
 
 mod audit;
+pub mod users;
 
 pub use audit::AuditCommand;
 
@@ -45,8 +46,14 @@ pub enum Command {
         /// Its id, as join-tokens lists it.
         id: TokenId,
     },
-    /// Give the user admin a new password and print it; ends every web session.
+    /// Give the user admin a new password and print it; ends every web session of his.
     ResetPassword,
+    /// Manage users without the web, also while the controller runs.
+    Users {
+        /// What to do.
+        #[command(subcommand)]
+        command: users::Command,
+    },
     /// Write a consistent copy of the database while the controller may be running.
     Backup {
         /// The file to write; must not exist.
@@ -101,6 +108,7 @@ pub fn run(command: Option<Command>, config: Config, configure: Box<Configure>) 
                 Controller::offline(&config).await?.revoke_token(id).await
             }
             Some(Command::Audit(command)) => command.run(&Controller::offline(&config).await?.audit()).await,
+            Some(Command::Users { command }) => print(&users::run(command, &config).await?),
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
     })

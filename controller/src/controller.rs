@@ -172,6 +172,8 @@ impl Controller {
                 this_instance,
                 name: config.name,
                 agent_image: AGENT_IMAGE.to_owned(),
+                open_metrics: config.metrics_open,
+                trusted_proxies: config.trusted_proxies,
             },
         };
         let ring = core.identities.ring();

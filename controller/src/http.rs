@@ -10,7 +10,6 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use roadstead_protocol::message::ids::InstanceId;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub mod access;
+mod account;
 mod agent;
+mod api_tokens;
 mod assets;
 mod audit;
 mod command_log;
@@ -27,7 +28,6 @@ mod config;
 mod containers;
 mod events;
 pub mod extract;
-mod forwarded;
 mod guard;
 mod health;
 mod instances;
@@ -40,14 +40,18 @@ mod openapi;
 mod orders;
 mod page;
 pub mod problem;
+mod proxied;
 mod refusals;
 mod server;
 mod session;
+mod sessions;
 mod stall;
+mod streams;
 #[cfg(test)]
 mod tests;
 pub mod time;
 mod tokens;
+mod users;
 pub mod views;
 mod watch;
 
@@ -59,15 +63,13 @@ use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::lifecycle::Lifecycles;
+use crate::networks::Networks;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::Relay;
 use crate::reload::Reload;
 use crate::rotation::Rotation;
 use crate::store::Store;
-
-/// Streams (live views, followed logs) at once; a further one is refused.
-const STREAMS: usize = 256;
 
 /// Addresses whose refusals without login are audited apart.
 const STRANGERS: usize = 10_000;
@@ -119,13 +121,17 @@ pub struct About {
     pub this_instance: Option<InstanceId>,
     /// Image reference of the agent, for the commands that start one.
     pub agent_image: String,
+    /// Whether anybody may read the metrics.
+    pub open_metrics: bool,
+    /// Networks whose proxies are believed about who is behind them.
+    pub trusted_proxies: Networks,
 }
 
 /// The state behind the routes.
 pub struct App {
     services: Services,
     metrics: metrics::HttpMetrics,
-    streams: Arc<Semaphore>,
+    streams: streams::Streams,
     watches: watch::Watches,
     strangers: Mutex<Buckets<IpAddr>>,
     knocking: Mutex<Buckets<IpAddr>>,
@@ -139,7 +145,7 @@ impl App {
         Self {
             services,
             metrics: metrics::HttpMetrics::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: streams::Streams::default(),
             watches: watch::Watches::default(),
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
@@ -172,10 +178,24 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::log_in_guest))
         .routes(routes!(session::log_out))
         .routes(routes!(session::session))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::revoke_session))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::begin_second_factor))
+        .routes(routes!(account::confirm_second_factor))
+        .routes(routes!(account::remove_second_factor))
+        .routes(routes!(account::renew_recovery_codes))
+        .routes(routes!(api_tokens::list_tokens, api_tokens::make_token))
+        .routes(routes!(api_tokens::revoke_token))
+        .routes(routes!(users::list_users, users::add_user))
+        .routes(routes!(users::one_user, users::change_user, users::remove_user))
+        .routes(routes!(users::set_password))
+        .routes(routes!(users::reset_second_factor))
         .routes(routes!(instances::list_instances, instances::register_instance))
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(containers::one_container))
         .routes(routes!(lifecycle::container_lifecycle))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
@@ -222,9 +242,8 @@ pub async fn serve(
     services: Services,
     shutdown: CancellationToken,
 ) {
-    let proxies = services.reload.trusted_proxies();
     let app = Arc::new(App::new(services, shutdown.clone()));
-    server::serve(listener, tls, router_of(Arc::clone(&app)), proxies, shutdown).await;
+    server::serve(listener, tls, router_of(Arc::clone(&app)), shutdown).await;
     app.changes.close();
     if tokio::time::timeout(server::DRAIN, app.changes.wait()).await.is_err() {
         tracing::warn!(changes = app.changes.len(), "changes were cut off at shutdown");

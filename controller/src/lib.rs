@@ -19,6 +19,7 @@ pub mod identities;
 pub mod lifecycle;
 pub mod log;
 pub mod model;
+pub mod networks;
 pub mod probes;
 pub mod registry;
 pub mod relayed;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use crate::config::Config;
-use crate::dial_allow::TrustedProxies;
 use crate::enrolment::Enrolment;
 use crate::enrolment::declared::Applied;
 use crate::rotation::Rotation;
@@ -25,7 +24,6 @@ struct Inner {
     configure: Box<Configure>,
     enrolment: Enrolment,
     rotation: Rotation,
-    proxies: watch::Sender<TrustedProxies>,
     /// What join tokens name if the configuration does not say.
     own_address: String,
     running: Mutex<BTreeMap<&'static str, Fingerprint>>,
@@ -66,16 +64,8 @@ impl Reload {
         own_address: String,
     ) -> Self {
         let running = fingerprints(config).into_iter().map(|(name, print, _)| (name, print)).collect();
-        let proxies = watch::Sender::new(config.trusted_proxies.clone());
-        let inner =
-            Inner { configure, enrolment, rotation, proxies, own_address, running: Mutex::new(running) };
+        let inner = Inner { configure, enrolment, rotation, own_address, running: Mutex::new(running) };
         Self { inner: Arc::new(inner) }
-    }
-
-    /// The web servers that are believed, as they change.
-    #[must_use]
-    pub fn trusted_proxies(&self) -> watch::Receiver<TrustedProxies> {
-        self.inner.proxies.subscribe()
     }
 
     /// Reads the configuration again and takes over what can change live. Doing so twice changes nothing twice.
@@ -95,7 +85,6 @@ impl Reload {
         };
         inner.enrolment.set_addresses(urls, config.dial_allow.clone());
         inner.rotation.set_days(config.rotate_keys_days);
-        inner.proxies.send_replace(config.trusted_proxies.clone());
         for (name, print, live) in fingerprints(&config) {
             if running.get(name) == Some(&print) {
                 continue;
@@ -123,7 +112,8 @@ fn fingerprints(config: &Config) -> Vec<(&'static str, Fingerprint, bool)> {
         ("agents", print(&agents), true),
         ("agent-url", print(&config.agent_urls), true),
         ("dial-allow", print(&config.dial_allow), true),
-        ("trusted-proxies", print(&config.trusted_proxies), true),
+        ("trusted-proxies", print(&config.trusted_proxies), false),
+        ("metrics-open", print(&config.metrics_open), false),
         ("rotate-keys-days", print(&config.rotate_keys_days), true),
         ("audit-days", print(&config.audit_age), false),
         ("password", print(&config.password), false),

@@ -71,6 +71,14 @@ impl Offline<'_> {
         }
     }
 
+    /// The accounts.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn accounts(&self) -> anyhow::Result<Accounts> {
+        Ok(Accounts::of(self.core.store.clone(), false).await?)
+    }
+
     /// The audit log.
     #[must_use]
     pub fn audit(&self) -> Audit {

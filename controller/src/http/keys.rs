@@ -9,7 +9,7 @@ use roadstead_protocol::message::ids::InstanceId;
 use serde::Serialize;
 
 use super::App;
-use super::access::{Administrator, Peer, Reader};
+use super::access::{Administrator, Peer};
 use super::extract::PathOf;
 use super::instances::host;
 use super::problem::Problem;
@@ -35,7 +35,7 @@ pub struct ControllerKeysView {
     responses((status = OK, body = ControllerKeysView)))]
 pub async fn controller_keys(
     State(app): State<Arc<App>>,
-    _: Reader,
+    _: Administrator,
 ) -> Result<Json<ControllerKeysView>, Problem> {
     Ok(Json(view(&app, &app.services.rotation.ring()).await?))
 }
@@ -63,7 +63,7 @@ pub async fn rotate_agent_key(
     peer: Peer,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<StatusCode, Problem> {
-    host(&app, &id)?;
+    host(&app, &person, &id)?;
     let asked = app.services.rotation.replace_agents_key(&id).map_err(Problem::from);
     app.audit(&person, peer, "instance.rotate-key", id.as_str(), &asked).await;
     asked?;

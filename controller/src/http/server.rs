@@ -12,17 +12,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::access::Peer;
-use super::forwarded::peer_of;
 use super::stall::StallGuard;
 use crate::accounts::network_of;
-use crate::dial_allow::TrustedProxies;
 
 /// Connections at once; a further one waits in the listener's backlog.
 const CONNECTIONS: usize = 4096;
@@ -86,7 +84,6 @@ pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
-    proxies: watch::Receiver<TrustedProxies>,
     shutdown: CancellationToken,
 ) {
     let tls = tls.map(TlsAcceptor::from);
@@ -101,14 +98,11 @@ pub(super) async fn serve(
             next = accept(&listener, &room) => next,
         };
         match next {
-            Next::Serve(_, address, _)
-                if !sources.has_room(address.ip()) && !proxies.borrow().contains(address.ip()) =>
-            {
+            Next::Serve(_, address, _) if !sources.has_room(address.ip()) => {
                 tracing::debug!(%address, "too many web connections from one address; dropped");
             }
             Next::Serve(stream, address, permit) => {
-                let door = Door { tls: tls.clone(), router: router.clone(), proxies: proxies.clone() };
-                let connection = connection(stream, address, door, shutdown.clone());
+                let connection = connection(stream, address, tls.clone(), router.clone(), shutdown.clone());
                 let serving = connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -143,23 +137,20 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Next {
     }
 }
 
-/// What every connection is met with.
-struct Door {
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
-    proxies: watch::Receiver<TrustedProxies>,
-}
-
-async fn connection(stream: TcpStream, address: SocketAddr, door: Door, shutdown: CancellationToken) {
+    shutdown: CancellationToken,
+) {
     // Small answers and events go out at once; that this cannot be set harms nothing else.
     let _ = stream.set_nodelay(true);
-    let Door { tls, router, proxies } = door;
-    let peer = Peer { address, tls: tls.is_some(), private: false };
     let Some(tls) = tls else {
-        return requests(stream, peer, router, proxies, shutdown).await;
+        return requests(stream, Peer { address, tls: false }, router, shutdown).await;
     };
     match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => requests(stream, peer, router, proxies, shutdown).await,
+        Ok(Ok(stream)) => requests(stream, Peer { address, tls: true }, router, shutdown).await,
         Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
     }
@@ -169,14 +160,12 @@ fn requests<S>(
     stream: S,
     peer: Peer,
     router: Router,
-    proxies: watch::Receiver<TrustedProxies>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let peer = peer_of(peer, request.headers(), &proxies.borrow());
         request.extensions_mut().insert(peer);
         request.map(axum::body::Body::new)
     });

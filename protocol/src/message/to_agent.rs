@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Directed;
 use super::command::Order;
-use super::ids::{CommandId, Epoch, EventSeq, PeerKey};
+use super::ids::{CommandId, ContainerId, Epoch, EventSeq, PeerKey};
 use super::to_controller::ToController;
 
 /// A message from controller to agent.
@@ -55,6 +55,13 @@ pub enum ToAgent {
     ControllerKeys {
         /// One, or two while the agents learn the newer one.
         keys: Vec<PeerKey>,
+    },
+    /// Answer with [`Inspected`](super::to_controller::ToController::Inspected): everything of one container.
+    Inspect {
+        /// Comes back in the answer.
+        nonce: u64,
+        /// Id of the container.
+        container: ContainerId,
     },
     /// A message of a newer version: skipped.
     #[serde(other)]

@@ -7,6 +7,7 @@ use super::command::Standing;
 use super::container::Figures;
 use super::event::EventBatch;
 use super::ids::{CommandId, PeerKey};
+use super::inspection::Inspection;
 use super::policy::Policy;
 use super::progress::ProgressLine;
 use super::snapshot::{Change, Engine, SnapshotPart};
@@ -65,6 +66,13 @@ pub enum ToController {
     ControllerKnown {
         /// The keys, newest first.
         keys: Vec<PeerKey>,
+    },
+    /// Answer to an inspection.
+    Inspected {
+        /// From the question.
+        nonce: u64,
+        /// What was found.
+        found: Inspection,
     },
     /// A message of a newer version: skipped.
     #[serde(other)]

@@ -106,6 +106,9 @@ pub fn to_agent() -> Vec<(String, ToAgent)> {
         "controller_keys" ToAgent::ControllerKeys { .. } => {
             ToAgent::ControllerKeys { keys: vec![PeerKey([0x5a; 32]), PeerKey([0xa5; 32])] }
         }
+        "inspect" ToAgent::Inspect { .. } => {
+            ToAgent::Inspect { nonce: 1, container: hosts::container_id() }
+        },
     } never sent: ToAgent::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));
     plain.chain(commands::orders()).collect()
@@ -126,6 +129,7 @@ pub fn to_controller() -> Vec<(String, ToController)> {
         "controller_known" ToController::ControllerKnown { .. } => {
             ToController::ControllerKnown { keys: vec![PeerKey([0x5a; 32])] }
         }
+        "inspected" ToController::Inspected { .. } => hosts::inspections().remove(0).1,
     } never sent: ToController::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));
     plain

@@ -1,8 +1,8 @@
 //! An agent's key through every step of being replaced, the controller killed after each.
 
 use super::*;
-use crate::enrolment::declared::Applied;
 use crate::config::DeclaredAgent;
+use crate::enrolment::declared::Applied;
 use crate::identities::Identities;
 use roadstead_protocol::message::time::UnixMicros;
 

@@ -27,7 +27,7 @@ fn link(from: [u8; 4], private: bool, change: &[(&'static str, &'static str)]) -
         }
     }
     let address = SocketAddr::from((from, 4000));
-    request.extensions_mut().insert(Peer { address, tls: private, private });
+    request.extensions_mut().insert(Peer { address, tls: private });
     request
 }
 
