@@ -57,6 +57,15 @@ pub struct Admission {
     audit: Audit,
 }
 
+/// Whom to expect at a dialled instance's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The keys of its agent, the one that it should show first; none if nobody has joined yet.
+    pub keys: Vec<PeerKey>,
+    /// Whether a token waits for its reinstalled agent, which has a key that nobody knows yet.
+    pub others_too: bool,
+}
+
 impl Admission {
     /// Admission to the fleet.
     #[must_use]
@@ -96,19 +105,15 @@ impl Admission {
         self.note_hello(record, hello).await
     }
 
-    /// The keys that the agent at a dialled instance's address may have, the one it should show first. None if it may
-    /// be any: nobody has joined yet, or a token waits for the instance's reinstalled agent, which has a new one.
+    /// The keys that the agent at a dialled instance's address is known by.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn pinned_keys(&self, dialled: &InstanceId) -> Result<Vec<PeerKey>, StoreError> {
-        if self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await? {
-            return Ok(Vec::new());
-        }
+    pub async fn pinned_keys(&self, dialled: &InstanceId) -> Result<Pinned, StoreError> {
+        let others_too = self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await?;
         let record = self.store.instance(dialled.clone()).await?;
-        Ok(record
-            .map(|record| record.terms.next_key.into_iter().chain(record.key).collect())
-            .unwrap_or_default())
+        let keys = record.map(|record| record.terms.next_key.into_iter().chain(record.key).collect());
+        Ok(Pinned { keys: keys.unwrap_or_default(), others_too })
     }
 
     /// Files the key that an admitted agent made for itself. Whether it may show it from now on.

@@ -112,9 +112,10 @@ type TcpLink = roadstead_protocol::link::Link<tokio::net::TcpStream>;
 async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<TcpLink, String> {
     let sockets = front.enrolment.dial_allow().resolve(address.host(), address.port(), RESOLVE).await;
     let sockets = sockets.map_err(|error| error.to_string())?;
-    let keys = front.admission.pinned_keys(id).await.map_err(|error| error.to_string())?;
-    let trust = match *keys {
+    let pinned = front.admission.pinned_keys(id).await.map_err(|error| error.to_string())?;
+    let trust = match *pinned.keys {
         [] => Trust::AnyProven,
+        [first, ..] if pinned.others_too => Trust::Preferably(first),
         [key] => Trust::Only(key),
         [next, present, ..] => Trust::Either(next, present),
     };

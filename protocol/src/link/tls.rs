@@ -43,6 +43,8 @@ pub enum Trust {
     Either(PeerKey, PeerKey),
     /// Anyone: admission decides later, by the proven key.
     AnyProven,
+    /// Anyone too; who has this key is to show it rather than another.
+    Preferably(PeerKey),
 }
 
 /// The peer is not who it should be.
@@ -69,7 +71,7 @@ pub(super) fn proven_key(connection: &CommonState) -> Result<PeerKey, Error> {
 /// The server name that asks for the key which `trust` expects.
 pub(super) fn server_name(trust: Trust) -> Result<ServerName<'static>, Error> {
     let name = match trust {
-        Trust::Only(key) | Trust::Either(key, _) => hint(&key),
+        Trust::Only(key) | Trust::Either(key, _) | Trust::Preferably(key) => hint(&key),
         Trust::AnyProven => SERVER_NAME.to_owned(),
     };
     ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))
@@ -164,7 +166,7 @@ impl KeyCheck {
                 let reason = OtherError(Arc::new(WrongKey { expected, presented }));
                 Err(Error::InvalidCertificate(CertificateError::Other(reason)))
             }
-            Trust::Only(_) | Trust::Either(..) | Trust::AnyProven => Ok(()),
+            Trust::Only(_) | Trust::Either(..) | Trust::AnyProven | Trust::Preferably(_) => Ok(()),
         }
     }
 

@@ -19,12 +19,12 @@ async fn both_keys_count_until_the_new_one_was_shown_and_then_only_that() {
     let id = member(&controller).await;
     assert!(controller.admission.next_key(&id, NEXT).await.unwrap());
     assert!(controller.admission.next_key(&id, NEXT).await.unwrap(), "said again after a lost answer");
-    assert_eq!(controller.admission.pinned_keys(&id).await.unwrap(), [NEXT, KEY]);
+    assert_eq!(controller.pins(&id).await, [NEXT, KEY]);
     assert_eq!(controller.outbound(KEY, &hello("nas")).await, Ok(id.clone()), "it did not hear the answer");
     assert_eq!(controller.outbound(NEXT, &hello("nas")).await, Ok(id.clone()));
     assert_eq!(controller.outbound(NEXT, &hello("nas")).await, Ok(id.clone()));
     assert_eq!(controller.outbound(KEY, &hello("nas")).await, Err(Refusal::Replaced));
-    assert_eq!(controller.admission.pinned_keys(&id).await.unwrap(), [NEXT]);
+    assert_eq!(controller.pins(&id).await, [NEXT]);
     // The key it has now is said by an agent that fell back to an earlier one.
     assert!(controller.admission.next_key(&id, NEXT).await.unwrap());
 }
