@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use roadstead_protocol::join_token::{InvalidToken, JoinToken};
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use serde::Deserialize;
 
 use crate::policy::Rules;
@@ -23,9 +23,15 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_JOIN_FILE", value_name = "FILE")]
     pub join_file: Option<PathBuf>,
 
-    /// Where the controller listens for agents, if not where the join token says (wss://host:port).
+    /// Where the controller listens for agents, if not where the join token says (wss://host:port, or
+    /// wss://host/agent through a web server).
     #[arg(long, env = "ROADSTEAD_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,
+
+    /// Certificate authorities (PEM) that the web server in front of the controller is verified by, where the
+    /// controller's address is one of a web server (wss://host/agent) [default: those that this system trusts]
+    #[arg(long, env = "ROADSTEAD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 
     /// Listen here and let the controller dial, instead of dialling it (address:port).
     #[arg(long, env = "ROADSTEAD_LISTEN", value_name = "ADDRESS")]
@@ -106,7 +112,9 @@ pub struct Config {
     /// The join token, if one was given.
     pub join: Option<JoinToken>,
     /// Overrides the addresses of the token.
-    pub controller: Option<AgentAddress>,
+    pub controller: Option<ControllerAddress>,
+    /// Who may vouch for a web server in front of the controller; none for whom this system trusts.
+    pub ca_file: Option<PathBuf>,
     /// Set: the controller dials. Unset: the agent dials.
     pub listen: Option<SocketAddr>,
     /// Where everything durable lies.
@@ -184,6 +192,7 @@ impl Settings {
             join_file: if self.join.is_some() { None } else { self.join_file.or(file.join_file) },
             join: self.join.or(file.join),
             controller: self.controller.or(file.controller),
+            ca_file: self.ca_file.or(file.ca_file),
             listen: self.listen.or(file.listen),
             data_dir: self.data_dir.or(file.data_dir),
             instance_name: self.instance_name.or(file.instance_name),
@@ -222,7 +231,7 @@ impl Settings {
             .controller
             .filter(|text| !text.is_empty())
             .map(|text| {
-                text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
+                text.parse::<ControllerAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
             })
             .transpose()?;
         let words = Words {
@@ -235,6 +244,7 @@ impl Settings {
         Ok(Config {
             join: join.filter(|text| !text.trim().is_empty()).map(|text| text.parse()).transpose()?,
             controller,
+            ca_file: self.ca_file,
             listen: self.listen,
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/roadstead-agent".into()),
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),

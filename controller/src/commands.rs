@@ -20,7 +20,7 @@ pub use crate::store::commands::CommandFilter;
 
 use self::open::{Live, OpenCommands};
 use self::state::{Effect, Input, step};
-use crate::model::{CommandRecord, LogLine};
+use crate::model::{Ceiling, CommandRecord, LogLine};
 use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
@@ -86,6 +86,8 @@ pub struct IssueOptions<'a> {
     pub deadline: Option<Duration>,
     /// The agent's policy as last heard; what it does not allow is refused here already.
     pub policy: Option<&'a Policy>,
+    /// The most that may be asked of the instance; none for no such limit.
+    pub ceiling: Option<&'a Ceiling>,
 }
 
 impl Commands {

@@ -18,6 +18,7 @@ pub mod commands;
 mod corruptions;
 pub mod events;
 mod figures;
+pub mod identities;
 pub mod instances;
 mod integrity;
 pub mod join_tokens;

@@ -16,6 +16,7 @@ pub mod raw;
 pub mod registry;
 pub mod scratch;
 pub mod tool;
+pub mod web_server;
 
 pub use api::Api;
 pub use condition::eventually;
@@ -27,3 +28,4 @@ pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerPro
 pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
+pub use web_server::{Make, WebServer};

@@ -25,6 +25,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
     ("strace", "strace"),
     ("faketime", "faketime"),
+    ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
 ];
 
 /// Where `program` is, looked for on the path and in the folders of system programs.

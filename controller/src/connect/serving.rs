@@ -7,20 +7,26 @@ use roadstead_protocol::link::handshake::{answer, receive_hello};
 use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
-use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, SessionId};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, PeerKey, SessionId};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
 use crate::events::IntakeError;
 use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
+use crate::identities::Ring;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::AgentHandle;
 use crate::store::StoreError;
+
+/// What carries a link: the agent's own connection, or what a web server has taken TLS off.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// Who dialled, and for whom.
 pub enum Dialled {
@@ -46,31 +52,38 @@ impl Dialled {
     }
 }
 
-/// Greets, admits and serves one link until it ends.
-pub async fn serve(front: Arc<Front>, link: Link<TcpStream>, dialled: Dialled, stop: CancellationToken) {
+/// Greets, admits and serves one link until it ends. `place` is what the link takes up until it is a session.
+pub async fn serve<S: Stream>(
+    front: Arc<Front>,
+    link: Link<S>,
+    dialled: Dialled,
+    place: Option<OwnedSemaphorePermit>,
+    stop: CancellationToken,
+) {
     let admitted = tokio::select! {
         () = stop.cancelled() => return,
         // Boxed: the handshake's state is large and must not stay with the session's task.
         admitted = Box::pin(admit(&front, link, &dialled)) => admitted,
     };
+    drop(place);
     let Some(admitted) = admitted else { return };
     serve_session(&front, admitted, dialled.direction(), stop).await;
 }
 
-struct Admitted {
-    link: Link<TcpStream>,
+struct Admitted<S> {
+    link: Link<S>,
     hello: Hello,
     record: InstanceRecord,
     session: SessionId,
     acknowledged: EventSeq,
 }
 
-async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> Option<Admitted> {
+async fn admit<S: Stream>(front: &Front, mut link: Link<S>, dialled: &Dialled) -> Option<Admitted<S>> {
     let remote = link.remote().to_owned();
     let hello = match receive_hello(&mut link).await {
         Ok(hello) => hello,
         Err(error) => {
-            tracing::info!(%remote, %error, "a link ended before its hello");
+            front.strangers.note(|| tracing::info!(%remote, %error, "a link ended before its hello"));
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &error.to_string());
             }
@@ -94,7 +107,9 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
             }
         }
         Err(refusal) => {
-            tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent");
+            front.strangers.note(
+                || tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent"),
+            );
             front.refused.record(&remote, link.peer(), &hello.name, &refusal).await;
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &refusal.to_string());
@@ -127,7 +142,12 @@ async fn welcome(
     Ok((record, welcome))
 }
 
-async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, stop: CancellationToken) {
+async fn serve_session<S: Stream>(
+    front: &Front,
+    admitted: Admitted<S>,
+    direction: Direction,
+    stop: CancellationToken,
+) {
     let Admitted { link, hello, record, session: id, acknowledged } = admitted;
     let remote = link.remote().to_owned();
     let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
@@ -135,8 +155,9 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     let mut pumping = JoinSet::new();
     pumping.spawn(pump);
     let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
-    let handle =
-        AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
+    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
+        .remembering(hello.memory())
+        .registered_at(record.created_at);
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
@@ -146,6 +167,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
+    let mut identities = front.identities.subscribe();
+    let known = record.terms.controller_keys;
     let mut serving = Serving {
         front,
         instance: record.id,
@@ -155,17 +178,23 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
         to_drain: Some(hello.last_event),
     };
     serving.drained_to(acknowledged).await;
+    serving.tell_keys(&identities.borrow_and_update().clone(), known.as_deref());
 
     let end = loop {
         let step = tokio::select! {
             Some(end) = pumping.join_next() => break ended(end),
             () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
+            Ok(()) = identities.changed() => Step::Identities,
             Ok(()) = heartbeats.changed() => Step::Heartbeat,
             Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
             Some(message) = incoming.recv() => Step::Message(message),
         };
         match step {
             Step::Stop => closer.cancel(),
+            Step::Identities => {
+                let ring = identities.borrow_and_update().clone();
+                serving.tell_keys(&ring, Some(&[]));
+            }
             Step::Health(LinkHealth::Late) => serving.feed.late(),
             Step::Health(LinkHealth::Live) => serving.feed.recovered(),
             Step::Heartbeat => {
@@ -195,6 +224,7 @@ fn ended(end: Result<SessionEnd, JoinError>) -> SessionEnd {
 
 enum Step {
     Stop,
+    Identities,
     Heartbeat,
     Health(LinkHealth),
     Message(ToController),
@@ -231,6 +261,16 @@ impl Serving<'_> {
             }
             ToController::Inspected { nonce, found } => front.probes.inspected(nonce, found),
             ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
+            ToController::NextKey { key } => {
+                if front.admission.next_key(instance, key).await?
+                    && let Err(error) = self.handle.send(ToAgent::KeyFiled { key })
+                {
+                    tracing::debug!(%instance, %error, "the agent says its new key again");
+                }
+            }
+            ToController::ControllerKnown { keys } => {
+                front.admission.controller_known(instance, keys).await?;
+            }
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
             }
@@ -256,6 +296,19 @@ impl Serving<'_> {
         }
         self.drained_to(up_to).await;
         Ok(())
+    }
+
+    /// Tells the agent the controller's keys, unless it is known to know them or there never was but one.
+    fn tell_keys(&self, ring: &Ring, known: Option<&[PeerKey]>) {
+        let keys = ring.keys();
+        // Whoever joined since the last replacement has its one key from its token.
+        let never_told = known.is_none() && ring.earlier.is_none();
+        if never_told || known == Some(&*keys) {
+            return;
+        }
+        if let Err(error) = self.handle.send(ToAgent::ControllerKeys { keys }) {
+            tracing::debug!(instance = %self.instance, %error, "the controller's keys are told with the next session");
+        }
     }
 
     async fn drained_to(&mut self, stored: EventSeq) {

@@ -230,6 +230,7 @@ async fn issue(
         queue_for: queue_for.map(|Span(span)| span),
         deadline: None,
         policy: host.record.policy.as_ref(),
+        ceiling: host.record.terms.ceiling.as_ref(),
     };
     let issued = app.services.commands.issue(instance, work, &person.label(), options).await;
     let issued = issued.map_err(Problem::from);

@@ -48,6 +48,10 @@ impl From<IssueError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "policy", "Refused by the agent's policy", detail)
                     .with("verb", verb.as_str())
             }
+            IssueError::Ceiling { verb, .. } => {
+                Self::new(StatusCode::FORBIDDEN, "ceiling", "More than may be asked of this instance", detail)
+                    .with("verb", verb.as_str())
+            }
             IssueError::Busy { running } => {
                 Self::new(StatusCode::CONFLICT, "busy", "Busy", detail).with("running", running.to_string())
             }
@@ -94,6 +98,9 @@ impl From<EnrolError> for Problem {
             EnrolError::UnknownToken(_) => Self::unknown("unknown-token", detail),
             EnrolError::WrongDirection { .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong-direction", "Wrong direction", detail)
+            }
+            EnrolError::Declared(_) => {
+                Self::new(StatusCode::CONFLICT, "declared", "Declared in the configuration file", detail)
             }
             EnrolError::NoAgentUrl | EnrolError::TokenText(_) => {
                 Self::new(StatusCode::CONFLICT, "no-agent-url", "Controller not set up", detail)

@@ -24,17 +24,23 @@ use crate::accounts::{
 };
 use crate::audit::Audit;
 use crate::commands::Commands;
+use crate::config::Settings;
 use crate::dial_allow::DialAllow;
 use crate::enrolment::{Enrolment, NewInstance};
 use crate::events::Events;
 use crate::fleet::{Feed, Fleet};
+use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::model::scope::Scope;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
+use crate::relayed::Relay;
+use crate::reload::Reload;
+use crate::rotation::Rotation;
 use crate::store::Store;
 
+mod agent;
 mod audit;
 mod fleet;
 mod fuzz;
@@ -95,6 +101,16 @@ impl Site {
         );
         let (accounts, _) =
             Accounts::open(store.clone(), Some("secret".to_owned()), demo_mode).await.unwrap();
+        let identities = Identities::load(&store, folder.path()).await.unwrap();
+        let rotation = Rotation::new(identities, enrolment.clone(), fleet.clone(), registry.clone(), 0);
+        let configure = || anyhow::Result::Ok(Settings::default().resolve()?);
+        let reload = Reload::new(
+            &configure().unwrap(),
+            Box::new(configure),
+            enrolment.clone(),
+            rotation.clone(),
+            agent_urls[0].clone(),
+        );
         let services = Services {
             fleet: fleet.clone(),
             enrolment,
@@ -109,12 +125,13 @@ impl Site {
                 version: "1.2.3".to_owned(),
                 name: "home".to_owned(),
                 this_instance: Some("home".parse().unwrap()),
-                key,
-                agent_urls,
                 agent_image: "roadstead-agent:1.2.3".to_owned(),
                 open_metrics: false,
                 trusted_proxies: "10.0.0.0/8".parse().unwrap(),
             },
+            rotation,
+            reload,
+            relay: Relay::new().0,
             store,
         };
         let ending = CancellationToken::new();
