@@ -33,6 +33,7 @@ use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::probes::Probes;
 use crate::registry::Registry;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
@@ -104,6 +105,7 @@ impl Controller {
         let fleet = core.fleet.clone();
         persist::load(&fleet, &core.store).await?;
         let commands = Commands::load(core.store.clone(), core.registry.clone()).await?;
+        let rollouts = Rollouts::load(core.store.clone(), fleet.clone(), commands.clone()).await?;
         let (accounts, new_password) =
             Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
         let local_agent = local_agent(&config, agents_bound)?;
@@ -138,6 +140,7 @@ impl Controller {
             registry: core.registry,
             enrolment,
             commands,
+            rollouts,
             events,
             lifecycles,
             accounts: Arc::new(accounts),
@@ -175,6 +178,7 @@ impl Controller {
         let mut parts = JoinSet::new();
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
+        parts.spawn(services.rollouts.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
         parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
         parts.spawn(following::commands(lifecycles, commands, shutdown.clone()));

@@ -35,6 +35,7 @@ mod orders;
 mod page;
 pub mod problem;
 mod refusals;
+mod rollouts;
 mod server;
 mod session;
 mod stall;
@@ -55,6 +56,7 @@ use crate::fleet::Fleet;
 use crate::lifecycle::Lifecycles;
 use crate::probes::Probes;
 use crate::registry::Registry;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 
 /// Streams (live views, followed logs) at once; a further one is refused.
@@ -76,6 +78,8 @@ pub struct Services {
     pub enrolment: Enrolment,
     /// The command ledger.
     pub commands: Commands,
+    /// Syncs of many hosts.
+    pub rollouts: Rollouts,
     /// The event log.
     pub events: Events,
     /// Where containers and projects are in their life.
@@ -155,6 +159,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
         .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::instance_lifecycles))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
@@ -164,6 +169,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(commands::list_commands))
         .routes(routes!(commands::one_command, commands::cancel_command))
         .routes(routes!(command_log::command_log))
+        .routes(routes!(rollouts::list_rollouts, rollouts::start_rollout))
+        .routes(routes!(rollouts::one_rollout, rollouts::stop_rollout))
         .routes(routes!(events::list_events))
         .routes(routes!(live::live))
         .routes(routes!(tokens::list_join_tokens, tokens::make_join_token))

@@ -20,5 +20,6 @@ pub mod log;
 pub mod model;
 pub mod probes;
 pub mod registry;
+pub mod rollouts;
 pub mod store;
 pub mod supervised;

@@ -20,6 +20,7 @@ pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
+pub mod rollouts;
 mod settings;
 mod writer;
 

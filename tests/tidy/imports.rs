@@ -9,6 +9,7 @@ const CONTROLLER: &[&[&str]] = &[
     &["registry", "fleet"],
     &["accounts", "audit", "events", "lifecycle", "enrolment", "probes"],
     &["admission", "commands", "exposure"],
+    &["rollouts"],
     &["connect", "http", "supervised"],
     &["controller"],
     &["cli"],

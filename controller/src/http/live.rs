@@ -30,6 +30,7 @@ use crate::commands::{CommandChange, CommandFilter};
 use crate::fleet::FleetChange;
 use crate::lifecycle::LifecycleChange;
 use crate::model::{CommandRecord, EventRecord};
+use crate::rollouts::RolloutChange;
 use crate::store::StoreError;
 use batch::Batch;
 use told::LiveEvent;
@@ -72,8 +73,8 @@ pub struct LiveView {
 }
 
 /// Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
-/// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
-/// `event` as things change. A `view` may come again at any time and replaces everything.
+/// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines},
+/// `rollout` {rollout, steps} and `event` as things change. A `view` may come again at any time and replaces everything.
 #[utoipa::path(get, path = "/api/live", tag = "live", params(LiveQuery),
     responses((status = OK, body = LiveEvent, content_type = "text/event-stream")))]
 pub async fn live(
@@ -132,6 +133,7 @@ struct Sources {
     commands: broadcast::Receiver<CommandChange>,
     events: broadcast::Receiver<Arc<EventRecord>>,
     lifecycles: broadcast::Receiver<LifecycleChange>,
+    rollouts: broadcast::Receiver<RolloutChange>,
 }
 
 /// What a source said.
@@ -140,6 +142,7 @@ enum News {
     Command(CommandChange),
     Event(Arc<EventRecord>),
     Lifecycle(LifecycleChange),
+    Rollout(RolloutChange),
     /// A source ran ahead of us.
     Lagged,
     /// The time to gather is over.
@@ -179,6 +182,7 @@ impl Viewer {
                 News::Command(change) => batch.add_command(&change),
                 News::Event(event) => batch.add_event(event),
                 News::Lifecycle(change) => batch.add_lifecycle(change),
+                News::Rollout(change) => batch.add_rollout(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
                     let events = batch.into_events(&self.app.services);
@@ -202,6 +206,7 @@ impl Viewer {
         let commands = services.commands.subscribe();
         let events = services.events.subscribe();
         let lifecycles = services.lifecycles.subscribe();
+        let rollouts = services.rollouts.subscribe();
         let unfinished = match self.unfinished().await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -210,7 +215,7 @@ impl Viewer {
             }
         };
         let (hosts, fleet) = services.fleet.subscribe();
-        self.sources = Some(Sources { fleet, commands, events, lifecycles });
+        self.sources = Some(Sources { fleet, commands, events, lifecycles, rollouts });
         let now = UnixMicros::now();
         let view = LiveView {
             instances: instances::views(&hosts),
@@ -265,6 +270,7 @@ impl Sources {
             change = self.commands.recv() => news(change, News::Command),
             event = self.events.recv() => news(event, News::Event),
             change = self.lifecycles.recv() => news(change, News::Lifecycle),
+            change = self.rollouts.recv() => news(change, News::Rollout),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
@@ -39,6 +40,7 @@ mod logs;
 mod orders;
 mod permissions;
 mod problems;
+mod rollouts;
 mod server;
 mod sessions;
 mod streams;
@@ -88,10 +90,12 @@ impl Site {
         );
         let (accounts, _) =
             Accounts::open(store.clone(), Some("secret".to_owned()), demo_mode).await.unwrap();
+        let commands = Commands::load(store.clone(), registry.clone()).await.unwrap();
         let services = Services {
             fleet: fleet.clone(),
             enrolment,
-            commands: Commands::load(store.clone(), registry.clone()).await.unwrap(),
+            rollouts: Rollouts::load(store.clone(), fleet.clone(), commands.clone()).await.unwrap(),
+            commands,
             registry,
             events: Events::new(store.clone()),
             lifecycles: Lifecycles::load(store.clone(), fleet.clone()).await.unwrap(),

@@ -6,4 +6,5 @@ pub mod event;
 pub mod instance;
 pub mod lifecycle;
 pub mod project;
+pub mod rollout;
 mod status;

@@ -8,8 +8,11 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 2] =
-    [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("migrations/001-first.sql"),
+    include_str!("migrations/002-lifecycles.sql"),
+    include_str!("migrations/005-rollouts.sql"),
+];
 
 /// Brings the schema up to date, all steps in one transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
