@@ -33,6 +33,7 @@ use crate::rollouts::Rollouts;
 use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
+mod audit;
 mod fleet;
 mod hanging_up;
 mod lifecycles;
