@@ -57,6 +57,20 @@ const MAX_COMMANDS: usize = 1000;
 pub struct LiveQuery {
     /// Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open.
     watch: Option<String>,
+    /// `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
+    /// own, so that the fleet is there before the last of very many containers is.
+    containers: Option<ContainersWish>,
+}
+
+/// How containers come with a whole view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainersWish {
+    /// Within it.
+    #[default]
+    Within,
+    /// After it, those of each instance by themselves.
+    Apart,
 }
 
 /// The whole view.
@@ -64,7 +78,7 @@ pub struct LiveQuery {
 pub struct LiveView {
     /// Every instance, by name.
     instances: Vec<InstanceView>,
-    /// The containers of each instance.
+    /// The containers of each instance; none with `containers=apart`.
     containers: Vec<ContainersView>,
     /// The commands that have not ended, newest first.
     commands: Vec<CommandView>,
@@ -87,7 +101,7 @@ pub async fn live(
     let place = stream_place(&app)?;
     let watched = watched(&query)?;
     let token = session_token(&headers, &peer).unwrap_or_default().to_owned();
-    let viewer = Viewer::new(app, watched, token, place);
+    let viewer = Viewer::new(app, watched, query.containers.unwrap_or_default(), token, place);
     let answer = Sse::new(viewer.into_stream()).keep_alive(KeepAlive::new());
     // Proxies that gather answers would hold changes back.
     Ok(([("x-accel-buffering", "no")], answer).into_response())
@@ -119,6 +133,7 @@ fn watched(query: &LiveQuery) -> Result<Vec<InstanceId>, Problem> {
 struct Viewer {
     app: Arc<App>,
     watched: Vec<InstanceId>,
+    containers: ContainersWish,
     token: String,
     sources: Option<Sources>,
     /// When changes may be told next: each telling moves it on by [`GATHER`], and it lags behind by [`AT_ONCE`] at most.
@@ -152,9 +167,15 @@ enum News {
 }
 
 impl Viewer {
-    fn new(app: Arc<App>, watched: Vec<InstanceId>, token: String, place: OwnedSemaphorePermit) -> Self {
+    fn new(
+        app: Arc<App>,
+        watched: Vec<InstanceId>,
+        containers: ContainersWish,
+        token: String,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let now = Instant::now();
-        Self { app, watched, token, sources: None, tell_at: now, recheck_at: now, _place: place }
+        Self { app, watched, containers, token, sources: None, tell_at: now, recheck_at: now, _place: place }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
@@ -217,16 +238,23 @@ impl Viewer {
         let (hosts, fleet) = services.fleet.subscribe();
         self.sources = Some(Sources { fleet, commands, events, lifecycles, rollouts });
         let now = UnixMicros::now();
+        let apart = self.containers == ContainersWish::Apart;
+        let within = if apart { &[][..] } else { &hosts[..] };
         let view = LiveView {
             instances: instances::views(&hosts),
-            containers: hosts
+            containers: within
                 .iter()
                 .map(|host| ContainersView::new(host, &services.lifecycles, now))
                 .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
         };
-        Some(vec![LiveEvent::View(Box::new(view))])
+        let mut events = vec![LiveEvent::View(Box::new(view))];
+        if apart {
+            let lifecycles = &services.lifecycles;
+            events.extend(hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, now))));
+        }
+        Some(events)
     }
 
     async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {

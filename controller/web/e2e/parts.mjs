@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binaries = process.env.ROADSTEAD_BINARIES ?? join(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'), 'debug')
+export const binaries = process.env.ROADSTEAD_BINARIES ?? join(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'), 'debug')
 
 export const PASSWORD = 'a-password-for-tests'
 

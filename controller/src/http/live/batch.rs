@@ -154,7 +154,8 @@ impl Batch {
     }
 }
 
-fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
+/// The containers of a host, all of them.
+pub(super) fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
     ContainersChange {
         instance: host.record.id.to_string(),
         whole: true,

@@ -41,7 +41,7 @@ class LiveStore {
   /** Follows the fleet; `ended` is asked when the stream ends, and says whether to go on. */
   open(ended: () => Promise<boolean>): void {
     this.close()
-    this.#stream = new Stream('/api/live', {
+    this.#stream = new Stream('/api/live?containers=apart', {
       told: (kind, data) => this.#told(kind, data),
       aside: (kind, text) => this.#aside(kind, text),
       lost: () => {
