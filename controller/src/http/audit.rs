@@ -79,6 +79,7 @@ pub struct AuditEntryView {
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
     /// In which form; `jsonl` if left out.
+    #[param(inline)]
     format: Option<ExportFormat>,
     /// Only entries newer than this one.
     after: Option<i64>,

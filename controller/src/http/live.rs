@@ -59,6 +59,7 @@ pub struct LiveQuery {
     watch: Option<String>,
     /// `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
     /// own, so that the fleet is there before the last of very many containers is.
+    #[param(inline)]
     containers: Option<ContainersWish>,
 }
 
@@ -252,7 +253,8 @@ impl Viewer {
         let mut events = vec![LiveEvent::View(Box::new(view))];
         if apart {
             let lifecycles = &services.lifecycles;
-            events.extend(hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, now))));
+            events
+                .extend(hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, now))));
         }
         Some(events)
     }

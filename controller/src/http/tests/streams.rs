@@ -140,10 +140,7 @@ async fn containers_come_after_the_view_where_that_is_wished() {
     for _ in 0..2 {
         let containers = live.next().await.unwrap();
         assert_eq!((containers.name.as_str(), &containers.data["whole"]), ("containers", &json!(true)));
-        told.push((
-            containers.data["instance"].clone(),
-            containers.data["upsert"].as_array().unwrap().len(),
-        ));
+        told.push((containers.data["instance"].clone(), containers.data["upsert"].as_array().unwrap().len()));
     }
     told.sort_by_key(|(instance, _)| instance.to_string());
     let mut expected = [(json!(one.as_str()), 1), (json!(two.as_str()), 0)];

@@ -23,7 +23,7 @@ export function byBatch(steps: readonly RolloutStep[], state: string): Batch[] {
   for (const step of steps) {
     if (state && step.state !== state) continue
     const last = found[found.length - 1]
-    if (last?.number === step.batch + 1) last.steps.push(step)
+    if (last && last.number === step.batch + 1) last.steps.push(step)
     else found.push({ number: step.batch + 1, steps: [step] })
   }
   return found
