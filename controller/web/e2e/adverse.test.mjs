@@ -88,7 +88,7 @@ describe('what goes wrong', { timeout: 600_000 }, () => {
     await signIn(second.page, PASSWORD)
     await page.goto('/')
     const both = [page, second.page]
-    const link = (one, word) => one.getByRole('article', { name: 'distant' }).getByText(word, { exact: true }).first()
+    const link = (one, word) => one.getByRole('article', { name: 'distant' }).locator('.link .badge').filter({ hasText: word })
     for (const one of both) {
       await link(one, 'live').waitFor({ timeout: 30_000 })
       await one.evaluate(() => (window.sameDocument = true))

@@ -118,9 +118,9 @@ async fn the_past_goes_back_as_far_as_the_log_and_knows_containers_that_are_gone
     let (web, gone) = (unchecked(container('a', "web", Some("shop"))), container('b', "gone", None));
     let _agent = site.connect(&id, vec![web.clone()]);
     // More runs than the history in memory has room for.
-    let mut told = vec![(600, "create")];
+    let mut told = vec![(9500, "create")];
     for run in 0..40 {
-        told.extend([(500 - run * 10, "start"), (495 - run * 10, "die")]);
+        told.extend([(9000 - run * 200, "start"), (8950 - run * 200, "die")]);
     }
     told.push((90, "start"));
     site.happened(&id, &web, &told).await;

@@ -16,6 +16,7 @@ export class RolloutFollower {
   readonly #ends: (() => void)[]
   /** What was told while the whole was on its way. */
   #early: RolloutNews[] | null = null
+  #turn = 0
   #pending: ReturnType<typeof setTimeout> | undefined
 
   constructor(private readonly id: string) {
@@ -38,16 +39,20 @@ export class RolloutFollower {
 
   /** Reads everything anew: at first, and whenever the connection was lost. */
   async load(): Promise<void> {
-    this.#early = []
+    const turn = (this.#turn += 1)
+    this.#early ??= []
     try {
       const { steps, ...rollout } = await read<RolloutWhole>(url(['rollouts', this.id]))
+      // One that was asked for later knows more.
+      if (turn !== this.#turn) return
       this.rollout = rollout
       this.steps = steps
       this.problem = null
     } catch (error) {
+      if (turn !== this.#turn) return
       this.problem = error instanceof Error ? error.message : String(error)
     }
-    const early = this.#early
+    const early = this.#early ?? []
     this.#early = null
     for (const news of early) this.#news(news)
     this.#followRunning()
