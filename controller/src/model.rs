@@ -9,6 +9,7 @@ use roadstead_protocol::message::time::UnixMicros;
 
 pub mod role;
 pub mod rollout;
+pub mod scope;
 
 /// A registered Docker host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Notify, broadcast};
 use crate::commands::Commands;
 use crate::fleet::Fleet;
 use crate::model::rollout::{RolloutId, RolloutRecord, Stopped};
+use crate::model::scope::Scope;
 use crate::store::{Store, StoreError};
 
 pub mod choosing;
@@ -120,15 +121,16 @@ impl Rollouts {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What a rollout would do, without doing it.
+    /// What a rollout would do with the hosts in `scope`, without doing it.
     ///
     /// # Errors
     /// As for [`Self::start`].
-    pub fn plan(&self, new: &NewRollout, by: &str) -> Result<RolloutRecord, StartError> {
+    pub fn plan(&self, new: &NewRollout, by: &str, scope: &Scope) -> Result<RolloutRecord, StartError> {
         if !(1..=MAX_BATCH).contains(&new.batch_size) {
             return Err(StartError::Batch(new.batch_size));
         }
-        let hosts = self.inner.fleet.hosts();
+        let mut hosts = self.inner.fleet.hosts();
+        hosts.retain(|host| scope.holds(&host.record));
         let steps = choose(&hosts, &new.selection, new.project.as_deref(), new.order)?;
         Ok(RolloutRecord {
             id: RolloutId::generate(),
@@ -145,12 +147,17 @@ impl Rollouts {
         })
     }
 
-    /// Begins a rollout. Its steps are chosen now, once and for all.
+    /// Begins a rollout of hosts in `scope`. Its steps are chosen now, once and for all.
     ///
     /// # Errors
     /// If it is refused; nothing of it is stored then.
-    pub async fn start(&self, new: &NewRollout, by: &str) -> Result<RolloutRecord, StartError> {
-        let record = self.plan(new, by)?;
+    pub async fn start(
+        &self,
+        new: &NewRollout,
+        by: &str,
+        scope: &Scope,
+    ) -> Result<RolloutRecord, StartError> {
+        let record = self.plan(new, by, scope)?;
         let mut open = self.inner.open.lock().await;
         if open.len() >= MAX_UNFINISHED {
             return Err(StartError::TooMany);

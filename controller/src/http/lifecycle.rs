@@ -25,10 +25,10 @@ use super::views::project::ProjectsView;
     responses((status = OK, body = ProjectsView)))]
 pub async fn list_projects(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<Json<ProjectsView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     Ok(Json(ProjectsView::new(&host, &app.services.lifecycles, UnixMicros::now())))
 }
 
@@ -55,11 +55,11 @@ const USUAL_PAST: Duration = Duration::from_secs(24 * 3600);
     responses((status = OK, body = LivesView)))]
 pub async fn instance_lifecycles(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
     Params(query): Params<PastQuery>,
 ) -> Result<Json<LivesView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let now = UnixMicros::now();
     let since = query.since.map_or_else(|| now.minus(USUAL_PAST), |Time(since)| since);
     let past = app.services.lifecycles.past(&host, query.container.as_ref(), since, now).await?;
@@ -74,10 +74,10 @@ pub async fn instance_lifecycles(
     responses((status = OK, body = SpansView)))]
 pub async fn container_lifecycle(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf((id, container)): PathOf<(InstanceId, String)>,
 ) -> Result<Json<SpansView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let now = UnixMicros::now();
     let (container, problem) = match (find(&host, &container), container.parse::<ContainerId>()) {
         (Ok(found), _) => (found.id.clone(), None),

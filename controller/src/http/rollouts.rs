@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Changer, Peer, Reader};
 use super::extract::{Body, Params, PathOf};
+use super::instances::host;
 use super::problem::Problem;
 use super::time::Span;
 use super::views::rollout::{RolloutPlanView, RolloutSummary, RolloutView};
+use crate::accounts::Person;
 use crate::commands::MAX_QUEUE;
 use crate::commands::work::MAX_VERIFY_SECS;
-use crate::model::rollout::RolloutId;
+use crate::model::rollout::{RolloutId, RolloutRecord};
 use crate::rollouts::{NewRollout, Order, Selection};
 
 /// Most rollouts of one answer.
@@ -119,10 +121,11 @@ pub async fn start_rollout(
     let dry_run = request.dry_run;
     let new = request.try_into()?;
     if dry_run {
-        let record = app.services.rollouts.plan(&new, &person.name)?;
+        let record = app.services.rollouts.plan(&new, &person.label(), &person.scope)?;
         return Ok(Json(RolloutPlanView::new(&record, &app.services.fleet)).into_response());
     }
-    let started = app.services.rollouts.start(&new, &person.name).await.map_err(Problem::from);
+    let started =
+        app.services.rollouts.start(&new, &person.label(), &person.scope).await.map_err(Problem::from);
     let target = started.as_ref().map_or_else(|_| "-".to_owned(), |record| record.id.to_string());
     app.audit(&person, peer, "rollout.start", &target, &started).await;
     let view = RolloutView::new(&started?, UnixMicros::now());
@@ -135,10 +138,11 @@ pub async fn start_rollout(
     responses((status = OK, body = RolloutsView)))]
 pub async fn list_rollouts(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     Params(query): Params<RolloutQuery>,
 ) -> Result<Json<RolloutsView>, Problem> {
-    let records = app.services.rollouts.list(query.limit.unwrap_or(20).clamp(1, MAX_PAGE)).await?;
+    let mut records = app.services.rollouts.list(query.limit.unwrap_or(20).clamp(1, MAX_PAGE)).await?;
+    records.retain(|record| sees(&app, &person, record));
     let now = UnixMicros::now();
     Ok(Json(RolloutsView { rollouts: records.iter().map(|one| RolloutSummary::new(one, now)).collect() }))
 }
@@ -149,11 +153,10 @@ pub async fn list_rollouts(
     responses((status = OK, body = RolloutView)))]
 pub async fn one_rollout(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<RolloutView>, Problem> {
-    let id = rollout_id(&id)?;
-    let record = app.services.rollouts.one(id).await?.ok_or_else(|| unknown_rollout(id))?;
+    let record = rollout(&app, &person, &id).await?;
     Ok(Json(RolloutView::new(&record, UnixMicros::now())))
 }
 
@@ -168,10 +171,22 @@ pub async fn stop_rollout(
     peer: Peer,
     PathOf(id): PathOf<String>,
 ) -> Result<(StatusCode, Json<RolloutView>), Problem> {
-    let id = rollout_id(&id)?;
-    let stopped = app.services.rollouts.stop(id, &person.name).await.map_err(Problem::from);
+    let id = rollout(&app, &person, &id).await?.id;
+    let stopped = app.services.rollouts.stop(id, &person.label()).await.map_err(Problem::from);
     app.audit(&person, peer, "rollout.stop", &id.to_string(), &stopped).await;
     Ok((StatusCode::ACCEPTED, Json(RolloutView::new(&stopped?, UnixMicros::now()))))
+}
+
+/// A rollout, if `person` sees it.
+async fn rollout(app: &App, person: &Person, id: &str) -> Result<RolloutRecord, Problem> {
+    let id = rollout_id(id)?;
+    let record = app.services.rollouts.one(id).await?;
+    record.filter(|record| sees(app, person, record)).ok_or_else(|| unknown_rollout(id))
+}
+
+/// Whether `person` sees every host of a rollout. Where one was removed, nobody can say whose it would be.
+fn sees(app: &App, person: &Person, record: &RolloutRecord) -> bool {
+    person.scope.is_everything() || record.steps.iter().all(|step| host(app, person, &step.instance).is_ok())
 }
 
 fn rollout_id(text: &str) -> Result<RolloutId, Problem> {

@@ -77,6 +77,7 @@ impl Lifecycles {
         now: UnixMicros,
     ) -> Result<Past, StoreError> {
         let filter = EventFilter {
+            instances: None,
             instance: Some(host.record.id.clone()),
             container: only.cloned(),
             kind: Some("container".to_owned()),

@@ -16,6 +16,7 @@ use crate::fixtures::{agent, container, engine, instance, record};
 use crate::fleet::Feed;
 use crate::model::Direction;
 use crate::model::rollout::StepState;
+use crate::model::scope::Limit;
 use crate::registry::{Registration, Registry};
 use crate::rollouts::state::RolloutState;
 
@@ -123,7 +124,7 @@ fn new(hosts: &[&str], batch_size: u32) -> NewRollout {
 async fn hosts_are_synced_in_batches_each_by_one_command_of_the_ledger() {
     let site = Site::new(&["a", "b", "c"]).await;
     let (mut a, mut b, mut c) = (site.connect("a"), site.connect("b"), site.connect("c"));
-    let id = site.rollouts.start(&new(&["c", "a", "b"], 2), "anna").await.unwrap().id;
+    let id = site.rollouts.start(&new(&["c", "a", "b"], 2), "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, false).await;
     let (first, second) = (c.syncs(), a.syncs());
     assert_eq!((first.len(), second.len(), b.syncs().len()), (1, 1, 0), "in the order that was given");
@@ -145,7 +146,7 @@ async fn a_host_that_is_away_is_left_out_by_name_and_the_next_has_its_turn() {
     let (lost, mut b) = (site.connect("a"), site.connect("b"));
     drop(lost);
     let mut wanted = new(&["a", "b"], 1);
-    let id = site.rollouts.start(&wanted, "anna").await.unwrap().id;
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, true).await;
     assert_eq!(site.states(id).await[0], StepState::Waiting, "it was lost just now, and may be back at once");
     // One that never was connected is not waited for.
@@ -153,7 +154,7 @@ async fn a_host_that_is_away_is_left_out_by_name_and_the_next_has_its_turn() {
     site.fleet.refresh_record(&site.store, &instance("never")).await.unwrap();
     site.rollouts.stop(id, "anna").await.unwrap();
     wanted.selection = Selection::Instances(vec![instance("never"), instance("b")]);
-    let id = site.rollouts.start(&wanted, "anna").await.unwrap().id;
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
     let planned = site.rollouts.one(id).await.unwrap().unwrap();
     assert_eq!(planned.steps[0].state, StepState::Skipped);
     assert!(planned.steps[0].reason.as_deref().unwrap().contains("no compose project `shop`"));
@@ -169,7 +170,7 @@ async fn an_absent_host_can_be_waited_for_and_a_stop_withdraws_its_command() {
     drop(site.connect("a"));
     let mut b = site.connect("b");
     let wanted = NewRollout { queue_secs: Some(3600), ..new(&["a", "b"], 1) };
-    let id = site.rollouts.start(&wanted, "anna").await.unwrap().id;
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, false).await;
     assert_eq!(site.states(id).await, [StepState::Queued, StepState::Running]);
     let running = b.syncs();
@@ -187,7 +188,7 @@ async fn an_absent_host_can_be_waited_for_and_a_stop_withdraws_its_command() {
 async fn a_failure_stops_it_and_later_hosts_are_told_apart_from_failed_ones() {
     let site = Site::new(&["a", "b"]).await;
     let (mut a, mut b) = (site.connect("a"), site.connect("b"));
-    let id = site.rollouts.start(&new(&["a", "b"], 1), "anna").await.unwrap().id;
+    let id = site.rollouts.start(&new(&["a", "b"], 1), "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, false).await;
     let sent = a.syncs();
     site.ended(&a, sent[0], false).await;
@@ -202,7 +203,7 @@ async fn a_failure_stops_it_and_later_hosts_are_told_apart_from_failed_ones() {
 async fn after_a_restart_it_goes_on_without_a_second_command_for_anybody() {
     let site = Site::new(&["a", "b"]).await;
     let (mut a, b) = (site.connect("a"), site.connect("b"));
-    let id = site.rollouts.start(&new(&["a", "b"], 1), "anna").await.unwrap().id;
+    let id = site.rollouts.start(&new(&["a", "b"], 1), "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, false).await;
     let first = a.syncs()[0];
     drop((a, b));
@@ -222,7 +223,7 @@ async fn a_step_that_was_begun_but_never_given_to_the_ledger_is_given_once_after
     let site = Site::new(&["a"]).await;
     drop(site.connect("a"));
     // As if the controller had died between storing the step and issuing its command.
-    let mut record = site.rollouts.start(&new(&["a"], 1), "anna").await.unwrap();
+    let mut record = site.rollouts.start(&new(&["a"], 1), "anna", &Scope::default()).await.unwrap();
     let command = CommandId::generate();
     record.begin(0, command);
     site.store.save_rollout(record.clone(), vec![0]).await.unwrap();
@@ -239,7 +240,7 @@ async fn a_step_that_was_begun_but_never_given_to_the_ledger_is_given_once_after
 async fn a_host_whose_link_was_lost_just_now_is_waited_for() {
     let site = Site::new(&["a"]).await;
     drop(site.connect("a"));
-    let id = site.rollouts.start(&new(&["a"], 1), "anna").await.unwrap().id;
+    let id = site.rollouts.start(&new(&["a"], 1), "anna", &Scope::default()).await.unwrap().id;
     site.rollouts.go_on(None, true).await;
     assert_eq!(site.states(id).await, [StepState::Waiting]);
     let mut a = site.connect("a");
@@ -252,7 +253,9 @@ async fn what_makes_no_sense_is_refused_and_nothing_of_it_is_stored() {
     let site = Site::new(&["a"]).await;
     let _a = site.connect("a");
     let rollouts = &site.rollouts;
-    let refused = |wanted: NewRollout| async move { rollouts.start(&wanted, "anna").await.unwrap_err() };
+    let refused = |wanted: NewRollout| async move {
+        rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap_err()
+    };
     assert!(matches!(refused(new(&["a"], 0)).await, StartError::Batch(0)));
     assert!(matches!(refused(new(&["a"], 101)).await, StartError::Batch(101)));
     assert!(matches!(refused(new(&["b"], 1)).await, StartError::Choose(ChooseError::Unknown(_))));
@@ -260,4 +263,17 @@ async fn what_makes_no_sense_is_refused_and_nothing_of_it_is_stored() {
     let text = refused(other).await.to_string();
     assert!(text.contains("`blog`"), "{text}");
     assert!(site.rollouts.list(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn hosts_out_of_sight_are_not_there() {
+    let site = Site::new(&["a", "b"]).await;
+    let (_a, _b) = (site.connect("a"), site.connect("b"));
+    let only_a = Limit { instances: [instance("a")].into(), ..Limit::default() };
+    let scope = Scope::default().within(only_a);
+    let refused = site.rollouts.start(&new(&["a", "b"], 1), "anna", &scope).await.unwrap_err();
+    assert!(matches!(refused, StartError::Choose(ChooseError::Unknown(id)) if id == instance("b")));
+    let all = NewRollout { selection: Selection::Labelled { environment: None, tag: None }, ..new(&[], 1) };
+    let planned = site.rollouts.plan(&all, "anna", &scope).unwrap();
+    assert_eq!(planned.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(), ["a"]);
 }

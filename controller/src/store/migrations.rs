@@ -9,10 +9,11 @@ use super::StoreError;
 use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("migrations/001-first.sql"),
     include_str!("migrations/002-lifecycles.sql"),
     AUDIT_CHAIN,
+    include_str!("migrations/004-people.sql"),
     include_str!("migrations/005-rollouts.sql"),
 ];
 
