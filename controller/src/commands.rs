@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 pub use error::{CancelError, IssueError};
 
+pub use self::issuing::MAX_QUEUE;
 pub use crate::store::commands::CommandFilter;
 
 use self::open::{Live, OpenCommands};
@@ -80,6 +81,8 @@ pub enum CommandChange {
 /// What a request for a command says beside the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IssueOptions<'a> {
+    /// Its identity, where that was stored before; none for a fresh one.
+    pub id: Option<CommandId>,
     /// How long it waits for an absent agent, at most seven days; none refuses it when the agent is away.
     pub queue_for: Option<Duration>,
     /// How long it may run, at most 24 hours; none for what is usual for the work.

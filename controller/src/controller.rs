@@ -37,6 +37,7 @@ use crate::registry::Registry;
 use crate::relayed::{Relay, Relayed};
 use crate::reload::{Configure, Reload};
 use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
@@ -124,6 +125,7 @@ impl Controller {
         let reload = Reload::new(&config, configure, enrolment.clone(), rotation.clone(), own_address);
         let (relay, relayed) = Relay::new();
         let commands = Commands::load(core.store.clone(), core.registry.clone()).await?;
+        let rollouts = Rollouts::load(core.store.clone(), fleet.clone(), commands.clone()).await?;
         let (accounts, new_password) =
             Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
         let local_agent = local_agent(&config, agents_bound)?;
@@ -159,6 +161,7 @@ impl Controller {
             registry: core.registry,
             enrolment,
             commands,
+            rollouts,
             events,
             lifecycles,
             accounts: Arc::new(accounts),
@@ -210,6 +213,7 @@ impl Controller {
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(audit::retention::run(services.store.clone(), audit_age, shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
+        parts.spawn(services.rollouts.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
         parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
         parts.spawn(following::commands(lifecycles, commands, shutdown.clone()));

@@ -42,6 +42,7 @@ mod page;
 pub mod problem;
 mod proxied;
 mod refusals;
+mod rollouts;
 mod server;
 mod session;
 mod sessions;
@@ -69,6 +70,7 @@ use crate::registry::Registry;
 use crate::relayed::Relay;
 use crate::reload::Reload;
 use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 
 /// Addresses whose refusals without login are audited apart.
@@ -90,6 +92,8 @@ pub struct Services {
     pub enrolment: Enrolment,
     /// The command ledger.
     pub commands: Commands,
+    /// Syncs of many hosts.
+    pub rollouts: Rollouts,
     /// The event log.
     pub events: Events,
     /// Where containers and projects are in their life.
@@ -197,6 +201,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(containers::list_containers))
         .routes(routes!(containers::one_container))
         .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::instance_lifecycles))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
@@ -206,6 +211,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(commands::list_commands))
         .routes(routes!(commands::one_command, commands::cancel_command))
         .routes(routes!(command_log::command_log))
+        .routes(routes!(rollouts::list_rollouts, rollouts::start_rollout))
+        .routes(routes!(rollouts::one_rollout, rollouts::stop_rollout))
         .routes(routes!(events::list_events))
         .routes(routes!(live::live))
         .routes(routes!(tokens::list_join_tokens, tokens::make_join_token))

@@ -25,5 +25,6 @@ pub mod registry;
 pub mod relayed;
 pub mod reload;
 pub mod rotation;
+pub mod rollouts;
 pub mod store;
 pub mod supervised;

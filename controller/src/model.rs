@@ -11,6 +11,7 @@ use roadstead_protocol::message::progress::Progress;
 use roadstead_protocol::message::time::UnixMicros;
 
 pub mod role;
+pub mod rollout;
 pub mod scope;
 
 /// A registered Docker host.

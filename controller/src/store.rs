@@ -29,6 +29,7 @@ pub mod pictures;
 mod plans;
 mod restore;
 mod seal;
+pub mod rollouts;
 mod second_factors;
 mod settings;
 pub mod users;

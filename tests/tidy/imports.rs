@@ -10,7 +10,7 @@ const CONTROLLER: &[&[&str]] = &[
     &["registry", "fleet", "identities", "relayed"],
     &["accounts", "audit", "events", "lifecycle", "enrolment", "probes"],
     &["admission", "commands", "exposure", "rotation"],
-    &["reload"],
+    &["reload", "rollouts"],
     &["connect", "http", "supervised"],
     &["controller"],
     &["cli"],

@@ -107,7 +107,7 @@ fn new_record(
     }
     let now = UnixMicros::now();
     Ok(CommandRecord {
-        id: CommandId::generate(),
+        id: options.id.unwrap_or_else(CommandId::generate),
         instance: instance.clone(),
         work,
         issued_by: by.to_owned(),

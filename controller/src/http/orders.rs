@@ -227,6 +227,7 @@ async fn issue(
     let instance = &host.record.id;
     let (what, target) = describe(instance, &work);
     let options = IssueOptions {
+        id: None,
         queue_for: queue_for.map(|Span(span)| span),
         deadline: None,
         policy: host.record.policy.as_ref(),

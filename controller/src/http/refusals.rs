@@ -8,6 +8,7 @@ use super::problem::Problem;
 use crate::accounts::{LoginError, UserError};
 use crate::commands::{CancelError, IssueError};
 use crate::enrolment::EnrolError;
+use crate::rollouts::{ChooseError, StartError, StopError};
 
 /// There is no such instance.
 pub fn unknown_instance(id: &InstanceId) -> Problem {
@@ -75,6 +76,32 @@ impl From<CancelError> for Problem {
                     .with("state", state.as_str())
             }
             CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StartError::Choose(ChooseError::Unknown(id)) => unknown_instance(&id),
+            StartError::Choose(_) => Self::invalid(detail),
+            StartError::Batch(_) => Self::invalid(detail).with("field", "batch_size"),
+            StartError::TooMany => {
+                Self::new(StatusCode::CONFLICT, "too-many-rollouts", "Too many rollouts", detail)
+            }
+            StartError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StopError> for Problem {
+    fn from(error: StopError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StopError::NotFound => Self::unknown("unknown-rollout", detail),
+            StopError::Ended => Self::new(StatusCode::CONFLICT, "rollout-ended", "Rollout ended", detail),
+            StopError::Store(error) => error.into(),
         }
     }
 }

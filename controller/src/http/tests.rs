@@ -38,6 +38,7 @@ use crate::registry::{AgentHandle, Registration, Registry};
 use crate::relayed::Relay;
 use crate::reload::Reload;
 use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 
 mod agent;
@@ -52,6 +53,7 @@ mod orders;
 mod people;
 mod permissions;
 mod problems;
+mod rollouts;
 mod server;
 mod sessions;
 mod streams;
@@ -111,10 +113,12 @@ impl Site {
             rotation.clone(),
             agent_urls[0].clone(),
         );
+        let commands = Commands::load(store.clone(), registry.clone()).await.unwrap();
         let services = Services {
             fleet: fleet.clone(),
             enrolment,
-            commands: Commands::load(store.clone(), registry.clone()).await.unwrap(),
+            rollouts: Rollouts::load(store.clone(), fleet.clone(), commands.clone()).await.unwrap(),
+            commands,
             registry,
             events: Events::new(store.clone()),
             lifecycles: Lifecycles::load(store.clone(), fleet.clone()).await.unwrap(),
