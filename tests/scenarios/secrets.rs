@@ -89,7 +89,7 @@ async fn no_secret_is_logged_stored_or_answered() {
         })
         .collect();
     for log in [site.controller.log(), member.agent.log()] {
-        assert!(std::fs::metadata(log).unwrap().len() > 10_000, "it was talkative");
+        assert!(std::fs::metadata(log).unwrap().len() > 1_000, "it said something");
         found.extend(found_in(log, &all));
     }
     for file in files(&site.controller.data()) {

@@ -144,6 +144,7 @@ impl Rollouts {
             queue_for: record.queue_secs.map(|seconds| Duration::from_secs(seconds.into())),
             deadline: None,
             policy: host.record.policy.as_ref(),
+            ceiling: host.record.terms.ceiling.as_ref(),
         };
         match self.inner.commands.issue(&step.instance, work, &record.issued_by, options).await {
             Ok(issued) => record.heard(&issued, now),
@@ -195,6 +196,7 @@ fn not_issued(
     match error {
         IssueError::AgentAway => record.skip(place, "the agent was not connected at its turn", now),
         IssueError::Policy { verb } => record.skip(place, refused_by_policy(verb), now),
+        IssueError::Ceiling { .. } => record.skip(place, error.to_string(), now),
         IssueError::Busy { .. } | IssueError::TooMany { .. } | IssueError::Invalid(_) => {
             record.refuse(place, error.to_string(), now);
         }
