@@ -174,6 +174,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(containers::one_container))
         .routes(routes!(lifecycle::container_lifecycle))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))

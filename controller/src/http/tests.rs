@@ -38,6 +38,7 @@ use crate::store::Store;
 mod audit;
 mod fleet;
 mod hanging_up;
+mod inspecting;
 mod lifecycles;
 mod logs;
 mod orders;

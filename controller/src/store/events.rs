@@ -69,6 +69,10 @@ impl Store {
                          ON CONFLICT (instance, epoch) DO UPDATE SET seq = excluded.seq",
                     )?
                     .execute(params![instance.as_str(), batch.epoch.0.into_bytes(), to_i64(intake.mark)?])?;
+                if before.0 == 0 {
+                    let params = params![instance.as_str(), batch.epoch.0.into_bytes(), MAX_MARKS - 1];
+                    transaction.prepare_cached(FORGET_MARKS)?.execute(params)?;
+                }
             }
             Ok(intake)
         })
@@ -131,6 +135,13 @@ impl Store {
         .await
     }
 }
+
+/// Outboxes of one agent whose marks are kept. An honest one begins a new outbox only when it loses its data folder.
+const MAX_MARKS: i64 = 16;
+
+/// The shortest histories go first: nothing tells which outbox is the oldest.
+const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoch <> ?2 AND epoch NOT IN (
+    SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
 
 const PRUNE: &str = "DELETE FROM events WHERE id IN (
     SELECT id FROM (SELECT id, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
