@@ -299,6 +299,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instances/{id}/containers/{container}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything about one container, asked of its agent now. What looks secret is masked. */
+        get: operations["one_container"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/instances/{id}/containers/{container}/lifecycle": {
         parameters: {
             query?: never;
@@ -888,6 +905,70 @@ export interface components {
             total: number;
             unknown: number;
         };
+        /** @description Everything about one container, as its engine answered just now. */
+        ContainerDetailsView: {
+            /** @description When the agent answered. */
+            as_of: components["schemas"]["Time"];
+            /** @description Its arguments. */
+            command: string[];
+            /**
+             * Format: double
+             * @description Processors it may use; none if unlimited.
+             */
+            cpu_limit?: number | null;
+            /** @description Program that is run, as an argument vector. */
+            entrypoint: string[];
+            /**
+             * @description Environment; a value that looks secret is none unless the agent's owner allows `view-env` and the reader may
+             *     change things.
+             */
+            env: components["schemas"]["Setting"][];
+            /** @description What its health check runs; empty without one. */
+            health_check: string[];
+            /** @description The last results of its health check, oldest first. */
+            health_log: components["schemas"]["HealthEntryView"][];
+            /** @description Host name within the container. */
+            hostname: string;
+            /** @description The engine's full id. */
+            id: string;
+            /** @description `name@sha256:…` for each repository its image was pulled from. */
+            image_digests: string[];
+            /** @description Digest of its image's configuration. */
+            image_id: string;
+            /** @description Which instance. */
+            instance: string;
+            /** @description Labels, by name; masked like the environment. */
+            labels: components["schemas"]["Setting"][];
+            /**
+             * Format: int64
+             * @description Memory limit in bytes; none if unlimited.
+             */
+            memory_limit_bytes?: number | null;
+            /** @description What is mounted. */
+            mounts: components["schemas"]["MountDetails"][];
+            /** @description Networks with the container's addresses there. */
+            networks: components["schemas"]["NetworkDetails"][];
+            /** @description What it has of its host beyond what a plain container has, in words. */
+            privileges: string[];
+            /**
+             * Format: int64
+             * @description Processes it may have; none if unlimited.
+             */
+            process_limit?: number | null;
+            /** @description Restart policy. */
+            restart_policy: string;
+            /**
+             * Format: int32
+             * @description How often `on-failure` tries; 0 for ever.
+             */
+            restart_retries: number;
+            /** @description Whether something was left out or cut because it was too large to send. */
+            truncated: boolean;
+            /** @description User it runs as; empty for root. */
+            user: string;
+            /** @description Folder it runs in; empty for the image's root. */
+            working_dir: string;
+        };
         /**
          * @description Result of a container's health check.
          * @enum {string}
@@ -1123,6 +1204,8 @@ export interface components {
             command: string;
             /** @enum {string} */
             kind: "refused";
+            /** @description The limit that refused it and where that is written; none where the verb itself is not allowed. */
+            rule?: string | null;
             /** @description The verb it would have needed. */
             verb: string;
             /** @description What was asked, in words. */
@@ -1247,6 +1330,18 @@ export interface components {
              * @description Sent since it started, in bytes.
              */
             network_tx_bytes: number;
+        };
+        /** @description One result of a health check. */
+        HealthEntryView: {
+            /** @description When it ended, by the host's clock. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Its exit code; 0 is healthy.
+             */
+            exit_code: number;
+            /** @description The end of what it said. */
+            output: string;
         };
         /**
          * @description How an instance is.
@@ -1383,6 +1478,7 @@ export interface components {
             name: string;
             /** @description The verbs that its owner allows, as last heard. */
             policy?: string[] | null;
+            policy_limits?: components["schemas"]["Limits"] | null;
             /** @description Whether the host may differ from what is shown by now. */
             stale: boolean;
             /** @description Tags, sorted. */
@@ -1470,6 +1566,17 @@ export interface components {
             since: components["schemas"]["Time"];
             /** @description `installing`, `ready`, `failed`, `stopped` or `removed`. */
             status: string;
+        };
+        /** @description What allowed verbs are limited to. None of a list means no limit, an empty list means nothing at all. */
+        Limits: {
+            /** @description Folders and files of the host that may be mounted, with what is below them. */
+            host_paths?: string[] | null;
+            /** @description No container may be created with more of the host than a plain one has. */
+            no_privileged?: boolean;
+            /** @description Compose projects that may be synced; `*` at the end of one stands for any rest. */
+            projects?: string[] | null;
+            /** @description Where images may come from: a registry (`ghcr.io`) or a path in one (`ghcr.io/acme`). */
+            registries?: string[] | null;
         };
         /**
          * @description Whether an agent is connected.
@@ -1589,6 +1696,30 @@ export interface components {
             /** @description User name; `admin` if left out. */
             username?: string | null;
         };
+        /** @description One mount. */
+        MountDetails: {
+            /** @description `bind`, `volume`, `tmpfs`, … */
+            kind: string;
+            /** @description Whether the container may only read. */
+            read_only?: boolean;
+            /** @description Path on the host, or name of the volume. */
+            source: string;
+            /** @description Path in the container. */
+            target: string;
+        };
+        /** @description A container's place in one network. */
+        NetworkDetails: {
+            /** @description Addresses of the container there. */
+            addresses?: string[];
+            /** @description Further names it has there. */
+            aliases?: string[];
+            /** @description Where it sends what leaves the network; empty if nowhere. */
+            gateway?: string;
+            /** @description Hardware address. */
+            mac?: string;
+            /** @description The network. */
+            name: string;
+        };
         /** @description An API token to make. */
         NewApiTokenRequest: {
             /** @description these instances, by id; both left out for all that one sees oneself. */
@@ -1654,6 +1785,11 @@ export interface components {
         OrderRefusal: {
             /** @enum {string} */
             refusal: "policy";
+            /**
+             * @description What exactly refused it: a limit of the policy, a container's protection, and where that is written;
+             *     none where the verb itself is not allowed.
+             */
+            rule?: string | null;
             /** @description The verb it needs. */
             verb: string;
         } | {
@@ -1985,6 +2121,13 @@ export interface components {
         SessionsView: {
             /** @description The sessions. */
             sessions: components["schemas"]["OpenSessionView"][];
+        };
+        /** @description A variable or a label. */
+        Setting: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its value; none where it looks secret and the agent's owner does not allow `view-env`. */
+            value?: string | null;
         };
         /** @example 24h */
         Span: string;
@@ -2793,6 +2936,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContainersView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_container: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+                /** @description Name, id, or the beginning of the id, of the container */
+                container: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainerDetailsView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
