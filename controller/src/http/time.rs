@@ -61,7 +61,11 @@ pub struct Span(pub Duration);
 
 impl PartialSchema for Span {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).examples(["24h"]).into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9]{1,9}[smhd]$"))
+            .examples(["24h"])
+            .into()
     }
 }
 
