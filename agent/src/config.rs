@@ -396,7 +396,7 @@ mod tests {
             let Ok(settings) = toml::from_str::<Settings>(&text) else { return false };
             assert!(!format!("{settings:?}").contains(token), "{settings:?}");
             let Ok(config) = settings.resolve() else { return false };
-            assert!(config.policy.allows(Verb::View));
+            assert!(config.policy.policy.allows(Verb::View));
             assert!(!config.name.trim().is_empty() && config.tags.is_sorted());
             true
         });
