@@ -14,8 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 pub mod api_tokens;
 pub mod audit;
 pub mod commands;
-#[cfg(test)]
-mod corruptions;
 pub mod events;
 mod figures;
 pub mod identities;
@@ -25,13 +23,13 @@ pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
-#[cfg(test)]
-mod plans;
 mod restore;
 mod seal;
 pub mod rollouts;
 mod second_factors;
 mod settings;
+#[cfg(test)]
+mod tests;
 pub mod users;
 pub mod web_sessions;
 mod writer;

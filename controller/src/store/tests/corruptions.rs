@@ -11,10 +11,10 @@ use roadstead_protocol::message::time::UnixMicros;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::events::EventFilter;
-use super::{Store, StoreError};
 use crate::fixtures::{instance, record};
 use crate::model::{EventRecord, InstanceRecord};
+use crate::store::events::EventFilter;
+use crate::store::{Store, StoreError};
 
 /// Cases of each kind, each with a seed of its own.
 const CASES: u64 = 250;
