@@ -105,7 +105,7 @@ pub fn to_agent() -> Vec<(String, ToAgent)> {
         "key_filed" ToAgent::KeyFiled { .. } => ToAgent::KeyFiled { key: PeerKey([0x5a; 32]) },
         "controller_keys" ToAgent::ControllerKeys { .. } => {
             ToAgent::ControllerKeys { keys: vec![PeerKey([0x5a; 32]), PeerKey([0xa5; 32])] }
-        }
+        },
         "inspect" ToAgent::Inspect { .. } => {
             ToAgent::Inspect { nonce: 1, container: hosts::container_id() }
         },
@@ -128,7 +128,7 @@ pub fn to_controller() -> Vec<(String, ToController)> {
         "next_key" ToController::NextKey { .. } => ToController::NextKey { key: PeerKey([0x5a; 32]) },
         "controller_known" ToController::ControllerKnown { .. } => {
             ToController::ControllerKnown { keys: vec![PeerKey([0x5a; 32])] }
-        }
+        },
         "inspected" ToController::Inspected { .. } => hosts::inspections().remove(0).1,
     } never sent: ToController::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));

@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 use roadstead_controller::events::Events;
 use roadstead_controller::fleet::{Fleet, persist};
 use roadstead_controller::lifecycle::Lifecycles;
-use roadstead_controller::model::InstanceRecord;
+use roadstead_controller::model::{InstanceRecord, MemberTerms};
 use roadstead_controller::store::Store;
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId};
@@ -174,6 +174,7 @@ fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
         agent_version: None,
         policy: None,
         abilities: Vec::new(),
+        terms: MemberTerms::default(),
     })
 }
 
