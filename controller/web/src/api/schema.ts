@@ -387,6 +387,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instances/{id}/lifecycles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each container of an instance was from a time on until now, also those that are gone: as far back as the event
+         *     log goes, or its newest 10,000 events about containers of the instance.
+         */
+        get: operations["instance_lifecycles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/instances/{id}/projects": {
         parameters: {
             query?: never;
@@ -482,8 +502,8 @@ export interface paths {
         };
         /**
          * Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
-         *     remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
-         *     `event` as things change. A `view` may come again at any time and replaces everything.
+         *     remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines},
+         *     `rollout` {rollout, steps} and `event` as things change. A `view` may come again at any time and replaces everything.
          */
         get: operations["live"];
         put?: never;
@@ -540,6 +560,45 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest rollouts, newest first, without their steps. */
+        get: operations["list_rollouts"];
+        put?: never;
+        /** Sync many hosts, batch after batch. 202 with the rollout; with `dry_run` 200 with what it would do. */
+        post: operations["start_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rollout with its steps. */
+        get: operations["one_rollout"];
+        put?: never;
+        post?: never;
+        /**
+         * Stop a rollout: no further step begins, what waits for an absent agent is withdrawn, and what an agent has begun
+         *     runs to its end (each can be cancelled by itself).
+         */
+        delete: operations["stop_rollout"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1556,6 +1615,19 @@ export interface components {
             /** @description Id of the token, for revoking it. */
             token_id: string;
         };
+        /** @description What one container was. */
+        LifeView: {
+            /** @description Its whole id. */
+            full_id: string;
+            /** @description Its name, as last heard. */
+            name: string;
+            /** @description Whether it is there now. */
+            present: boolean;
+            /** @description Its compose project. */
+            project?: string | null;
+            /** @description What it was, oldest first. */
+            spans: components["schemas"]["SpanView"][];
+        };
         /** @description Where a container or project is in its life. */
         LifecycleView: {
             /** @description The kind of reason: `exit`, `out_of_memory`, `unhealthy`, `restart_loop`, `command` or `paused`. */
@@ -1638,6 +1710,11 @@ export interface components {
             /** @enum {string} */
             event: "progress";
         } | {
+            /** @description A rollout is new or changed. */
+            data: components["schemas"]["RolloutNews"];
+            /** @enum {string} */
+            event: "rollout";
+        } | {
             /** @description Something happened. */
             data: components["schemas"]["EventView"];
             /** @enum {string} */
@@ -1649,10 +1726,23 @@ export interface components {
             at: components["schemas"]["Time"];
             /** @description The commands that have not ended, newest first. */
             commands: components["schemas"]["CommandView"][];
-            /** @description The containers of each instance. */
+            /** @description The containers of each instance; none with `containers=apart`. */
             containers: components["schemas"]["ContainersView"][];
             /** @description Every instance, by name. */
             instances: components["schemas"]["InstanceView"][];
+        };
+        /** @description What the containers of an instance were. */
+        LivesView: {
+            /** @description Until when. */
+            at: components["schemas"]["Time"];
+            /** @description The containers: those of a project together, by name. */
+            containers: components["schemas"]["LifeView"][];
+            /** @description Of which instance. */
+            instance: string;
+            /** @description Whether there were more events than are read for one answer: the oldest spans may be missing. */
+            shortened: boolean;
+            /** @description From when. */
+            since: components["schemas"]["Time"];
         };
         /** @description One line of a command's log. */
         LogLineView: {
@@ -1873,6 +1963,26 @@ export interface components {
             /** @description The service. */
             service: string;
         };
+        /** @description A service of a planned step. */
+        PlannedServiceView: {
+            /** @description How many containers it has. */
+            containers: number;
+            /** @description Image reference. */
+            image: string;
+            /** @description What it runs now (`sha256:…`). */
+            image_id: string;
+            /** @description Its name. */
+            service: string;
+        };
+        /** @description What would be done on one host. */
+        PlannedStepView: components["schemas"]["StepView"] & {
+            /** @description Why it would be left out if its turn were now. */
+            obstacle?: string | null;
+            /** @description The services and what they run now. */
+            services: components["schemas"]["PlannedServiceView"][];
+            /** @description The strategies that its agent has, the one it prefers first. */
+            strategies: string[];
+        };
         /** @description A port a container exposes, published on the host or not. */
         Port: {
             /** @description Host address it is published on, if published. */
@@ -2062,6 +2172,108 @@ export interface components {
          * @enum {string}
          */
         RoleView: "viewer" | "operator" | "admin";
+        /** @description Hosts by their labels; what is left out is not asked for. */
+        RolloutFilter: {
+            /** @description Environment label. */
+            environment?: string | null;
+            /** @description Tag. */
+            tag?: string | null;
+        };
+        /** @description A rollout is new or changed. */
+        RolloutNews: {
+            /** @description As it is now. */
+            rollout: components["schemas"]["RolloutSummary"];
+            /** @description The steps that changed. */
+            steps: components["schemas"]["StepView"][];
+        };
+        /**
+         * @description In which order hosts have their turn.
+         * @enum {string}
+         */
+        RolloutOrder: "given" | "name" | "containers";
+        /** @description What a rollout would do. */
+        RolloutPlanView: {
+            /** @description How many batches that makes. */
+            batches: number;
+            /** @description The steps, in order. */
+            steps: components["schemas"]["PlannedStepView"][];
+        };
+        /** @description A sync of many hosts to do. Which hosts: `instances`, or else all that `filter` lets through. */
+        RolloutRequest: {
+            /**
+             * Format: int32
+             * @description How many at once, 1 to 100; 1 if left out. A batch begins when the one before has ended.
+             */
+            batch_size?: number;
+            /** @description Only say what would be done. */
+            dry_run?: boolean;
+            filter?: components["schemas"]["RolloutFilter"] | null;
+            /** @description Ids of the hosts. One that does not show the project is named as skipped. */
+            instances?: string[] | null;
+            /** @description In which order; `given` if left out. */
+            order?: components["schemas"]["RolloutOrder"];
+            /** @description The compose project; left out, every project that each host shows. */
+            project?: string | null;
+            queue_for?: components["schemas"]["Span"] | null;
+            /** @description Whether a host that failed keeps later ones from beginning; so if left out. */
+            stop_on_failure?: boolean;
+            strategy?: components["schemas"]["Strategy"] | null;
+            /**
+             * Format: int32
+             * @description How long a restarted service may take to run and be healthy, in seconds.
+             */
+            verify_secs?: number | null;
+        };
+        /** @description A sync of many hosts, without its steps. */
+        RolloutSummary: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /**
+             * Format: int32
+             * @description Steps at once.
+             */
+            batch_size: number;
+            /** @description How many steps are in each state. */
+            counts: components["schemas"]["StepCounts"];
+            /** @description Whether that can never change again. */
+            ended: boolean;
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description When. */
+            issued_at: components["schemas"]["Time"];
+            /** @description Who asked. */
+            issued_by: string;
+            /** @description The projects that are synced. */
+            projects: string[];
+            /**
+             * Format: int32
+             * @description How long the command of an absent host waits, in seconds; none skips such a host.
+             */
+            queue_seconds?: number | null;
+            /**
+             * @description `running`, `stopping` (no further step begins), and at the end `succeeded`, `failed`, `incomplete` (hosts were
+             *     left out) or `stopped`.
+             */
+            state: string;
+            /** @description Whether a failed step keeps later ones from beginning. */
+            stop_on_failure: boolean;
+            /** @description Why no further step begins. */
+            stopped?: string | null;
+        };
+        /** @description A sync of many hosts. */
+        RolloutView: components["schemas"]["RolloutSummary"] & {
+            /** @description Its steps, in order. */
+            steps: components["schemas"]["StepView"][];
+        };
+        /** @description The newest rollouts, newest first. */
+        RolloutsView: {
+            /** @description The rollouts. */
+            rollouts: components["schemas"]["RolloutSummary"][];
+        };
         /**
          * @description The most that a token may do; never more than its user may.
          * @enum {string}
@@ -2161,11 +2373,45 @@ export interface components {
          * @enum {string}
          */
         Step: "pull" | "script" | "compose" | "create" | "stop" | "start" | "verify" | "rollback" | "cleanup" | "act" | "unknown";
+        /** @description How many steps are in each state. */
+        StepCounts: {
+            failed: number;
+            queued: number;
+            running: number;
+            skipped: number;
+            succeeded: number;
+            total: number;
+            waiting: number;
+        };
         /**
          * @description Where a step is.
          * @enum {string}
          */
         StepState: "started" | "done" | "skipped" | "failed" | "unknown";
+        /**
+         * @description Where a step stands. `waiting`, `queued` (for an absent agent) and `running` may still change.
+         * @enum {string}
+         */
+        StepStateView: "waiting" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "lost" | "refused" | "skipped";
+        /** @description The sync of one project on one host. */
+        StepView: {
+            /** @description Its batch, from 0. */
+            batch: number;
+            /** @description Its command, once it has begun. */
+            command?: string | null;
+            /** @description Which host. */
+            instance: string;
+            /** @description The host's name when the rollout was made. */
+            name: string;
+            /** @description Its place in the order, from 0. */
+            place: number;
+            /** @description Which project; empty where the host shows none. */
+            project: string;
+            /** @description What came of it, or why it was not done. */
+            reason?: string | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["StepStateView"];
+        };
         /**
          * @description How a sync is done.
          * @enum {string}
@@ -3120,6 +3366,42 @@ export interface operations {
             };
         };
     };
+    instance_lifecycles: {
+        parameters: {
+            query?: {
+                /** @description From this time (RFC 3339) on; the last 24 hours if left out. */
+                since?: string;
+                /** @description Only this container, by its whole id. */
+                container?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LivesView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_projects: {
         parameters: {
             query?: never;
@@ -3315,6 +3597,11 @@ export interface operations {
             query?: {
                 /** @description Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open. */
                 watch?: string;
+                /**
+                 * @description `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
+                 *     own, so that the fleet is there before the last of very many containers is.
+                 */
+                containers?: "within" | "apart";
             };
             header?: never;
             path?: never;
@@ -3415,6 +3702,139 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_rollouts: {
+        parameters: {
+            query?: {
+                /** @description How many, at most 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    start_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutPlanView"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the rollout */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    stop_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the rollout */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
