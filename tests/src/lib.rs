@@ -14,7 +14,9 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod scratch;
+pub mod synthetic_engine;
 pub mod tool;
+pub mod vitals;
 
 pub use api::Api;
 pub use condition::eventually;
@@ -25,3 +27,4 @@ pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerPro
 pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
+pub use synthetic_engine::SyntheticEngine;
