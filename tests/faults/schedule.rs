@@ -162,13 +162,7 @@ mod tests {
     use super::*;
 
     fn wish(seed: u64) -> Wish {
-        Wish {
-            seed,
-            faults: 200,
-            hosts: 5,
-            span: Duration::from_secs(100),
-            longest: Duration::from_secs(50),
-        }
+        Wish { seed, faults: 200, hosts: 5, span: Duration::from_secs(100), longest: Duration::from_secs(50) }
     }
 
     #[test]

@@ -130,7 +130,8 @@ impl Netns {
         });
         let hooks: String = hooks.collect();
         let remove = format!("table inet {TABLE}\ndelete table inet {TABLE}\n");
-        let rules = if ways.is_empty() { remove } else { format!("{remove}table inet {TABLE} {{\n{hooks}}}") };
+        let rules =
+            if ways.is_empty() { remove } else { format!("{remove}table inet {TABLE} {{\n{hooks}}}") };
         self.must("ip", &["netns", "exec", &self.name(), "nft", &rules]).await;
     }
 

@@ -18,8 +18,9 @@ use book::Book;
 
 pub use book::{Told, Truth};
 
-/// The label that makes a container part of a compose project, and the one that names its service.
+/// The label that makes a container part of a compose project.
 pub const PROJECT: &str = "com.docker.compose.project";
+/// The label that names its service.
 pub const SERVICE: &str = "com.docker.compose.service";
 
 /// What kind of engine a test wants.

@@ -37,7 +37,13 @@ impl AgentOptions {
     /// An agent of the engine at `host`, what `DOCKER_HOST` says, that dials the controller that `token` names.
     #[must_use]
     pub fn of(host: String, token: &str) -> Self {
-        Self { join: Some(token.to_owned()), listen: None, engine: host, namespace: None, settings: Vec::new() }
+        Self {
+            join: Some(token.to_owned()),
+            listen: None,
+            engine: host,
+            namespace: None,
+            settings: Vec::new(),
+        }
     }
 
     /// An agent of `engine` that waits at `listen` for the controller that `token` names.
