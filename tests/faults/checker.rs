@@ -1,6 +1,6 @@
 //! What engines told beside what the controller has: lost, doubled, out of order, made up. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An event as an engine told it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ pub fn compare(told: &[Told], stored: &[Stored], absences: &[Absence], whole: bo
     let mut findings = Vec::new();
     let places: HashMap<Key<'_>, usize> =
         told.iter().enumerate().map(|(place, told)| (key(told), place)).collect();
-    let mut seen: HashMap<Key<'_>, ()> = HashMap::new();
+    let mut seen: HashSet<Key<'_>> = HashSet::new();
     let mut latest: HashMap<&str, i64> = HashMap::new();
     for Stored { what, inferred } in stored {
         if *inferred {
@@ -67,7 +67,7 @@ pub fn compare(told: &[Told], stored: &[Stored], absences: &[Absence], whole: bo
             }
             continue;
         }
-        if seen.insert(key(what), ()).is_some() {
+        if !seen.insert(key(what)) {
             findings.push(Finding::Doubled(what.clone()));
             continue;
         }
@@ -81,7 +81,7 @@ pub fn compare(told: &[Told], stored: &[Stored], absences: &[Absence], whole: bo
         }
         *latest = what.at.max(*latest);
     }
-    let missing = told.iter().enumerate().filter(|(_, told)| !seen.contains_key(&key(told)));
+    let missing = told.iter().enumerate().filter(|(_, told)| !seen.contains(&key(told)));
     let lost =
         missing.filter(|(place, one)| !absences.iter().any(|absence| absence.excuses(told, *place, one)));
     findings.extend(lost.map(|(_, told)| Finding::Lost(told.clone())));
@@ -101,10 +101,13 @@ impl Absence {
 pub fn standing<'a>(stored: impl IntoIterator<Item = &'a Stored>) -> HashMap<&'a str, &'a str> {
     let mut standing = HashMap::new();
     for Stored { what, .. } in stored {
+        let container = what.container.as_str();
         match what.action.as_str() {
-            "destroy" => drop(standing.remove(what.container.as_str())),
-            "create" | "start" | "die" => {
-                drop(standing.insert(what.container.as_str(), what.action.as_str()))
+            "destroy" => {
+                standing.remove(container);
+            }
+            action @ ("create" | "start" | "die") => {
+                standing.insert(container, action);
             }
             _ => {}
         }

@@ -69,7 +69,7 @@ impl Life {
         let number = self.made;
         self.made += 1;
         let config = json!({ "Image": "app:1", "NetworkDisabled": true,
-            "HostConfig": { "NetworkMode": "none" } });
+            "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": "no" } } });
         self.ask("POST", &format!("/containers/create?name=real-{number}"), &config).await;
         self.ask("POST", &format!("/containers/real-{number}/start"), &Value::Null).await;
         if let Some(old) = number.checked_sub(MOST - 2) {
