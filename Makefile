@@ -1,6 +1,6 @@
 # The commands of this repository; each does its own set-up. The work is in scripts/.
 
-.PHONY: run test check bench faults images certs clean help
+.PHONY: run test check bench faults fuzz images sbom reproducible certs clean help
 
 help:
 	@echo "make run     build, and run a controller with an agent for this machine's Docker engine"
@@ -8,7 +8,10 @@ help:
 	@echo "make check   format, lints, documentation, scripts, then every test"
 	@echo "make faults  the fault suite at length (about an hour; its short form is part of make test)"
 	@echo "make bench   the figures of docs/benchmarks.md"
+	@echo "make fuzz    every parser of what strangers send, for ROADSTEAD_FUZZ_SECONDS each (60)"
 	@echo "make images  both images, from static binaries"
+	@echo "make sbom    what the programs are made of, as CycloneDX, in target/sbom"
+	@echo "make reproducible  builds the programs of the images twice and compares them byte by byte"
 	@echo "make certs   development certificates in certs-dev/out"
 	@echo "make clean   remove what was built; data stays"
 
@@ -28,8 +31,17 @@ faults:
 bench:
 	@scripts/bench.sh
 
+fuzz:
+	@scripts/fuzz.sh
+
 images:
 	@scripts/images.sh
+
+sbom:
+	@scripts/sbom.sh
+
+reproducible:
+	@scripts/reproducible.sh
 
 certs:
 	@cargo run --quiet --locked -p roadstead-certs-dev -- certs-dev/out
