@@ -17,8 +17,9 @@ use crate::site::Site;
 /// How long somebody may take to come back after a fault: the longest pause of the back-off, and the attempt.
 const BACK: Duration = Duration::from_secs(90);
 
-/// How long two machines with one identity may go unnoticed.
-const FOUND: Duration = Duration::from_secs(90);
+/// How long two machines with one identity may go unnoticed: they take each other's place three times, with the
+/// longest pause of the back-off before each, and a controller that ends meanwhile forgets what it saw.
+const FOUND: Duration = Duration::from_secs(240);
 
 /// The delay of a bad line in each direction.
 pub const DELAY: Duration = Duration::from_millis(300);
@@ -80,7 +81,7 @@ impl Host {
                 self.machine.lose(0).await;
             }
             HostFault::Cut => self.line.cut(),
-            HostFault::Copy => self.copied(site).await,
+            HostFault::Copy => self.copied(site, kept).await,
         }
     }
 
@@ -99,10 +100,14 @@ impl Host {
     }
 
     /// A second machine with this one's identity, until it is found out.
-    async fn copied(&mut self, site: &Site) {
+    async fn copied(&mut self, site: &Site, kept: usize) {
         let options = AgentOptions { engine: NO_ENGINE.to_owned(), ..self.agent.options.clone() };
         self.copies += 1;
+        let from = now();
+        // Copied while it is off, as machines are; then both start, and neither has a reason to wait.
+        self.agent.kill().await;
         let mut copy = self.agent.start_copy(options).await;
+        self.agent.start_again().await;
         let path = format!("/api/instances/{}", self.id);
         let found = try_eventually(FOUND, async || {
             let instance = site.ask(&path).await.ok_or("no answer".to_owned())?;
@@ -114,6 +119,8 @@ impl Host {
         }
         copy.kill().await;
         self.back(site).await;
+        self.vitals = Vitals::of(self.agent.id()).ok();
+        self.absences.push(Absence { from, to: now(), kept });
     }
 
     /// Waits a while until the host is healthy; others' faults may well prevent that.
