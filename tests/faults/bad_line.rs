@@ -32,7 +32,7 @@ async fn a_bad_line_carries_the_list_and_the_progress_of_a_sync() {
         host.agent.start_again().await;
         eventually("the list over a bad line", LATE, async || {
             let shown = site.api().containers(&host.id).await;
-            (shown.len() == CONTAINERS + 2 && site.is_healthy(&host.id).await).then_some(())
+            (shown.len() == CONTAINERS + 2 && site.is_back(&host.id).await).then_some(())
         })
         .await;
         let list = began.elapsed();

@@ -123,9 +123,9 @@ impl Host {
         self.absences.push(Absence { from, to: now(), kept });
     }
 
-    /// Waits a while until the host is healthy; others' faults may well prevent that.
+    /// Waits a while until the host is back; others' faults may well prevent that.
     async fn back(&self, site: &Site) {
-        let _ = try_eventually(BACK, async || site.is_healthy(&self.id).await.then_some(()).ok_or(())).await;
+        let _ = try_eventually(BACK, async || site.is_back(&self.id).await.then_some(()).ok_or(())).await;
     }
 }
 

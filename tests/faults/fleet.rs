@@ -93,10 +93,8 @@ impl Yard<'_> {
             let (id, _) = api.register(&json!({ "name": name, "url": url })).await;
             (id, agent, line)
         };
-        eventually(&format!("{name} to be healthy"), JOIN, async || {
-            self.site.is_healthy(&id).await.then_some(())
-        })
-        .await;
+        eventually(&format!("{name} to join"), JOIN, async || self.site.is_back(&id).await.then_some(()))
+            .await;
         let mut host = Host {
             name: name.to_owned(),
             id,

@@ -2,7 +2,7 @@
 //!
 //! Its short form is part of `make test`; `make faults` runs it at length. Every run prints its seed and its schedule,
 //! and `ROADSTEAD_FAULTS_SEED` repeats them; see `options` for the other settings.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is a failure")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod bad_line;
 mod checker;

@@ -93,7 +93,7 @@ async fn one_round(
         Away::Killed => host.agent.start_again().await,
         Away::Frozen => host.agent.resume().await,
     }
-    eventually("the agent to be back", BACK, async || site.is_healthy(&host.id).await.then_some(())).await;
+    eventually("the agent to be back", BACK, async || site.is_back(&host.id).await.then_some(())).await;
     let quiet = Instant::now();
     truth::equal(site.api(), &host.id, engine, QUIET).await;
     quiet.elapsed()

@@ -120,9 +120,10 @@ pub fn schedule(wish: Wish) -> Vec<Step> {
     steps
 }
 
-/// Each kind once; the controller's killing twice, being what everybody depends on.
+/// Each kind once, those of hosts more often where there are many, lest the controller be away all the time; the
+/// controller's killing twice, being what everybody depends on.
 fn kinds_of(hosts: usize) -> Vec<Fault> {
-    let of_hosts = HOST_FAULTS.iter().filter(|_| hosts > 0).map(|fault| Fault::Host(0, *fault));
+    let of_hosts = HOST_FAULTS.repeat((hosts / 7).max(1)).into_iter().map(|fault| Fault::Host(0, fault));
     let controller = PROGRAM_FAULTS.iter().map(|fault| Fault::Controller(*fault));
     let engine = PROGRAM_FAULTS.iter().map(|fault| Fault::Engine(*fault));
     let again = [Fault::Controller(ProgramFault::Kill)];

@@ -56,9 +56,13 @@ impl Site {
         eventually("the controller to answer", deadline, async || self.ask("/api/session").await).await;
     }
 
-    /// Whether an instance is healthy now.
-    pub async fn is_healthy(&self, id: &str) -> bool {
-        self.ask(&format!("/api/instances/{id}")).await.is_some_and(|it| it["health"] == "healthy")
+    /// Whether an instance's link is live, its engine answers and its picture is fresh. A warning of a copied identity,
+    /// which stays for ten minutes, is no matter.
+    pub async fn is_back(&self, id: &str) -> bool {
+        let back = |it: Value| {
+            it["link"]["state"] == "live" && it["stale"] == false && it["engine"]["reachable"] == true
+        };
+        self.ask(&format!("/api/instances/{id}")).await.is_some_and(back)
     }
 
     /// Every page of a list, from the first on, each entry as `read` reads it. The list is under `field`.

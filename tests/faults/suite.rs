@@ -82,8 +82,8 @@ impl World {
     /// Waits until everybody is back and has told everything.
     async fn settle(&self) {
         for host in &self.hosts {
-            let what = format!("{} to be healthy again", host.name);
-            eventually(&what, BACK, async || self.site.is_healthy(&host.id).await.then_some(())).await;
+            let what = format!("{} to be back", host.name);
+            eventually(&what, BACK, async || self.site.is_back(&host.id).await.then_some(())).await;
         }
         eventually("every command to end", ARRIVE, async || {
             let open = self.site.ask("/api/commands?unfinished=true").await?;
