@@ -7,7 +7,7 @@ use roadstead_protocol::link::handshake::{answer, receive_hello};
 use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
-use roadstead_protocol::message::ids::{EventSeq, InstanceId, SessionId};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, SessionId};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
@@ -146,7 +146,14 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     front.commands.agent_connected(&record.id, &handle).await;
-    let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
+    let mut serving = Serving {
+        front,
+        instance: record.id,
+        handle,
+        feed,
+        epoch: hello.epoch,
+        to_drain: Some(hello.last_event),
+    };
     serving.drained_to(acknowledged).await;
 
     let end = loop {
@@ -199,6 +206,8 @@ struct Serving<'a> {
     instance: InstanceId,
     handle: AgentHandle,
     feed: Feed,
+    /// The outbox that it announced.
+    epoch: Epoch,
     /// The last event in the agent's outbox when it said hello, until it is stored: only then is the agent's not
     /// knowing a command the whole truth.
     to_drain: Option<EventSeq>,
@@ -220,6 +229,7 @@ impl Serving<'_> {
             ToController::Probed { nonce, engine, engine_micros } => {
                 front.probes.answered(nonce, engine, engine_micros);
             }
+            ToController::Inspected { nonce, found } => front.probes.inspected(nonce, found),
             ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
@@ -232,6 +242,9 @@ impl Serving<'_> {
     /// forgets: whatever dies in between, the agent tells both again.
     async fn store_events(&mut self, batch: EventBatch) -> Result<(), Broken> {
         let (front, instance, epoch) = (self.front, &self.instance, batch.epoch);
+        if epoch != self.epoch {
+            return Err(Broken::OtherEpoch);
+        }
         for event in &batch.events {
             if let EventKind::CommandEnded { command, outcome } = &event.what {
                 front.commands.ended(instance, *command, event.at, outcome.clone()).await?;
@@ -269,4 +282,6 @@ enum Broken {
     Events(#[from] IntakeError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the agent sends events of another outbox than it announced")]
+    OtherEpoch,
 }
