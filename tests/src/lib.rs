@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod scratch;
+pub mod simulator;
 pub mod tool;
 
 pub use api::Api;
@@ -25,3 +26,4 @@ pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerPro
 pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
+pub use simulator::Simulator;
