@@ -1,13 +1,16 @@
 # The commands of this repository; each does its own set-up. The work is in scripts/.
 
-.PHONY: run test check bench images certs clean help
+.PHONY: run test check bench fuzz images sbom reproducible certs clean help
 
 help:
 	@echo "make run     build, and run a controller with an agent for this machine's Docker engine"
 	@echo "make test    every test, on real Docker engines that it starts and ends"
 	@echo "make check   format, lints, documentation, scripts, then every test"
 	@echo "make bench   the figures of docs/benchmarks.md"
+	@echo "make fuzz    every parser of what strangers send, for ROADSTEAD_FUZZ_SECONDS each (60)"
 	@echo "make images  both images, from static binaries"
+	@echo "make sbom    what the programs are made of, as CycloneDX, in target/sbom"
+	@echo "make reproducible  builds the programs of the images twice and compares them byte by byte"
 	@echo "make certs   development certificates in certs-dev/out"
 	@echo "make clean   remove what was built; data stays"
 
@@ -24,8 +27,17 @@ check:
 bench:
 	@scripts/bench.sh
 
+fuzz:
+	@scripts/fuzz.sh
+
 images:
 	@scripts/images.sh
+
+sbom:
+	@scripts/sbom.sh
+
+reproducible:
+	@scripts/reproducible.sh
 
 certs:
 	@cargo run --quiet --locked -p roadstead-certs-dev -- certs-dev/out

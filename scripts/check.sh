@@ -23,8 +23,14 @@ say "scripts"
 install_missing shellcheck:shellcheck
 shellcheck .ci/run scripts/*.sh
 if cargo deny --version >/dev/null 2>&1; then
-    say "dependencies"
-    cargo deny --locked check
+    say "dependencies: licences, bans, sources"
+    cargo deny --locked check --hide-inclusion-graph licenses bans sources
+    if cargo deny --locked fetch db >/dev/null 2>&1; then
+        say "dependencies: advisories"
+        cargo deny --locked check --hide-inclusion-graph advisories
+    else
+        say "advisories NOT checked: https://github.com/RustSec/advisory-db cannot be reached"
+    fi
 else
     say "dependencies NOT checked: cargo install cargo-deny --locked (a build of some minutes)"
 fi

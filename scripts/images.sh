@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds static binaries and puts each into an image FROM scratch. Nothing is pulled.
 #
-# PROFILE (default dist) chooses the cargo profiles: dist, or dev for a quick trial.
-# With the argument --no-images it only prepares docker/out.
+# PROFILE (default dist) chooses the cargo profiles: dist, or dev for a quick trial. PROGRAMS (default "agent controller")
+# chooses what is built. With the argument --no-images it only prepares docker/out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
@@ -16,6 +16,16 @@ target_dir=${CARGO_TARGET_DIR:-target}/static
 version=$(cargo metadata --format-version 1 --no-deps --locked |
     sed 's/.*"name":"roadstead-agent","version":"\([^"]*\)".*/\1/')
 
+flags="-C target-feature=+crt-static"
+if [ "$profile" = dist ]; then
+    # Nothing of where and when it was built gets into what is handed out: scripts/reproducible.sh compares.
+    cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    flags+=" --remap-path-prefix=$PWD=/roadstead --remap-path-prefix=$cargo_home=/cargo"
+    export CFLAGS="-ffile-prefix-map=$PWD=/roadstead -ffile-prefix-map=$cargo_home=/cargo ${CFLAGS:-}"
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+    export SOURCE_DATE_EPOCH
+fi
+
 # static_build cargo-profile package …
 static_build() {
     local cargo_profile=$1 package
@@ -23,7 +33,7 @@ static_build() {
     say "building $*, static ($cargo_profile)"
     local packages=()
     for package in "$@"; do packages+=(-p "$package"); done
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --quiet --target "$target" \
+    RUSTFLAGS=$flags cargo build --locked --quiet --target "$target" \
         --target-dir "$target_dir" --profile "$cargo_profile" "${packages[@]}"
     for package in "$@"; do
         local out=docker/out/${package#roadstead-}
@@ -33,18 +43,19 @@ static_build() {
     done
 }
 
-build_web
+read -ra programs <<<"${PROGRAMS:-agent controller}"
+[[ ${programs[*]} != *controller* ]] || build_web
 mkdir -p docker/out/empty
 if [ "$profile" = dist ]; then
     # Each with a profile of its own, and with no feature that only the other asks for.
-    static_build dist-agent roadstead-agent
-    static_build dist-controller roadstead-controller
+    for program in "${programs[@]}"; do static_build "dist-$program" "roadstead-$program"; done
+    scripts/sizes.sh "${programs[@]}"
 else
-    static_build "$profile" roadstead-agent roadstead-controller
+    static_build "$profile" "${programs[@]/#/roadstead-}"
 fi
 
 [ "${1:-}" != --no-images ] || exit 0
-for program in agent controller; do
+for program in "${programs[@]}"; do
     say "roadstead-$program:$version"
     DOCKER_BUILDKIT=0 docker build --quiet -f "docker/Dockerfile.$program" \
         -t "roadstead-$program:$version" -t "roadstead-$program:latest" docker

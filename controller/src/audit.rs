@@ -2,10 +2,16 @@
 
 use std::net::IpAddr;
 
+use roadstead_protocol::message::ids::CommandId;
 use roadstead_protocol::message::time::UnixMicros;
 
-use crate::store::audit::AuditRecord;
+use crate::store::audit::{AuditEntry, AuditRecord};
 use crate::store::{Store, StoreError};
+
+pub mod export;
+pub mod retention;
+
+pub use crate::store::audit::chain::{Anchor, Broken, Verified};
 
 /// Longest text of one field, in characters; the rest is cut off.
 const LONGEST: usize = 512;
@@ -66,8 +72,12 @@ impl Audit {
     /// Writes an entry and returns when it is on disk. A failure is logged, with the entry, and not returned: what
     /// the entry tells of has happened already.
     pub async fn record(&self, entry: Entry<'_>) {
-        let record = AuditRecord {
-            id: 0,
+        self.record_about(entry, None).await;
+    }
+
+    /// The same, about a command: its end is found in the ledger under this id.
+    pub async fn record_about(&self, entry: Entry<'_>, command: Option<CommandId>) {
+        let record = AuditEntry {
             at: UnixMicros::now(),
             who: clean(entry.who),
             address: entry.address.map(|address| address.to_canonical().to_string()),
@@ -75,6 +85,7 @@ impl Audit {
             target: entry.target.map(clean),
             result: entry.result.as_str().to_owned(),
             detail: entry.detail.map(clean),
+            command,
         };
         if let Err(error) = self.store.append_audit(record.clone()).await {
             tracing::error!(%error, ?record, "the audit log could not be written; check the disk");
@@ -87,6 +98,30 @@ impl Audit {
     /// If the store cannot be read.
     pub async fn page(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.store.audit_page(before, limit).await
+    }
+
+    /// Entries newer than number `after`, oldest first: 0 from the oldest there is.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn after(&self, after: i64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.store.audit_after(after, limit).await
+    }
+
+    /// The newest entry's place in the chain, to be noted elsewhere.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn head(&self) -> Result<Anchor, StoreError> {
+        self.store.audit_head().await
+    }
+
+    /// Walks the whole chain, past the places that were `noted` elsewhere.
+    ///
+    /// # Errors
+    /// If the store cannot be read; the inner result is what the walk found.
+    pub async fn verify(&self, noted: Vec<Anchor>) -> Result<Result<Verified, Broken>, StoreError> {
+        self.store.verify_audit(noted).await
     }
 }
 
@@ -116,9 +151,12 @@ mod tests {
                 .await;
         }
         let newest = audit.page(None, 2).await.unwrap();
-        assert_eq!(newest.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>(), ["third", "second"]);
+        assert_eq!(
+            newest.iter().map(|record| record.entry.what.as_str()).collect::<Vec<_>>(),
+            ["third", "second"]
+        );
         let rest = audit.page(Some(newest[1].id), 2).await.unwrap();
-        assert_eq!(rest.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>(), ["first"]);
+        assert_eq!(rest.iter().map(|record| record.entry.what.as_str()).collect::<Vec<_>>(), ["first"]);
     }
 
     #[test]

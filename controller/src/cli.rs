@@ -15,6 +15,10 @@ use crate::controller::{Controller, Listening};
 use crate::http;
 use crate::model::Direction;
 
+mod audit;
+
+pub use audit::AuditCommand;
+
 /// What the program can do besides running.
 #[derive(Subcommand)]
 pub enum Command {
@@ -41,6 +45,9 @@ pub enum Command {
         /// The file to write; must not exist.
         to: PathBuf,
     },
+    /// The audit log: verify its chain, or write it out.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the description of the HTTP API (OpenAPI, JSON).
     Openapi,
     /// Tell by exit code whether the controller that uses this data folder is up.
@@ -87,6 +94,7 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
             }
             Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
+            Some(Command::Audit(command)) => command.run(&Controller::offline(&config)?.audit()).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
     })

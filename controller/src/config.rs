@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roadstead_protocol::link::address::AgentAddress;
@@ -66,6 +67,10 @@ pub struct Settings {
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
     pub dial_allow: Option<String>,
+
+    /// How many days entries of the audit log are kept; 0 keeps them, up to 200,000 of them [default: 400]
+    #[arg(long, env = "ROADSTEAD_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u32>,
 }
 
 /// Whether the controller runs an agent for its own host.
@@ -105,6 +110,8 @@ pub struct Config {
     pub demo_mode: bool,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
+    /// How long entries of the audit log are kept; none: as long as there is room.
+    pub audit_age: Option<Duration>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -139,6 +146,9 @@ pub enum ConfigError {
 /// Shortest password the operator may set, in characters.
 const SHORTEST_PASSWORD: usize = 8;
 
+/// How long entries of the audit log are kept by default: a year and a month, so that a yearly look finds them all.
+const AUDIT_DAYS: u32 = 400;
+
 impl Settings {
     /// Reads settings from a TOML file.
     ///
@@ -172,6 +182,7 @@ impl Settings {
             environment: self.environment.or(file.environment),
             demo_mode: self.demo_mode.or(file.demo_mode),
             dial_allow: self.dial_allow.or(file.dial_allow),
+            audit_days: self.audit_days.or(file.audit_days),
         }
     }
 
@@ -224,6 +235,9 @@ impl Settings {
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| value("ROADSTEAD_DIAL_ALLOW", error))?,
+            audit_age: Some(self.audit_days.unwrap_or(AUDIT_DAYS))
+                .filter(|days| *days > 0)
+                .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         })
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::admission::Admission;
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
 use crate::connect::refused::RefusedAgents;
@@ -82,6 +82,7 @@ pub struct Controller {
     web_tls: Option<Arc<rustls::ServerConfig>>,
     agents: Listener,
     local_agent: Option<Supervised>,
+    audit_age: Option<Duration>,
 }
 
 /// Image reference of the agent in the commands that people paste.
@@ -153,7 +154,8 @@ impl Controller {
             },
         };
         let agents = Listener::new(agents, core.identity, Trust::AnyProven, ListenLimits::default());
-        Ok(Self { listening, front, services, web, web_tls, agents, local_agent })
+        let audit_age = config.audit_age;
+        Ok(Self { listening, front, services, web, web_tls, agents, local_agent, audit_age })
     }
 
     /// Where it listens.
@@ -168,12 +170,13 @@ impl Controller {
     /// # Errors
     /// If a part ended that never should.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { front, services, web, web_tls, agents, local_agent, .. } = self;
+        let Self { front, services, web, web_tls, agents, local_agent, audit_age, .. } = self;
         let saved = CancellationToken::new();
         let mut saving = JoinSet::new();
         saving.spawn(persist::run(services.fleet.clone(), services.store.clone(), saved.clone()));
         let mut parts = JoinSet::new();
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
+        parts.spawn(audit::retention::run(services.store.clone(), audit_age, shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
         parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
@@ -276,6 +279,12 @@ impl Offline<'_> {
             Some(password) => Ok(password),
             None => Ok(accounts.reset_admin().await?),
         }
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.core.store.clone())
     }
 
     /// Writes a consistent copy of the database.

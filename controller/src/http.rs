@@ -169,6 +169,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tokens::list_join_tokens, tokens::make_join_token))
         .routes(routes!(tokens::revoke_join_token))
         .routes(routes!(audit::audit_log))
+        .routes(routes!(audit::export_audit_log))
 }
 
 /// The router over `services`. Streams end when `ending` is cancelled.

@@ -78,3 +78,21 @@ fn decisions_are_numbered_without_gap() {
 fn no_private_key_is_in_the_repository() {
     expect_clean("keys are generated, never committed", &documents::keys(&text::files_under(".")));
 }
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let reasons = text::text_of("docs/dependencies.md");
+    let manifests = text::files_under(".")
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml") || path.ends_with("/package.json"))
+        .collect::<Vec<_>>();
+    assert!(manifests.len() >= 7, "{manifests:?}");
+    let of_manifest = |path: &String| {
+        let unexplained = documents::unexplained(&text::text_of(path), &reasons);
+        unexplained.into_iter().map(|name| format!("{path}: {name}")).collect::<Vec<_>>()
+    };
+    expect_clean(
+        "a direct dependency without its reason in docs/dependencies.md",
+        &manifests.iter().flat_map(of_manifest).collect::<Vec<_>>(),
+    );
+}

@@ -83,12 +83,13 @@ fn root() -> PathBuf {
 /// Every source file of the repository, sorted by path.
 pub(crate) fn repository() -> Vec<SourceFile> {
     let wanted = |path: &String| SOURCES.iter().any(|ending| path.ends_with(&format!(".{ending}")));
-    let read = |path: String| {
-        let text =
-            std::fs::read_to_string(root().join(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-        SourceFile { path, text }
-    };
+    let read = |path: String| SourceFile { text: text_of(&path), path };
     files_under(".").into_iter().filter(wanted).map(read).collect()
+}
+
+/// The text of one file of the repository.
+pub(crate) fn text_of(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The paths of all files in a folder of the repository, sorted; none if there is no such folder.

@@ -92,6 +92,10 @@ mod tests {
         }
         let entries = Audit::new(store).page(None, 100).await.unwrap();
         assert_eq!(entries.len(), LOGIN_RATE.burst as usize);
-        assert!(entries.iter().all(|entry| entry.what == "agent.join" && entry.result == "refused"));
+        assert!(
+            entries
+                .iter()
+                .all(|record| record.entry.what == "agent.join" && record.entry.result == "refused")
+        );
     }
 }

@@ -3,16 +3,27 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, Stream};
+use roadstead_protocol::message::ids::CommandId;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::Params;
+use super::live::stream_place;
 use super::problem::Problem;
 use super::time::Time;
 use crate::accounts::Person;
-use crate::audit::{AuditResult, Entry};
+use crate::audit::export::Format;
+use crate::audit::{Audit, AuditResult, Entry};
+use crate::store::StoreError;
+use crate::store::audit::AuditRecord;
 
 /// Most entries of one page.
 const MAX_PAGE: u32 = 500;
@@ -56,6 +67,31 @@ pub struct AuditEntryView {
     result: String,
     /// More, for a person to read.
     detail: Option<String>,
+    /// The command that it is about; how that ended is at `/api/commands/{id}`.
+    command: Option<String>,
+    /// Its place in the chain, to be noted elsewhere: `id:hash`.
+    anchor: String,
+}
+
+/// What to export.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    /// In which form; `jsonl` if left out.
+    format: Option<ExportFormat>,
+    /// Only entries newer than this one.
+    after: Option<i64>,
+}
+
+/// Forms of an export.
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// JSON lines: exact, one entry a line.
+    Jsonl,
+    /// CSV with a header, made safe for spreadsheets.
+    Csv,
 }
 
 /// Who did what, when, from where: newest first.
@@ -71,17 +107,74 @@ pub async fn audit_log(
     let more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let next = if more { records.last().map(|last| last.id) } else { None };
-    let entries = records.into_iter().map(|record| AuditEntryView {
-        id: record.id,
-        at: Time(record.at),
-        who: record.who,
-        address: record.address,
-        what: record.what,
-        target: record.target,
-        result: record.result,
-        detail: record.detail,
-    });
-    Ok(Json(AuditView { entries: entries.collect(), next }))
+    Ok(Json(AuditView { entries: records.into_iter().map(AuditEntryView::from).collect(), next }))
+}
+
+/// The whole audit log, oldest first, as a file. Each entry holds the hash of the one before it and its own.
+#[utoipa::path(get, path = "/api/audit/export", tag = "audit", params(ExportQuery),
+    responses((status = OK, content(
+        (String = "application/x-ndjson"),
+        (String = "text/csv")
+    ))))]
+pub async fn export_audit_log(
+    State(app): State<Arc<App>>,
+    Administrator(person): Administrator,
+    peer: Peer,
+    Params(query): Params<ExportQuery>,
+) -> Result<Response, Problem> {
+    let place = stream_place(&app)?;
+    let (format, media_type, name) = match query.format.unwrap_or(ExportFormat::Jsonl) {
+        ExportFormat::Jsonl => (Format::JsonLines, "application/x-ndjson", "audit.jsonl"),
+        ExportFormat::Csv => (Format::Csv, "text/csv; charset=utf-8", "audit.csv"),
+    };
+    app.audit(&person, peer, "audit.export", name, &Ok::<_, Problem>(())).await;
+    let export = Export { audit: app.services.audit.clone(), format, after: query.after.unwrap_or(0), place };
+    let header = stream::iter((!format.header().is_empty()).then(|| Ok(format.header().to_owned())));
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, Body::from_stream(header.chain(export.into_stream()))).into_response())
+}
+
+/// An export under way, which reads a page whenever its reader has taken the one before.
+struct Export {
+    audit: Audit,
+    format: Format,
+    after: i64,
+    place: OwnedSemaphorePermit,
+}
+
+impl Export {
+    /// Its pages. An error ends the answer before its time, which a client can tell from its end.
+    fn into_stream(self) -> impl Stream<Item = Result<String, StoreError>> + Send {
+        stream::try_unfold(self, |mut export| async move {
+            let records = export.audit.after(export.after, MAX_PAGE).await?;
+            let Some(last) = records.last() else {
+                drop(export.place);
+                return Ok(None);
+            };
+            export.after = last.id;
+            let page: String = records.iter().map(|record| export.format.line(record)).collect();
+            Ok(Some((page, export)))
+        })
+    }
+}
+
+impl From<AuditRecord> for AuditEntryView {
+    fn from(record: AuditRecord) -> Self {
+        let (id, anchor, entry) = (record.id, record.anchor().to_string(), record.entry);
+        Self {
+            id,
+            at: Time(entry.at),
+            who: entry.who,
+            address: entry.address,
+            what: entry.what,
+            target: entry.target,
+            result: entry.result,
+            detail: entry.detail,
+            command: entry.command.map(|id| id.to_string()),
+            anchor,
+        }
+    }
 }
 
 impl App {
@@ -93,6 +186,19 @@ impl App {
         what: &str,
         target: &str,
         result: &Result<T, Problem>,
+    ) {
+        self.audit_about(person, peer, what, target, result, None).await;
+    }
+
+    /// The same, about a command.
+    pub(super) async fn audit_about<T: Sync>(
+        &self,
+        person: &Person,
+        peer: Peer,
+        what: &str,
+        target: &str,
+        result: &Result<T, Problem>,
+        command: Option<CommandId>,
     ) {
         let (outcome, detail) = match result {
             Ok(_) => (AuditResult::Done, None),
@@ -107,6 +213,6 @@ impl App {
             result: outcome,
             detail,
         };
-        self.services.audit.record(entry).await;
+        self.services.audit.record_about(entry, command).await;
     }
 }

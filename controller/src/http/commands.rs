@@ -93,6 +93,6 @@ pub async fn cancel_command(
     PathOf(id): PathOf<CommandId>,
 ) -> Result<(StatusCode, Json<CommandView>), Problem> {
     let cancelled = app.services.commands.cancel(id, &person.name).await.map_err(Problem::from);
-    app.audit(&person, peer, "command.cancel", &id.to_string(), &cancelled).await;
+    app.audit_about(&person, peer, "command.cancel", &id.to_string(), &cancelled, Some(id)).await;
     Ok((StatusCode::ACCEPTED, Json(CommandView::new(&cancelled?, UnixMicros::now()))))
 }

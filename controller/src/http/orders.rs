@@ -233,7 +233,8 @@ async fn issue(
     };
     let issued = app.services.commands.issue(instance, work, &person.name, options).await;
     let issued = issued.map_err(Problem::from);
-    app.audit(person, peer, what, &target, &issued).await;
+    let command = issued.as_ref().ok().map(|record| record.id);
+    app.audit_about(person, peer, what, &target, &issued, command).await;
     let command = CommandView::new(&issued?, UnixMicros::now());
     let location = format!("/api/commands/{}", command.id);
     let accepted = AcceptedView { command_id: command.id.clone(), log: format!("{location}/log"), command };

@@ -32,6 +32,7 @@ use crate::registry::{AgentHandle, Registration, Registry};
 use crate::store::Store;
 use crate::store::accounts::WebSessionRecord;
 
+mod audit;
 mod fleet;
 mod hanging_up;
 mod lifecycles;

@@ -6,10 +6,14 @@ mod tests;
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 2] =
-    [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql"), AUDIT_CHAIN];
+
+/// The step that hashes what is there, which SQL cannot do.
+const AUDIT_CHAIN: &str = include_str!("migrations/003-audit-chain.sql");
 
 /// Brings the schema up to date, all steps in one transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
@@ -21,6 +25,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
+        if *step == AUDIT_CHAIN {
+            chain_old_entries(&transaction)?;
+        }
     }
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;

@@ -44,6 +44,7 @@ fn table() -> BTreeMap<&'static str, Option<Role>> {
         ("post /api/join-tokens", change),
         ("delete /api/join-tokens/{id}", change),
         ("get /api/audit", Some(Role::Admin)),
+        ("get /api/audit/export", Some(Role::Admin)),
     ])
 }
 

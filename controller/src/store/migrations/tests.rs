@@ -16,7 +16,10 @@ use crate::store::Store;
 use crate::store::events::EventFilter;
 
 /// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
-const RELEASED: [(i64, &str); 1] = [(1, include_str!("../../../tests/data/store-001.sql"))];
+const RELEASED: [(i64, &str); 2] = [
+    (1, include_str!("../../../tests/data/store-001.sql")),
+    (2, include_str!("../../../tests/data/store-002.sql")),
+];
 
 fn left_behind(directory: &Path, dump: &str) {
     Connection::open(directory.join("roadstead.db")).unwrap().execute_batch(dump).unwrap();
@@ -111,6 +114,11 @@ async fn check(store: &Store) {
     let out = store.command(out).await.unwrap().unwrap();
     assert_eq!((out.state, out.cancel_requested), (CommandState::Sent, true));
     assert!(matches!(out.work, Work::Check { .. }));
+
+    // Entries of the audit log from before it was a chain are chained with the numbers they have.
+    let verified = store.verify_audit(Vec::new()).await.unwrap().unwrap();
+    assert_eq!(verified.entries, u64::try_from(verified.head.id).unwrap());
+    assert_eq!(store.audit_page(None, 10).await.unwrap().last().unwrap().entry.who, "admin");
 }
 
 #[test]
