@@ -85,6 +85,9 @@ pub struct Controller {
     audit_age: Option<Duration>,
 }
 
+/// Agents that may wait for their handshake: after a restart a whole fleet comes at once, much of it from one address.
+const AGENTS_WAITING: usize = 4096;
+
 /// Image reference of the agent in the commands that people paste.
 const AGENT_IMAGE: &str = concat!("roadstead-agent:", env!("CARGO_PKG_VERSION"));
 
@@ -153,7 +156,8 @@ impl Controller {
                 agent_image: AGENT_IMAGE.to_owned(),
             },
         };
-        let agents = Listener::new(agents, core.identity, Trust::AnyProven, ListenLimits::default());
+        let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
+        let agents = Listener::new(agents, core.identity, Trust::AnyProven, limits);
         let audit_age = config.audit_age;
         Ok(Self { listening, front, services, web, web_tls, agents, local_agent, audit_age })
     }

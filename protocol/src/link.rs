@@ -17,6 +17,7 @@ mod places;
 pub mod raw;
 pub mod session;
 pub mod tls;
+mod waiting;
 mod websocket;
 
 use std::fmt;

@@ -8,6 +8,7 @@ mod hostile;
 mod images;
 mod interrupted;
 mod local_agent;
+mod many;
 mod own_controller;
 mod private_registry;
 mod problems;

@@ -2,6 +2,7 @@
 //! network namespaces. Prints a table and writes `target/bench.json`.
 
 mod engine_client;
+mod fleet;
 mod footprint;
 mod fsync;
 mod latency;
@@ -19,10 +20,28 @@ use stage::{Fleet, Hosts};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).is_some_and(|argument| argument == fleet::echo::ARGUMENT) {
+        return fleet::echo::serve().await;
+    }
     let options = Options::from_arguments(std::env::args().skip(1))?;
+    let mut report = if options.wants_engines() {
+        with_engines(&options).await?
+    } else {
+        Report::new(machine::describe(None).await, &options)?
+    };
+    if options.wants(Part::Fleet) {
+        fleet::measure(&options, &mut report).await?;
+    }
+    report.print();
+    Ok(())
+}
+
+/// What is measured on Docker engines.
+async fn with_engines(options: &Options) -> anyhow::Result<Report> {
     report::say(&format!("engines with {:?} containers", options.containers));
     let hosts = Hosts::start(&options.containers).await?;
-    let mut report = Report::new(machine::describe(&hosts).await, &options)?;
+    let engine = hosts.all().next().map(|host| &host.engine);
+    let mut report = Report::new(machine::describe(engine).await, options)?;
     let before = match options.wants(Part::Footprint) {
         true => Some(footprint::engines_alone(&hosts, options.idle).await?),
         false => None,
@@ -38,6 +57,5 @@ async fn main() -> anyhow::Result<()> {
     if options.wants(Part::Latency) {
         report.add(latency::measure(&fleet, options.starts).await?)?;
     }
-    report.print();
-    Ok(())
+    Ok(report)
 }

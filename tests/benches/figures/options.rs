@@ -13,6 +13,8 @@ pub enum Part {
     Footprint,
     /// The list of a host's containers.
     List,
+    /// Many simulated agents on one controller.
+    Fleet,
 }
 
 /// What was asked for.
@@ -25,6 +27,10 @@ pub struct Options {
     pub idle: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
+    /// Simulated agents on one controller, one number after the other.
+    pub agents: Vec<usize>,
+    /// How long those are watched.
+    pub crowd_idle: Duration,
     /// Whether this is a trial whose figures are not for publication.
     pub quick: bool,
 }
@@ -40,6 +46,8 @@ impl Options {
             containers: vec![0, 50, 200],
             idle: Duration::from_secs(300),
             starts: 500,
+            agents: vec![1000, 5000, 10_000],
+            crowd_idle: Duration::from_secs(60),
             quick: false,
         };
         for argument in arguments {
@@ -48,17 +56,25 @@ impl Options {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
                     options.starts = 40;
+                    options.agents = vec![1000];
+                    options.crowd_idle = Duration::from_secs(20);
                     options.quick = true;
                 }
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
+                "fleet" => options.parts.push(Part::Fleet),
                 // Cargo's own.
                 "--bench" => {}
-                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`"),
+                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `fleet`"),
             }
         }
         Ok(options)
+    }
+
+    /// Whether any part needs Docker engines.
+    pub fn wants_engines(&self) -> bool {
+        [Part::Latency, Part::Footprint, Part::List].into_iter().any(|part| self.wants(part))
     }
 
     /// Whether a part is to be measured: all are, unless some were named.
