@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{Heartbeat, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::event::EventBatch;
@@ -16,7 +16,7 @@ use roadstead_protocol::message::snapshot::{Engine as EnginePicture, SnapshotPar
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -164,7 +164,7 @@ async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result
 /// Does what the controller asks. Probes ask the engine and may take long: they run beside the rest.
 async fn obey<E: Engine>(
     parts: &Parts<E>,
-    mut incoming: Receiver<ToAgent>,
+    mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
     let mut probes = FuturesUnordered::new();

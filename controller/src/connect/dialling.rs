@@ -105,7 +105,8 @@ async fn keep_dialled(
         };
         match dialled {
             Ok(link) => {
-                serve(Arc::clone(&front), link, Dialled::ByUs(id.clone()), stop.child_token()).await;
+                serve(Arc::clone(&front), Box::new(link), Dialled::ByUs(id.clone()), stop.child_token())
+                    .await;
                 backoff.session_lasted(began.elapsed());
             }
             Err(reason) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::handshake::{answer, receive_hello};
-use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
 use roadstead_protocol::message::ids::{EventSeq, InstanceId, SessionId};
@@ -12,6 +12,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use super::Front;
 use crate::events::IntakeError;
 use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
 use crate::model::{Direction, InstanceRecord};
-use crate::registry::AgentHandle;
+use crate::registry::{AgentHandle, Registration};
 use crate::store::StoreError;
 
 /// Who dialled, and for whom.
@@ -46,26 +47,27 @@ impl Dialled {
     }
 }
 
-/// Greets, admits and serves one link until it ends.
-pub async fn serve(front: Arc<Front>, link: Link<TcpStream>, dialled: Dialled, stop: CancellationToken) {
+/// Greets, admits and serves one link until it ends. The future is small, since there may be ten thousand: what is
+/// large and does not last is in a box of its own.
+pub async fn serve(front: Arc<Front>, link: Box<Link<TcpStream>>, dialled: Dialled, stop: CancellationToken) {
     let admitted = tokio::select! {
         () = stop.cancelled() => return,
-        // Boxed: the handshake's state is large and must not stay with the session's task.
         admitted = Box::pin(admit(&front, link, &dialled)) => admitted,
     };
     let Some(admitted) = admitted else { return };
-    serve_session(&front, admitted, dialled.direction(), stop).await;
+    let Some(begun) = begin(&front, admitted, dialled.direction()) else { return };
+    serve_session(begun, stop).await;
 }
 
 struct Admitted {
-    link: Link<TcpStream>,
+    link: Box<Link<TcpStream>>,
     hello: Hello,
     record: InstanceRecord,
     session: SessionId,
     acknowledged: EventSeq,
 }
 
-async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> Option<Admitted> {
+async fn admit(front: &Front, mut link: Box<Link<TcpStream>>, dialled: &Dialled) -> Option<Box<Admitted>> {
     let remote = link.remote().to_owned();
     let hello = match receive_hello(&mut link).await {
         Ok(hello) => hello,
@@ -86,7 +88,7 @@ async fn admit(front: &Front, mut link: Link<TcpStream>, dialled: &Dialled) -> O
         Ok((record, welcome)) => {
             let (session, acknowledged) = (welcome.session, welcome.acknowledged);
             match answer(&mut link, &Reply::Welcome(welcome)).await {
-                Ok(()) => Some(Admitted { link, hello, record, session, acknowledged }),
+                Ok(()) => Some(Box::new(Admitted { link, hello, record, session, acknowledged })),
                 Err(error) => {
                     tracing::info!(%remote, instance = %record.id, %error, "a link ended at its welcome");
                     None
@@ -127,27 +129,55 @@ async fn welcome(
     Ok((record, welcome))
 }
 
-async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, stop: CancellationToken) {
-    let Admitted { link, hello, record, session: id, acknowledged } = admitted;
+/// A session that has begun.
+struct Begun<'a> {
+    serving: Serving<'a>,
+    pumping: JoinSet<SessionEnd>,
+    incoming: Incoming<ToController>,
+    health: watch::Receiver<LinkHealth>,
+    heartbeats: watch::Receiver<u64>,
+    closer: CancellationToken,
+    registration: Registration,
+    session: SessionId,
+    acknowledged: EventSeq,
+}
+
+/// Opens the session and enters it everywhere. None if the instance was removed meanwhile.
+fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option<Begun<'_>> {
+    let Admitted { link, hello, record, session: id, acknowledged } = *admitted;
     let remote = link.remote().to_owned();
-    let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
+    let (session, pump) = open::<_, ToAgent, ToController>(*link, Heartbeat::Expect);
     // A task of its own: heartbeats and farewells must not wait for the store while a message is being received.
     let mut pumping = JoinSet::new();
     pumping.spawn(pump);
-    let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
+    let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
     let handle =
         AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
         tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
-        return;
+        return None;
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
-    front.commands.agent_connected(&record.id, &handle).await;
-    let mut serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
-    serving.drained_to(acknowledged).await;
+    let serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
+    Some(Begun {
+        serving,
+        pumping,
+        incoming,
+        health,
+        heartbeats,
+        closer,
+        registration,
+        session: id,
+        acknowledged,
+    })
+}
+
+async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
+    let Begun { mut serving, mut pumping, mut incoming, mut health, mut heartbeats, closer, .. } = begun;
+    Box::pin(serving.greet(begun.acknowledged)).await;
 
     let end = loop {
         let step = tokio::select! {
@@ -177,8 +207,8 @@ async fn serve_session(front: &Front, admitted: Admitted, direction: Direction, 
             }
         }
     };
-    serving.conclude(id, &end);
-    drop(registration);
+    serving.conclude(begun.session, &end);
+    drop(begun.registration);
 }
 
 /// How the pump ended; a panic in it has cut the connection.
@@ -205,13 +235,27 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
+    /// What the agent is told at the beginning.
+    async fn greet(&mut self, acknowledged: EventSeq) {
+        self.front.commands.agent_connected(&self.instance, &self.handle).await;
+        self.drained_to(acknowledged).await;
+    }
+
     async fn receive(&mut self, message: ToController) -> Result<(), Broken> {
-        let (front, instance) = (self.front, &self.instance);
         self.feed.seen()?;
         match message {
             ToController::Snapshot(part) => self.feed.snapshot_part(part)?,
             ToController::Change { change } => self.feed.change(change)?,
             ToController::Figures { samples } => self.feed.figures(samples),
+            other => Box::pin(self.work_on(other)).await?,
+        }
+        Ok(())
+    }
+
+    /// What takes the store or the ledger.
+    async fn work_on(&mut self, message: ToController) -> Result<(), Broken> {
+        let (front, instance) = (self.front, &self.instance);
+        match message {
             ToController::Events(batch) => self.store_events(batch).await?,
             ToController::Progress { lines } => front.commands.progress(instance, lines).await,
             ToController::Standing { command, standing } => {
@@ -221,6 +265,7 @@ impl Serving<'_> {
                 front.probes.answered(nonce, engine, engine_micros);
             }
             ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
+            ToController::Snapshot(_) | ToController::Change { .. } | ToController::Figures { .. } => {}
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
             }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
@@ -13,7 +13,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
 struct Live<'a> {
     agent: &'a mut Agent,
     outgoing: Sender<ToController>,
-    incoming: Receiver<ToAgent>,
+    incoming: Incoming<ToAgent>,
     health: watch::Receiver<LinkHealth>,
     storms: watch::Receiver<(u64, usize)>,
     happenings: Pulse,
@@ -100,7 +100,7 @@ impl<'a> Live<'a> {
     fn new(
         agent: &'a mut Agent,
         outgoing: Sender<ToController>,
-        incoming: Receiver<ToAgent>,
+        incoming: Incoming<ToAgent>,
         health: watch::Receiver<LinkHealth>,
     ) -> Self {
         let (script, number) = (&agent.common.script, agent.number);
