@@ -23,7 +23,7 @@ use echo::Echo;
 const CONTAINERS: usize = 20;
 
 /// After joining, until what a start leaves behind is done.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// Requests a second to the API while a fleet comes back.
 const PROBES: f64 = 20.0;

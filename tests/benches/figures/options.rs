@@ -47,7 +47,7 @@ impl Options {
             idle: Duration::from_secs(300),
             starts: 500,
             agents: vec![1000, 5000, 10_000],
-            crowd_idle: Duration::from_secs(60),
+            crowd_idle: Duration::from_secs(40),
             quick: false,
         };
         for argument in arguments {

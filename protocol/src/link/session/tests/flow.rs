@@ -112,7 +112,7 @@ async fn messages_of_a_newer_version_are_passed_on_as_unknown() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_pump_needs_little_memory() {
-use crate::link::session::{Heartbeat, open};
+    use crate::link::session::{Heartbeat, open};
 
     let (dialled, _accepted) = crate::link::memory::pair().await;
     let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
