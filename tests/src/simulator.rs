@@ -127,7 +127,7 @@ impl Simulator {
         Ok(began.elapsed())
     }
 
-    /// Gives each agent so many events at once.
+    /// Gives each agent so many events at once; one without a session has them when it is back.
     pub fn storm(&self, events: usize) {
         begin_storm(&self.storms, events);
     }

@@ -315,3 +315,18 @@ enum Broken {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::serve;
+
+    fn size_of_future<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_serves_an_idle_agent_is_small() {
+        let size = size_of_future(serve);
+        assert!(size <= 2560, "{size} bytes for each of ten thousand agents");
+    }
+}

@@ -11,6 +11,7 @@ use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::policy::{Policy, Verb};
 use roadstead_protocol::message::version;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Common;
@@ -33,6 +34,7 @@ pub(super) struct Agent {
     pub(super) host: Host,
     pub(super) outbox: Outbox,
     pub(super) commands: Commands,
+    pub(super) storms: watch::Receiver<(u64, usize)>,
     place: Option<Place>,
 }
 
@@ -50,6 +52,7 @@ impl Agent {
             host: Host::new(number, script.containers),
             outbox,
             commands: Commands::new(takes, script.command_lines),
+            storms: common.storms.clone(),
             place: Some(place),
             common: Arc::clone(common),
         }

@@ -220,15 +220,15 @@ impl Host {
 
 /// 64 hexadecimal digits that look random and are the same again for the same numbers.
 fn hexadecimal(place: usize, generation: u32, salt: usize) -> String {
-    let mut state = (salt as u64) << 40 ^ (place as u64) << 20 ^ u64::from(generation);
+    let mut state = ((salt as u64) << 40) ^ ((place as u64) << 20) ^ u64::from(generation);
     let mut digits = String::with_capacity(64);
     for _ in 0..4 {
         // SplitMix64.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = state;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        digits.push_str(&format!("{:016x}", mixed ^ mixed >> 31));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        digits.push_str(&format!("{:016x}", mixed ^ (mixed >> 31)));
     }
     digits
 }

@@ -53,12 +53,10 @@ pub(super) async fn serve(
     common.tally.acknowledged.add(agent.outbox.begin_session(welcome.acknowledged));
     let _live = common.tally.begun(common.script.agents);
     let work = async {
-        match (Live::new(agent, outgoing, incoming, health).run(stop).await, stop) {
-            (Stopped::Cut, _) => true,
-            _ => {
-                closer.cancel();
-                std::future::pending().await
-            }
+        let stopped = Live::new(agent, outgoing, incoming, health).run(stop).await;
+        if !matches!(stopped, Stopped::Cut) {
+            closer.cancel();
+            std::future::pending::<()>().await;
         }
     };
     select! {
@@ -66,7 +64,7 @@ pub(super) async fn serve(
             SessionEnd::ClosedByUs => {}
             end => common.tally.lost(end.to_string()),
         },
-        _cut = work => common.tally.cut.add(1),
+        () = work => common.tally.cut.add(1),
     }
 }
 
@@ -76,7 +74,6 @@ struct Live<'a> {
     outgoing: Sender<ToController>,
     incoming: Incoming<ToAgent>,
     health: watch::Receiver<LinkHealth>,
-    storms: watch::Receiver<(u64, usize)>,
     happenings: Pulse,
     churn: Pulse,
     cut: Pulse,
@@ -107,8 +104,6 @@ impl<'a> Live<'a> {
         let now = Instant::now();
         let every = Duration::from_secs_f64(script.figures_every);
         let chosen = |per_cent, value: f64| if Script::among(number, per_cent) { value } else { 0.0 };
-        let mut storms = agent.common.storms.clone();
-        storms.mark_unchanged();
         Self {
             happenings: Pulse::new(script.share(script.events)),
             churn: Pulse::new(script.share(script.churn)),
@@ -116,7 +111,6 @@ impl<'a> Live<'a> {
             slow: Script::among(number, script.slow).then(|| Duration::from_secs_f64(script.slow_by)),
             figures_at: (!every.is_zero()).then(|| now + part_of(every)),
             watched_until: now,
-            storms,
             agent,
             outgoing,
             incoming,
@@ -158,7 +152,7 @@ impl<'a> Live<'a> {
 
     async fn next(&mut self, stop: &CancellationToken) -> Next {
         let (full, slow) = (self.agent.outbox.is_full(), self.slow);
-        let Agent { host, commands, common, .. } = &mut *self.agent;
+        let Agent { host, commands, common, storms, .. } = &mut *self.agent;
         let figures_at = self.figures_at;
         let figures = async {
             match figures_at {
@@ -178,7 +172,7 @@ impl<'a> Live<'a> {
             message = heard => message.map_or(Next::Stop(Stopped::Closed), Next::Heard),
             Ok(()) = self.health.changed() => Next::Health(*self.health.borrow_and_update()),
             said = commands.next() => Next::Said(said),
-            Ok(()) = self.storms.changed() => Next::Storm(self.storms.borrow_and_update().1),
+            Ok(()) = storms.changed() => Next::Storm(storms.borrow_and_update().1),
             () = self.happenings.beat() => happen(common, full, || host.stop_or_start()),
             () = self.churn.beat() => happen(common, full, || host.replace()),
             () = figures => Next::Figures,
