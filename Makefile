@@ -1,6 +1,6 @@
 # The commands of this repository; each does its own set-up. The work is in scripts/.
 
-.PHONY: run test check bench fuzz images sbom reproducible certs clean help
+.PHONY: run test check bench fuzz fuzz-api images sbom reproducible certs clean help
 
 help:
 	@echo "make run     build, and run a controller with an agent for this machine's Docker engine"
@@ -8,6 +8,7 @@ help:
 	@echo "make check   format, lints, documentation, scripts, then every test"
 	@echo "make bench   the figures of docs/benchmarks.md"
 	@echo "make fuzz    every parser of what strangers send, for ROADSTEAD_FUZZ_SECONDS each (60)"
+	@echo "make fuzz-api ask a controller everything its API description allows, and more"
 	@echo "make images  both images, from static binaries"
 	@echo "make sbom    what the programs are made of, as CycloneDX, in target/sbom"
 	@echo "make reproducible  builds the programs of the images twice and compares them byte by byte"
@@ -29,6 +30,9 @@ bench:
 
 fuzz:
 	@scripts/fuzz.sh
+
+fuzz-api:
+	@scripts/fuzz-api.sh
 
 images:
 	@scripts/images.sh

@@ -116,7 +116,7 @@ impl<E: Engine> Agent<E> {
         let membership = Membership::load(&config.data_dir)?;
         let (controller, addresses) = whom_to_join(&config, membership.as_ref())?;
         let outbox = Outbox::open(&config.data_dir.join("outbox"), DEFAULT_LIMIT)?;
-        let policy = Arc::new(PolicyCell::new(config.policy.clone()));
+        let policy = Arc::new(PolicyCell::of(config.policy.clone()));
         let options = CommandOptions {
             sync_script: config.sync_script.clone(),
             docker_env: config.docker_env(),
@@ -150,7 +150,9 @@ impl<E: Engine> Agent<E> {
     /// Takes over what can change while running, and names what cannot.
     pub fn reload(&self, config: &Config) {
         self.parts.policy.replace(config.policy.clone());
-        tracing::info!(allow = ?config.policy.allow, "took over the policy; other settings need a restart");
+        let policy = &config.policy.policy;
+        tracing::info!(allow = ?policy.allow, limits = ?policy.limits,
+            "took over the policy; other settings need a restart");
     }
 
     /// Watches the engine and keeps a session with the controller until `shutdown`.

@@ -10,9 +10,11 @@ mod heal;
 mod install;
 pub mod journal;
 mod program;
+mod protection;
 mod pull;
 mod reinstall;
 mod replace;
+mod sane;
 mod sync;
 mod target;
 mod verify;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Engine, EngineError};
 use crate::policy::PolicyCell;
 use journal::Journal;
+pub use sane::sane;
 pub use target::{Target, describe, resolve};
 
 /// How this host's owner configured commands, and their limits.

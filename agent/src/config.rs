@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use roadstead_protocol::join_token::{InvalidToken, JoinToken};
 use roadstead_protocol::link::address::AgentAddress;
-use roadstead_protocol::message::policy::{Policy, UnknownVerb, Verb};
 use serde::Deserialize;
+
+use crate::policy::Rules;
+use crate::policy::written::{PolicyError, Words};
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
 #[derive(Args, Clone, Default, Deserialize)]
@@ -46,9 +48,30 @@ pub struct Settings {
     pub tags: Option<String>,
 
     /// What the controller may do to this host, separated by commas: view logs stats sync lifecycle deploy exec
-    /// remove prune docker-api, or all; view is always allowed [default: view,logs,stats,sync,lifecycle]
+    /// remove prune docker-api view-env, or all; view is always allowed [default: view,logs,stats,sync,lifecycle]
     #[arg(long, env = "ROADSTEAD_ALLOW", value_name = "VERBS")]
     pub allow: Option<String>,
+
+    /// Compose projects that may be synced, separated by commas; `*` at the end stands for any rest [default: all]
+    #[arg(long, env = "ROADSTEAD_ALLOW_PROJECTS", value_name = "PROJECTS")]
+    pub allow_projects: Option<String>,
+
+    /// Registries, or paths in them, that images may come from, separated by commas [default: all]
+    #[arg(long, env = "ROADSTEAD_ALLOW_REGISTRIES", value_name = "REGISTRIES")]
+    pub allow_registries: Option<String>,
+
+    /// Paths of the host that containers may be created with, separated by commas [default: all]
+    #[arg(long, env = "ROADSTEAD_ALLOW_HOST_PATHS", value_name = "PATHS")]
+    pub allow_host_paths: Option<String>,
+
+    /// Whether containers may be created that have more of the host than plain ones [default: true]
+    #[arg(long, env = "ROADSTEAD_ALLOW_PRIVILEGED", value_name = "BOOL")]
+    pub allow_privileged: Option<bool>,
+
+    /// TOML file with all of that (allow, projects, registries, host-paths, privileged), which only root may be able
+    /// to change; read again on SIGHUP.
+    #[arg(long, env = "ROADSTEAD_POLICY_FILE", value_name = "FILE")]
+    pub policy_file: Option<PathBuf>,
 
     /// Executable that syncs a project; called with the project and services as arguments, never through a shell.
     #[arg(long, env = "ROADSTEAD_SYNC_SCRIPT", value_name = "FILE")]
@@ -94,8 +117,8 @@ pub struct Config {
     pub environment: Option<String>,
     /// Tags, sorted, without doubles.
     pub tags: Vec<String>,
-    /// What the owner allows.
-    pub policy: Policy,
+    /// What the owner allows, and where that is written.
+    pub policy: Rules,
     /// The owner's sync script.
     pub sync_script: Option<PathBuf>,
     /// The engine, as `DOCKER_HOST` names it.
@@ -126,9 +149,9 @@ pub enum ConfigError {
     /// The join token is none.
     #[error("ROADSTEAD_JOIN: {0}")]
     Join(#[from] InvalidToken),
-    /// A verb is none.
-    #[error("ROADSTEAD_ALLOW: {0}")]
-    Allow(#[from] UnknownVerb),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The controller's address is none.
     #[error("ROADSTEAD_CONTROLLER: {0}")]
     Controller(String),
@@ -167,6 +190,11 @@ impl Settings {
             environment: self.environment.or(file.environment),
             tags: self.tags.or(file.tags),
             allow: self.allow.or(file.allow),
+            allow_projects: self.allow_projects.or(file.allow_projects),
+            allow_registries: self.allow_registries.or(file.allow_registries),
+            allow_host_paths: self.allow_host_paths.or(file.allow_host_paths),
+            allow_privileged: self.allow_privileged.or(file.allow_privileged),
+            policy_file: self.policy_file.or(file.policy_file),
             sync_script: self.sync_script.or(file.sync_script),
             docker_host: self.docker_host.or(file.docker_host),
             docker_tls_verify: self.docker_tls_verify.or(file.docker_tls_verify),
@@ -197,6 +225,13 @@ impl Settings {
                 text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
             })
             .transpose()?;
+        let words = Words {
+            allow: self.allow,
+            projects: self.allow_projects,
+            registries: self.allow_registries,
+            host_paths: self.allow_host_paths,
+            privileged: self.allow_privileged,
+        };
         Ok(Config {
             join: join.filter(|text| !text.trim().is_empty()).map(|text| text.parse()).transpose()?,
             controller,
@@ -205,7 +240,7 @@ impl Settings {
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
             environment: self.environment.filter(|label| !label.is_empty()),
             tags: tags.into_iter().collect(),
-            policy: policy(self.allow)?,
+            policy: Rules::written(self.policy_file.as_deref(), words)?,
             sync_script: self.sync_script.map(usable_script).transpose()?,
             docker_host: self.docker_host.filter(|host| !host.is_empty()),
             docker_certificates: docker_certificates(self.docker_tls_verify, self.docker_cert_path),
@@ -227,13 +262,6 @@ impl Config {
         }
         env
     }
-}
-
-/// `view` belongs to every policy: an agent is there to show its host, and one that may not is better not started.
-fn policy(allow: Option<String>) -> Result<Policy, UnknownVerb> {
-    let mut policy = allow.map_or_else(|| Ok(Policy::default()), |text| text.parse::<Policy>())?;
-    policy.allow.insert(Verb::View);
-    Ok(policy)
 }
 
 /// As the docker program reads them: any value but an empty one or 0 asks for TLS, and so does a folder alone here.
@@ -280,6 +308,8 @@ fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::message::policy::Verb;
+
     use super::*;
 
     #[test]
@@ -305,7 +335,8 @@ mod tests {
     #[test]
     fn every_policy_allows_to_view() {
         let settings = Settings { allow: Some("sync".into()), ..Settings::default() };
-        assert_eq!(settings.resolve().unwrap().policy.allow, [Verb::View, Verb::Sync].into());
+        let rules = settings.resolve().unwrap().policy;
+        assert_eq!(rules.policy.allow, [Verb::View, Verb::Sync].into());
     }
 
     #[test]

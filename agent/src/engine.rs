@@ -12,7 +12,10 @@ use roadstead_protocol::message::command::{ContainerAction, InstallWork};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::inspection::ContainerDetails;
 use roadstead_protocol::message::time::UnixMicros;
+
+use crate::policy::Reach;
 
 /// Looking at an engine: what the watcher needs.
 pub trait EngineView: Send + Sync + 'static {
@@ -24,6 +27,9 @@ pub trait EngineView: Send + Sync + 'static {
 
     /// One container, whole; none if there is no such.
     fn container(&self, id: &str) -> impl Future<Output = Result<Option<Container>, EngineError>> + Send;
+
+    /// Everything about one container, nothing masked; none if there is no such.
+    fn inspect(&self, id: &str) -> impl Future<Output = Result<Option<Inspected>, EngineError>> + Send;
 
     /// The engine's events from `since` (past ones first, as many as it kept) and on. The subscription stands when
     /// this returns. Ends or yields an error when the connection is gone. The reader must never block for long: the
@@ -107,6 +113,15 @@ pub struct EngineInfo {
     pub cpus: u32,
     /// The host's memory in bytes.
     pub memory_bytes: u64,
+}
+
+/// A container as its engine describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What there is to show.
+    pub details: ContainerDetails,
+    /// What it has of its host; the same as of a container created like it.
+    pub reach: Reach,
 }
 
 /// One engine event, with what to look at again because of it.

@@ -206,10 +206,12 @@ impl<E: Engine> Shared<E> {
         // Free for others before anybody can learn that it ended.
         self.table().release(id);
         let mut events = Vec::new();
-        if let (Outcome::Refused { refusal: OrderRefusal::Policy { verb } }, Some(work)) = (&outcome, work) {
-            let what = describe(work);
-            tracing::warn!(command = %id, what, "the policy does not allow `{verb}`");
-            events.push(EventKind::Refused { command: id, verb: *verb, what });
+        if let (Outcome::Refused { refusal: OrderRefusal::Policy { verb, rule } }, Some(work)) =
+            (&outcome, work)
+        {
+            let (what, rule) = (describe(work), rule.clone());
+            tracing::warn!(command = %id, what, rule, "the policy does not allow this `{verb}`");
+            events.push(EventKind::Refused { command: id, verb: *verb, what, rule });
         }
         tracing::info!(command = %id, outcome = word(&outcome), "command ended");
         events.push(EventKind::CommandEnded { command: id, outcome });
@@ -265,11 +267,10 @@ impl<E: Engine> Shared<E> {
         if order.work == Work::Unknown {
             return Some(OrderRefusal::Unsupported);
         }
-        let verb = order.work.verb();
-        match self.policy.check(verb) {
-            Ok(()) => None,
-            Err(_) => Some(OrderRefusal::Policy { verb }),
+        if let Err(refusal) = self.policy.check_work(&order.work) {
+            return Some(refusal.into());
         }
+        commands::sane(&order.work).err().map(|reason| OrderRefusal::Invalid { reason })
     }
 
     /// Runs the command within its deadline.

@@ -131,6 +131,7 @@ const NEWS_AGE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::message::policy::Policy;
     use roadstead_protocol::message::time::UnixMicros;
     use tokio::task::JoinHandle;
     use tokio::time::advance;
@@ -221,7 +222,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_owner_decides() {
         let running = running().await;
-        running.policy.replace("view".parse().unwrap());
+        running.policy.replace("view".parse::<Policy>().unwrap().into());
         running.sampler.watch(300);
         assert_eq!(running.samplings_within(300).await, 0);
     }

@@ -4,15 +4,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
+use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::event::EventBatch;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::ids::{ContainerId, EventSeq};
-use roadstead_protocol::message::snapshot::{Engine as EnginePicture, SnapshotPart};
+use roadstead_protocol::message::inspection::Inspection;
+use roadstead_protocol::message::policy::Verb;
+use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, SnapshotPart};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
@@ -20,7 +24,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Inspected};
 use crate::executor::Executor;
 use crate::figures::{Sampler, is_news};
 use crate::outbox::Outbox;
@@ -86,12 +90,23 @@ async fn send(outgoing: &Outgoing, message: ToController) -> Result<(), Closed> 
 async fn tell_picture<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
     loop {
         let (engine, containers, mut changes) = parts.picture.subscribe();
-        for part in snapshot_parts(&engine, containers) {
+        for mut part in snapshot_parts(&engine, containers) {
+            part.containers.iter_mut().for_each(|container| shown(parts, container));
             send(outgoing, ToController::Snapshot(part)).await?;
         }
-        while let Some(change) = changes.next().await {
+        while let Some(mut change) = changes.next().await {
+            if let Change::Upsert { container } = &mut change {
+                shown(parts, container);
+            }
             send(outgoing, ToController::Change { change }).await?;
         }
+    }
+}
+
+/// A container as it may leave this host.
+fn shown<E: Engine>(parts: &Parts<E>, container: &mut Container) {
+    if parts.policy.check(Verb::ViewEnv).is_err() {
+        masking::mask_container(container);
     }
 }
 
@@ -155,23 +170,23 @@ const FIGURES_PER_MESSAGE: usize = 50;
 async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
     let mut policies = parts.policy.subscribe();
     while policies.changed().await.is_ok() {
-        let policy = policies.borrow_and_update().clone();
+        let policy = policies.borrow_and_update().policy.clone();
         send(outgoing, ToController::Policy { policy }).await?;
     }
     Err(Closed)
 }
 
-/// Does what the controller asks. Probes ask the engine and may take long: they run beside the rest.
+/// Does what the controller asks. Questions to the engine may take long: they run beside the rest.
 async fn obey<E: Engine>(
     parts: &Parts<E>,
     mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
-    let mut probes = FuturesUnordered::new();
+    let mut questions = FuturesUnordered::new();
     loop {
         let message = tokio::select! {
             message = incoming.recv() => message.ok_or(Closed)?,
-            Some(answer) = probes.next(), if !probes.is_empty() => {
+            Some(answer) = questions.next(), if !questions.is_empty() => {
                 send(outgoing, answer).await?;
                 continue;
             }
@@ -193,15 +208,36 @@ async fn obey<E: Engine>(
             }
             ToAgent::Acknowledge { .. } => {}
             ToAgent::Watch { seconds } => parts.sampler.watch(seconds),
-            ToAgent::Probe { nonce } if probes.len() < PROBES => probes.push(probe(parts, nonce)),
-            ToAgent::Probe { .. } => tracing::debug!("too many probes at once; left one unanswered"),
+            ToAgent::Probe { nonce } if questions.len() < QUESTIONS => {
+                questions.push(probe(parts, nonce).boxed())
+            }
+            ToAgent::Inspect { nonce, container } if questions.len() < QUESTIONS => {
+                questions.push(inspect(parts, nonce, container).boxed());
+            }
+            ToAgent::Probe { .. } | ToAgent::Inspect { .. } => {
+                tracing::debug!("too many questions at once; left one unanswered");
+            }
             ToAgent::Unknown => tracing::debug!("skipped a message of a newer controller"),
         }
     }
 }
 
-/// Most probes answered at once; more go unanswered and time out at the controller.
-const PROBES: usize = 8;
+/// Most questions to the engine at once; more go unanswered and time out at the controller.
+const QUESTIONS: usize = 8;
+
+async fn inspect<E: Engine>(parts: &Parts<E>, nonce: u64, container: ContainerId) -> ToController {
+    let found = match parts.engine.inspect(container.as_str()).await {
+        Ok(Some(Inspected { mut details, .. })) => {
+            if parts.policy.check(Verb::ViewEnv).is_err() {
+                masking::mask_details(&mut details);
+            }
+            Inspection::Found(Box::new(details))
+        }
+        Ok(None) => Inspection::Missing,
+        Err(error) => Inspection::Failed { reason: error.to_string() },
+    };
+    ToController::Inspected { nonce, found }
+}
 
 async fn probe<E: Engine>(parts: &Parts<E>, nonce: u64) -> ToController {
     let began = Instant::now();

@@ -1,22 +1,44 @@
-//! People: who may log in, their web sessions, and how often a stranger may try.
+//! People: who may sign in, their web sessions and API tokens, and how often a stranger may try.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngCore as _;
 use roadstead_protocol::message::time::UnixMicros;
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 
+mod attempts;
+mod entry;
+mod error;
 pub mod limits;
 pub mod password;
+mod person;
+mod second_factor;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tokens;
+mod users;
 
 pub use crate::model::role::Role;
-use crate::store::accounts::{UserRecord, WebSessionRecord};
+pub use crate::store::api_tokens::ApiTokenRecord;
+pub use crate::store::users::{UserChange, UserRecord};
+pub use crate::store::web_sessions::{SessionId, WebSessionRecord};
+pub use attempts::LOGIN_RATE;
+pub use entry::{Login, NewSession, Origin};
+pub use error::{AccountsError, LoginError, UserError};
+pub use person::{By, Credential, Person, TOKEN_PREFIX};
+pub use second_factor::PendingFactor;
+#[cfg(test)]
+pub(crate) use second_factor::code_at;
+pub use tokens::NewApiToken;
+pub use users::NewUser;
+
+use crate::store::api_tokens::ApiTokenOwner;
 use crate::store::{Store, StoreError};
-use limits::{Buckets, Rate};
-use password::{HashError, Hasher};
+use attempts::Attempts;
+use password::Hasher;
+use users::LONGEST_PASSWORD;
 
 /// The user that exists from the first start.
 pub const ADMIN: &str = "admin";
@@ -27,91 +49,29 @@ pub const GUEST: &str = "guest";
 /// How long a web session lasts after its last use.
 pub const SESSION_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A session's last use is written down at most this often.
+/// The last use of a session or token is written down at most this often.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Login attempts from one address.
-pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
-
-/// Login attempts for one account, from wherever. They come back faster than one address can use them up, so that a
-/// stranger who keeps guessing does not keep the owner out.
-const ACCOUNT_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(1) };
-
-/// Addresses and accounts whose attempts are counted apart.
-const LOGIN_KEYS: usize = 10_000;
-
-/// Longest user name and password that are looked at, in bytes.
+/// Longest user name, in bytes.
 const LONGEST_NAME: usize = 64;
-const LONGEST_PASSWORD: usize = 1024;
 
-/// Users and web sessions.
+/// Setting: the hash of the configured password that was last taken over.
+const CONFIGURED: &str = "configured_password";
+
+/// Setting: what proves device cookies.
+const DEVICE_KEY: &str = "device_key";
+
+/// Users, web sessions and API tokens.
 pub struct Accounts {
     store: Store,
     hasher: Hasher,
-    attempts: Mutex<Attempts>,
+    attempts: Attempts,
     demo_mode: bool,
 }
 
-/// What login attempts are counted by.
-struct Attempts {
-    addresses: Buckets<IpAddr>,
-    accounts: Buckets<String>,
-}
-
-/// Somebody who is logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// Name, as shown and audited.
-    pub name: String,
-    /// What the person may do.
-    pub role: Role,
-}
-
-/// A web session that has just begun.
-pub struct NewSession {
-    /// The cookie's value: a secret that only the browser keeps.
-    pub token: String,
-    /// Whose session.
-    pub person: Person,
-}
-
-/// Why somebody was not logged in.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// Name or password is wrong; which of the two is not told.
-    #[error("user name or password is wrong")]
-    Wrong,
-    /// Too many attempts.
-    #[error("too many login attempts; try again in {} s", .0.as_secs() + 1)]
-    TooMany(Duration),
-    /// Too many logins at once, or hashing failed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// There are no guests.
-    #[error("guests are only let in where the controller runs with ROADSTEAD_DEMO_MODE=true")]
-    NoGuests,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why accounts could not be set up at start.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountsError {
-    /// The operator's password is no password.
-    #[error("ROADSTEAD_PASSWORD must have 1 to {LONGEST_PASSWORD} bytes; leave it out to have one generated")]
-    Password,
-    /// Hashing failed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl Accounts {
-    /// Opens the accounts. A `password` given becomes the administrator's; without one, a first start generates
-    /// one, returned here once to be printed, and stores its hash.
+    /// Opens the accounts. A configured `password` that is new becomes the administrator's; without one, a start
+    /// without an administrator generates one, returned here once to be printed, and stores its hash.
     ///
     /// # Errors
     /// If the password is none, or the store fails.
@@ -120,48 +80,87 @@ impl Accounts {
         password: Option<String>,
         demo_mode: bool,
     ) -> Result<(Self, Option<String>), AccountsError> {
-        let hasher = Hasher::new().await?;
-        let attempts = Mutex::new(Attempts {
-            addresses: Buckets::new(LOGIN_RATE, LOGIN_KEYS),
-            accounts: Buckets::new(ACCOUNT_RATE, LOGIN_KEYS),
-        });
-        let accounts = Self { store, hasher, attempts, demo_mode };
-        let admin = accounts.store.user(ADMIN).await?;
-        let generated = match (&admin, &password) {
-            (None, None) => Some(password::generate()),
-            _ => None,
-        };
-        if let Some(password) = generated.clone().or(password) {
-            accounts.ensure_admin(admin, password).await?;
+        let accounts = Self::of(store, demo_mode).await?;
+        match password {
+            Some(password) => {
+                accounts.take_over(password).await?;
+                Ok((accounts, None))
+            }
+            None if !accounts.has_admin().await? => {
+                let password = accounts.reset_admin().await?;
+                Ok((accounts, Some(password)))
+            }
+            None => Ok((accounts, None)),
         }
-        Ok((accounts, generated))
     }
 
-    /// Gives the administrator this password. The same password again keeps the sessions that are open.
-    async fn ensure_admin(&self, admin: Option<UserRecord>, password: String) -> Result<(), AccountsError> {
+    /// The accounts as they are, for who looks after them beside the controller.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn of(store: Store, demo_mode: bool) -> Result<Self, AccountsError> {
+        let hasher = Hasher::new().await?;
+        let attempts = Attempts::new(device_key(&store).await?);
+        Ok(Self { store, hasher, attempts, demo_mode })
+    }
+
+    async fn has_admin(&self) -> Result<bool, StoreError> {
+        let users = self.store.users().await?;
+        Ok(users.iter().any(|user| user.role == Role::Admin && !user.disabled))
+    }
+
+    /// Gives the administrator the configured password, unless it is the one that was taken over before: a password
+    /// changed since then stays.
+    async fn take_over(&self, password: String) -> Result<(), AccountsError> {
         if password.is_empty() || password.len() > LONGEST_PASSWORD {
             return Err(AccountsError::Password);
         }
-        if let Some(admin) = admin
-            && self.hasher.verify(password.clone(), Some(admin.password_hash)).await?
-        {
-            return Ok(());
-        }
-        let password_hash = self.hasher.hash(password).await?;
-        let created_at = UnixMicros::now();
-        let user = UserRecord { name: ADMIN.to_owned(), password_hash, role: Role::Admin, created_at };
-        Ok(self.store.put_user(user).await?)
+        let before = match self.store.setting(CONFIGURED).await? {
+            Some(hash) => Some(hash),
+            // A store from before this was noted: what the administrator has was configured, or changed by nobody.
+            None => self.store.user(ADMIN).await?.map(|admin| admin.password_hash),
+        };
+        let hash = match before {
+            Some(before) if self.hasher.verify(password.clone(), Some(before.clone())).await? => before,
+            _ => {
+                let hash = self.hasher.hash(password).await?;
+                self.put_admin(hash.clone()).await?;
+                hash
+            }
+        };
+        Ok(self.store.put_setting(CONFIGURED, hash).await?)
     }
 
-    /// Gives the administrator a new password, which ends every session of his, and returns it.
+    /// Gives the administrator a new password, which ends every session of his, and returns it. Makes the user if
+    /// need be, and administrator again.
     ///
     /// # Errors
     /// If it cannot be stored.
     pub async fn reset_admin(&self) -> Result<String, AccountsError> {
         let password = password::generate();
-        let admin = self.store.user(ADMIN).await?;
-        self.ensure_admin(admin, password.clone()).await?;
+        let hash = self.hasher.hash(password.clone()).await?;
+        self.put_admin(hash).await?;
         Ok(password)
+    }
+
+    async fn put_admin(&self, password_hash: String) -> Result<(), StoreError> {
+        let again = UserChange { role: Some(Role::Admin), tags: Some(Vec::new()), disabled: Some(false) };
+        if self.store.set_password(ADMIN.to_owned(), password_hash.clone(), None).await? {
+            self.store.change_user(ADMIN.to_owned(), again).await?;
+            return Ok(());
+        }
+        let admin = UserRecord {
+            name: ADMIN.to_owned(),
+            password_hash,
+            role: Role::Admin,
+            tags: Vec::new(),
+            disabled: false,
+            created_at: UnixMicros::now(),
+            last_login: None,
+            totp_secret: None,
+            totp_pending: None,
+        };
+        self.store.add_user(admin).await.map(drop)
     }
 
     /// Whether guests are let in.
@@ -170,62 +169,38 @@ impl Accounts {
         self.demo_mode
     }
 
-    /// Logs a user in.
+    /// Who shows this credential, if it is one that has not ended. Using a session makes it last longer.
     ///
     /// # Errors
-    /// If name or password is wrong, or there were too many attempts.
-    pub async fn log_in(
+    /// If the store fails.
+    pub async fn person(
         &self,
-        name: &str,
-        password: String,
+        credential: &Credential,
         address: IpAddr,
-    ) -> Result<NewSession, LoginError> {
-        if name.len() > LONGEST_NAME || password.len() > LONGEST_PASSWORD {
-            self.take_attempt(address, None)?;
-            return Err(LoginError::Wrong);
-        }
-        self.take_attempt(address, Some(name))?;
-        let user = self.store.user(name).await?;
-        let hash = user.as_ref().map(|user| user.password_hash.clone());
-        if !self.hasher.verify(password, hash).await? {
-            return Err(LoginError::Wrong);
-        }
-        let Some(user) = user else { return Err(LoginError::Wrong) };
-        self.give_back_attempt(address, name);
-        self.begin_session(Person { name: user.name, role: user.role }).await
-    }
-
-    /// Lets a guest in.
-    ///
-    /// # Errors
-    /// If the demo mode is off, or there were too many attempts.
-    pub async fn let_guest_in(&self, address: IpAddr) -> Result<NewSession, LoginError> {
-        if !self.demo_mode {
-            return Err(LoginError::NoGuests);
-        }
-        self.take_attempt(address, None)?;
-        self.begin_session(Person { name: GUEST.to_owned(), role: Role::Guest }).await
-    }
-
-    /// Whose session `token` is, if it is one that has not ended. Using a session makes it last longer.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn person(&self, token: &str) -> Result<Option<Person>, StoreError> {
+    ) -> Result<Option<Person>, StoreError> {
         let now = UnixMicros::now();
-        let Some(session) = self.session(token, now).await? else { return Ok(None) };
-        if now.since(session.last_used) >= TOUCH_EVERY {
-            self.store.touch_web_session(session.token_hash, now, now.plus(SESSION_LENGTH)).await?;
+        let Some(found) = self.find(credential, now).await? else { return Ok(None) };
+        let long_ago = |used: UnixMicros| now.since(used) >= TOUCH_EVERY;
+        match &found {
+            Found::Session(session) if long_ago(session.last_used) => {
+                self.store.touch_web_session(session.token_hash, now, now.plus(SESSION_LENGTH)).await?;
+            }
+            Found::Token(owner) if owner.token.last_used.is_none_or(long_ago) => {
+                let address = address.to_canonical().to_string();
+                self.store.touch_api_token(owner.token.id, now, address).await?;
+            }
+            Found::Session(_) | Found::Token(_) => {}
         }
-        Ok(Some(Person { name: session.user, role: session.role }))
+        Ok(Some(found.person()))
     }
 
-    /// Whether `token` is a session that has not ended; does not count as use.
+    /// Whether the credential still lets in the same person, who may do and see the same; does not count as use.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn is_open(&self, token: &str) -> Result<bool, StoreError> {
-        Ok(self.session(token, UnixMicros::now()).await?.is_some())
+    pub async fn is_still(&self, person: &Person, credential: &Credential) -> Result<bool, StoreError> {
+        let found = self.find(credential, UnixMicros::now()).await?;
+        Ok(found.is_some_and(|found| found.person() == *person))
     }
 
     /// How many sessions are open at `now`.
@@ -236,51 +211,56 @@ impl Accounts {
         self.store.count_web_sessions(now).await
     }
 
-    /// Ends the session of `token`, if it is one.
+    /// The sessions of a user, the last used first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<WebSessionRecord>, StoreError> {
+        self.store.web_sessions_of(user.to_owned(), UnixMicros::now()).await
+    }
+
+    /// Ends a session, if it is `user`'s (none: whoever's). Returns whose it was.
     ///
     /// # Errors
     /// If it cannot be stored.
-    pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
-        self.store.remove_web_session(hash_token(token)).await
+    pub async fn revoke_session(
+        &self,
+        id: SessionId,
+        user: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
+        self.store.revoke_web_session(id, user.map(str::to_owned)).await
     }
 
-    async fn session(&self, token: &str, now: UnixMicros) -> Result<Option<WebSessionRecord>, StoreError> {
-        let session = self.store.web_session(hash_token(token)).await?;
-        Ok(session
-            .filter(|session| session.expires_at > now && (self.demo_mode || session.role != Role::Guest)))
-    }
-
-    async fn begin_session(&self, person: Person) -> Result<NewSession, LoginError> {
-        let mut secret = [0; 32];
-        rand::rng().fill_bytes(&mut secret);
-        let token = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret);
-        let now = UnixMicros::now();
-        let session = WebSessionRecord {
-            token_hash: hash_token(&token),
-            user: person.name.clone(),
-            role: person.role,
-            created_at: now,
-            expires_at: now.plus(SESSION_LENGTH),
-            last_used: now,
-        };
-        self.store.add_web_session(session).await?;
-        Ok(NewSession { token, person })
-    }
-
-    fn take_attempt(&self, address: IpAddr, account: Option<&str>) -> Result<(), LoginError> {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        attempts.addresses.take(network_of(address), now).map_err(LoginError::TooMany)?;
-        match account {
-            Some(name) => attempts.accounts.take(name.to_owned(), now).map_err(LoginError::TooMany),
-            None => Ok(()),
+    async fn find(&self, credential: &Credential, now: UnixMicros) -> Result<Option<Found>, StoreError> {
+        match credential {
+            Credential::Session(_) => {
+                let session = self.store.web_session(credential.hash()).await?;
+                let lets_in = |session: &WebSessionRecord| {
+                    session.expires_at > now && (self.demo_mode || session.role != Role::Guest)
+                };
+                Ok(session.filter(lets_in).map(Found::Session))
+            }
+            Credential::Token(_) => {
+                let owner = self.store.api_token(credential.hash()).await?;
+                let lives = |owner: &ApiTokenOwner| owner.token.expires_at.is_none_or(|end| end > now);
+                Ok(owner.filter(lives).map(|owner| Found::Token(Box::new(owner))))
+            }
         }
     }
+}
 
-    fn give_back_attempt(&self, address: IpAddr, account: &str) {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.addresses.give_back(&network_of(address));
-        attempts.accounts.give_back(account);
+/// What a credential stands for.
+enum Found {
+    Session(WebSessionRecord),
+    Token(Box<ApiTokenOwner>),
+}
+
+impl Found {
+    fn person(&self) -> Person {
+        match self {
+            Self::Session(session) => Person::of_session(session),
+            Self::Token(owner) => Person::of_token(owner),
+        }
     }
 }
 
@@ -293,9 +273,22 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-fn hash_token(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
+/// 256 random bits as text.
+fn new_secret() -> String {
+    let mut secret = [0; 32];
+    rand::rng().fill_bytes(&mut secret);
+    URL_SAFE_NO_PAD.encode(secret)
 }
 
-#[cfg(test)]
-mod tests;
+async fn device_key(store: &Store) -> Result<[u8; 32], StoreError> {
+    let text = match store.setting(DEVICE_KEY).await? {
+        Some(text) => text,
+        None => {
+            let text = new_secret();
+            store.put_setting(DEVICE_KEY, text.clone()).await?;
+            text
+        }
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| StoreError::Corrupt("device_key"))?;
+    bytes.try_into().map_err(|_| StoreError::Corrupt("device_key"))
+}

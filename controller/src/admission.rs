@@ -42,6 +42,10 @@ const RETRY_AFTER_MS: std::ops::Range<u32> = 500..3000;
 const MAX_ABILITIES: usize = 32;
 const MAX_ABILITY: usize = 64;
 
+/// Most entries of one list of a policy that are kept, and the longest, in bytes.
+const MAX_LIMITS: usize = 256;
+const MAX_LIMIT: usize = 512;
+
 /// Longest version of an agent that is kept, in characters.
 const MAX_VERSION: usize = 64;
 
@@ -112,7 +116,7 @@ impl Admission {
     /// If it could not be stored.
     pub async fn policy_changed(&self, instance: &InstanceId, policy: Policy) -> Result<(), StoreError> {
         // What it answers does not matter: removed meanwhile is fine, and a policy conflicts with no other instance.
-        let change = move |record: &mut InstanceRecord| record.policy = Some(policy);
+        let change = move |record: &mut InstanceRecord| record.policy = Some(bounded(policy));
         self.store.update_instance(instance.clone(), change).await?;
         self.fleet.refresh_record(&self.store, instance).await
     }
@@ -175,7 +179,7 @@ impl Admission {
     async fn note_hello(&self, record: InstanceRecord, hello: &Hello) -> Result<InstanceRecord, Refusal> {
         let told = InstanceRecord {
             agent_version: Some(hello.agent_version.chars().take(MAX_VERSION).collect()),
-            policy: Some(hello.policy.clone()),
+            policy: Some(bounded(hello.policy.clone())),
             abilities: abilities(hello),
             ..record.clone()
         };
@@ -196,6 +200,18 @@ impl Admission {
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         Ok(record)
     }
+}
+
+/// The policy as it is kept and shown, however much an agent says.
+fn bounded(mut policy: Policy) -> Policy {
+    let limits = &mut policy.limits;
+    for list in [&mut limits.projects, &mut limits.registries, &mut limits.host_paths].into_iter().flatten() {
+        list.truncate(MAX_LIMITS);
+        for entry in list {
+            entry.truncate(entry.floor_char_boundary(MAX_LIMIT));
+        }
+    }
+    policy
 }
 
 fn abilities(hello: &Hello) -> Vec<String> {

@@ -16,6 +16,7 @@ use crate::http;
 use crate::model::Direction;
 
 mod audit;
+pub mod users;
 
 pub use audit::AuditCommand;
 
@@ -38,8 +39,14 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Give the user admin a new password and print it; ends every web session.
+    /// Give the user admin a new password and print it; ends every web session of his.
     ResetPassword,
+    /// Manage users without the web, also while the controller runs.
+    Users {
+        /// What to do.
+        #[command(subcommand)]
+        command: users::Command,
+    },
     /// Write a consistent copy of the database while the controller may be running.
     Backup {
         /// The file to write; must not exist.
@@ -93,6 +100,7 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
                 }
             }
             Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
+            Some(Command::Users { command }) => print(&users::run(command, &config).await?),
             Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
             Some(Command::Audit(command)) => command.run(&Controller::offline(&config)?.audit()).await,
             Some(Command::Healthcheck) => healthcheck(&config).await,

@@ -9,14 +9,20 @@ use roadstead_protocol::link::address::AgentAddress;
 use serde::Deserialize;
 
 use crate::dial_allow::DialAllow;
+use crate::networks::Networks;
+
+mod secret;
+
+pub use secret::Secret;
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
 #[derive(Args, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Settings {
     /// Password of the user admin; without one, a password is made at the first start and printed once.
+    /// As a flag, other users of this host can read it in the list of processes.
     #[arg(long, env = "ROADSTEAD_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
 
     /// File that holds the password.
     #[arg(long, env = "ROADSTEAD_PASSWORD_FILE", value_name = "FILE")]
@@ -63,6 +69,15 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_DEMO_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub demo_mode: Option<bool>,
 
+    /// Let anybody who reaches the web address read /metrics without signing in.
+    #[arg(long, env = "ROADSTEAD_METRICS_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub metrics_open: Option<bool>,
+
+    /// Networks of the proxies in front, separated by commas: who is behind one is told by its X-Forwarded-For and
+    /// X-Forwarded-Proto.
+    #[arg(long, env = "ROADSTEAD_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+
     /// Networks that inbound agents may lie in although they are loopback, link-local or the controller's own,
     /// separated by commas (10.0.0.0/8).
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
@@ -108,6 +123,10 @@ pub struct Config {
     pub environment: Option<String>,
     /// Whether guests may look.
     pub demo_mode: bool,
+    /// Whether anybody may read the metrics.
+    pub metrics_open: bool,
+    /// Networks whose proxies are believed.
+    pub trusted_proxies: Networks,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
     /// How long entries of the audit log are kept; none: as long as there is room.
@@ -126,12 +145,14 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not TOML or has an unknown key.
-    #[error("{path}: {error}")]
+    #[error("{path}, line {line}: {problem}")]
     Parse {
         /// Which.
         path: PathBuf,
-        /// What is wrong, with its place.
-        error: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// What is wrong, without the line itself: it may hold a secret.
+        problem: String,
     },
     /// A value cannot be used.
     #[error("{name}: {problem}")]
@@ -156,21 +177,22 @@ impl Settings {
     /// If it cannot be read, is not TOML, or has an unknown key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let at = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = at.matches('\n').count() + 1;
+            ConfigError::Parse { path: path.to_owned(), line, problem: error.message().to_owned() }
+        })
     }
 
     /// These settings, with `file`'s where these are silent.
     #[must_use]
     pub fn over(self, file: Self) -> Self {
+        // An empty password, as compose files pass on for a variable that is not set, is none.
+        let [near, far] = [self.password, file.password].map(|given| given.filter(|text| !text.0.is_empty()));
         Self {
             // A password given directly on a nearer level wins over a file named on a farther one.
-            password_file: if self.password.is_some() {
-                None
-            } else {
-                self.password_file.or(file.password_file)
-            },
-            password: self.password.or(file.password),
+            password_file: if near.is_some() { None } else { self.password_file.or(file.password_file) },
+            password: near.or(far),
             listen: self.listen.or(file.listen),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
@@ -181,6 +203,8 @@ impl Settings {
             instance_name: self.instance_name.or(file.instance_name),
             environment: self.environment.or(file.environment),
             demo_mode: self.demo_mode.or(file.demo_mode),
+            metrics_open: self.metrics_open.or(file.metrics_open),
+            trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
             dial_allow: self.dial_allow.or(file.dial_allow),
             audit_days: self.audit_days.or(file.audit_days),
         }
@@ -193,7 +217,7 @@ impl Settings {
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let password = match (&self.password_file, self.password) {
             (Some(path), _) => Some(read(path)?.trim_end_matches(['\n', '\r']).to_owned()),
-            (None, text) => text.filter(|text| !text.is_empty()),
+            (None, given) => given.map(|Secret(text)| text).filter(|text| !text.is_empty()),
         };
         if password.as_ref().is_some_and(|password| password.chars().count() < SHORTEST_PASSWORD) {
             return Err(value(
@@ -230,6 +254,12 @@ impl Settings {
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
             environment: self.environment.filter(|label| !label.is_empty()),
             demo_mode: self.demo_mode.unwrap_or(false),
+            metrics_open: self.metrics_open.unwrap_or(false),
+            trusted_proxies: self
+                .trusted_proxies
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| value("ROADSTEAD_TRUSTED_PROXIES", error))?,
             dial_allow: self
                 .dial_allow
                 .unwrap_or_default()
@@ -259,39 +289,4 @@ fn host_name() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nearer_settings_win() {
-        let near = Settings { instance_name: Some("near".into()), ..Settings::default() };
-        let far =
-            Settings { instance_name: Some("far".into()), demo_mode: Some(true), ..Settings::default() };
-        let config = near.over(far).resolve().unwrap();
-        assert_eq!(config.name, "near");
-        assert!(config.demo_mode);
-    }
-
-    #[test]
-    fn unknown_keys_are_errors() {
-        assert!(toml::from_str::<Settings>("lisen = '127.0.0.1:1'").is_err());
-        assert!(toml::from_str::<Settings>("listen = '127.0.0.1:1'").is_ok());
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_named() {
-        let cases = [
-            (Settings { password: Some("short".into()), ..Settings::default() }, "ROADSTEAD_PASSWORD"),
-            (Settings { tls_cert: Some("x".into()), ..Settings::default() }, "ROADSTEAD_TLS_KEY"),
-            (Settings { agent_url: Some("https://x".into()), ..Settings::default() }, "ROADSTEAD_AGENT_URL"),
-            (
-                Settings { dial_allow: Some("10.0.0.0/99".into()), ..Settings::default() },
-                "ROADSTEAD_DIAL_ALLOW",
-            ),
-        ];
-        for (settings, names) in cases {
-            let error = settings.resolve().err().unwrap().to_string();
-            assert!(error.contains(names), "{error}");
-        }
-    }
-}
+mod tests;

@@ -154,6 +154,8 @@ impl Controller {
                 key: core.identity.key(),
                 agent_urls,
                 agent_image: AGENT_IMAGE.to_owned(),
+                open_metrics: config.metrics_open,
+                trusted_proxies: config.trusted_proxies,
             },
         };
         let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
@@ -283,6 +285,14 @@ impl Offline<'_> {
             Some(password) => Ok(password),
             None => Ok(accounts.reset_admin().await?),
         }
+    }
+
+    /// The accounts.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn accounts(&self) -> anyhow::Result<Accounts> {
+        Ok(Accounts::of(self.core.store.clone(), false).await?)
     }
 
     /// The audit log.

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::networks::{InvalidNetwork, Networks};
+
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +23,7 @@ const METADATA: [IpAddr; 4] = [
 /// `127.0.0.0/8, fd00::/8`; empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DialAllow {
-    networks: Vec<Network>,
+    networks: Networks,
 }
 
 /// Why an address is not dialled. The person who registered it must act, or the operator.
@@ -100,7 +102,7 @@ impl DialAllow {
     pub fn permits(&self, address: IpAddr) -> Result<(), DialRefused> {
         let reached = embedded(address);
         let Some(kind) = forbidden(reached) else { return Ok(()) };
-        if kind.can_be_allowed() && self.networks.iter().any(|network| network.contains(reached)) {
+        if kind.can_be_allowed() && self.networks.hold(reached) {
             return Ok(());
         }
         Err(DialRefused { address, kind })
@@ -139,59 +141,11 @@ impl DialAllow {
     }
 }
 
-/// A list of networks that cannot be read. The operator must mend the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a network; write networks as `10.0.0.0/8` or `fd00::/8`, with commas between them")]
-pub struct InvalidNetwork(pub String);
-
 impl FromStr for DialAllow {
     type Err = InvalidNetwork;
 
     fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
-        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-        Ok(Self { networks: words.map(str::parse).collect::<Result<_, _>>()? })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    /// How many leading bits count.
-    prefix: u32,
-}
-
-impl Network {
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let differing = network.to_bits() ^ address.to_bits();
-                differing.leading_zeros() >= self.prefix
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let differing = network.to_bits() ^ address.to_bits();
-                differing.leading_zeros() >= self.prefix
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = InvalidNetwork;
-
-    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
-        let invalid = || InvalidNetwork(text.to_owned());
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(bits), |prefix| prefix.parse().map_err(|_| invalid()))?;
-        if prefix > bits {
-            return Err(invalid());
-        }
-        Ok(Self { address, prefix })
+        Ok(Self { networks: text.parse()? })
     }
 }
 

@@ -8,7 +8,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use roadstead_protocol::message::ids::{InstanceId, PeerKey};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub mod access;
+mod account;
+mod api_tokens;
 mod assets;
 mod audit;
 mod command_log;
@@ -34,14 +35,18 @@ mod openapi;
 mod orders;
 mod page;
 pub mod problem;
+mod proxied;
 mod refusals;
 mod server;
 mod session;
+mod sessions;
 mod stall;
+mod streams;
 #[cfg(test)]
 mod tests;
 pub mod time;
 mod tokens;
+mod users;
 pub mod views;
 mod watch;
 
@@ -53,12 +58,10 @@ use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::lifecycle::Lifecycles;
+use crate::networks::Networks;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::store::Store;
-
-/// Streams (live views, followed logs) at once; a further one is refused.
-const STREAMS: usize = 256;
 
 /// Addresses whose refusals without login are audited apart.
 const STRANGERS: usize = 10_000;
@@ -105,13 +108,17 @@ pub struct About {
     pub agent_urls: Vec<String>,
     /// Image reference of the agent, for the commands that start one.
     pub agent_image: String,
+    /// Whether anybody may read the metrics.
+    pub open_metrics: bool,
+    /// Networks whose proxies are believed about who is behind them.
+    pub trusted_proxies: Networks,
 }
 
 /// The state behind the routes.
 pub struct App {
     services: Services,
     metrics: metrics::HttpMetrics,
-    streams: Arc<Semaphore>,
+    streams: streams::Streams,
     watches: watch::Watches,
     strangers: Mutex<Buckets<IpAddr>>,
     /// Requests that change something: they outlive whoever asked.
@@ -124,7 +131,7 @@ impl App {
         Self {
             services,
             metrics: metrics::HttpMetrics::default(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: streams::Streams::default(),
             watches: watch::Watches::default(),
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             changes: TaskTracker::new(),
@@ -150,10 +157,24 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::log_in_guest))
         .routes(routes!(session::log_out))
         .routes(routes!(session::session))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::revoke_session))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::begin_second_factor))
+        .routes(routes!(account::confirm_second_factor))
+        .routes(routes!(account::remove_second_factor))
+        .routes(routes!(account::renew_recovery_codes))
+        .routes(routes!(api_tokens::list_tokens, api_tokens::make_token))
+        .routes(routes!(api_tokens::revoke_token))
+        .routes(routes!(users::list_users, users::add_user))
+        .routes(routes!(users::one_user, users::change_user, users::remove_user))
+        .routes(routes!(users::set_password))
+        .routes(routes!(users::reset_second_factor))
         .routes(routes!(instances::list_instances, instances::register_instance))
         .routes(routes!(instances::one_instance, instances::change_instance, instances::remove_instance))
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
+        .routes(routes!(containers::one_container))
         .routes(routes!(lifecycle::container_lifecycle))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))

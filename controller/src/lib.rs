@@ -18,6 +18,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod log;
 pub mod model;
+pub mod networks;
 pub mod probes;
 pub mod registry;
 pub mod store;

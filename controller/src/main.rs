@@ -29,6 +29,12 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log::start(arguments.log);
+    if std::env::args().any(|argument| argument == "--password" || argument.starts_with("--password=")) {
+        tracing::warn!(
+            "other users of this host can read --password in the list of processes; \
+             set ROADSTEAD_PASSWORD or --password-file instead"
+        );
+    }
     let configure = || -> anyhow::Result<Config> {
         let file = arguments.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
         Ok(arguments.settings.over(file).resolve()?)

@@ -8,6 +8,7 @@ use roadstead_protocol::message::progress::Progress;
 use roadstead_protocol::message::time::UnixMicros;
 
 pub mod role;
+pub mod scope;
 
 /// A registered Docker host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
-//! Asking an agent, now, whether it and its engine answer.
+//! Asking an agent something now: whether it and its engine answer, or all about one container.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::snapshot::Engine;
 use roadstead_protocol::message::to_agent::ToAgent;
 use tokio::sync::oneshot;
@@ -23,9 +25,9 @@ pub struct Probes {
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
 }
 
-struct Answer {
-    engine: Engine,
-    engine_micros: u64,
+enum Answer {
+    Probed { engine: Engine, engine_micros: u64 },
+    Inspected(Inspection),
 }
 
 /// What a probe found.
@@ -51,6 +53,9 @@ pub enum ProbeError {
     /// The session ended before the answer.
     #[error("The agent's session ended before it answered. Try again when it is back.")]
     Gone,
+    /// The answer was to another question.
+    #[error("The agent answered something else. Upgrade the older of agent and controller.")]
+    Nonsense,
     /// Too many probes at once.
     #[error("Too many checks are under way. Try again in a moment.")]
     TooMany,
@@ -62,24 +67,57 @@ impl Probes {
     /// # Errors
     /// If it cannot be asked or does not answer in time.
     pub async fn probe(&self, handle: &AgentHandle, deadline: Duration) -> Result<ProbeResult, ProbeError> {
+        let asked = Instant::now();
+        let answer = self.ask(handle, deadline, |nonce| ToAgent::Probe { nonce }).await?;
+        let Answer::Probed { engine, engine_micros } = answer else { return Err(ProbeError::Nonsense) };
+        let round_trip = asked.elapsed().saturating_sub(Duration::from_micros(engine_micros));
+        Ok(ProbeResult { engine, engine_micros, round_trip })
+    }
+
+    /// Asks the agent behind `handle` for everything about one container, and waits at most `deadline`.
+    ///
+    /// # Errors
+    /// If it cannot be asked or does not answer in time.
+    pub async fn inspect(
+        &self,
+        handle: &AgentHandle,
+        container: ContainerId,
+        deadline: Duration,
+    ) -> Result<Inspection, ProbeError> {
+        let answer = self.ask(handle, deadline, |nonce| ToAgent::Inspect { nonce, container }).await?;
+        if let Answer::Inspected(found) = answer { Ok(found) } else { Err(ProbeError::Nonsense) }
+    }
+
+    /// An agent's answer to a probe. One that nobody waits for any more is dropped.
+    pub fn answered(&self, nonce: u64, engine: Engine, engine_micros: u64) {
+        self.give(nonce, Answer::Probed { engine, engine_micros });
+    }
+
+    /// An agent's answer to an inspection. One that nobody waits for any more is dropped.
+    pub fn inspected(&self, nonce: u64, found: Inspection) {
+        self.give(nonce, Answer::Inspected(found));
+    }
+
+    fn give(&self, nonce: u64, answer: Answer) {
+        if let Some(waiting) = self.lock().remove(&nonce) {
+            let _ = waiting.send(answer);
+        }
+    }
+
+    async fn ask(
+        &self,
+        handle: &AgentHandle,
+        deadline: Duration,
+        question: impl FnOnce(u64) -> ToAgent,
+    ) -> Result<Answer, ProbeError> {
         let (answer, answered) = oneshot::channel();
         let place = self.enter(answer)?;
-        let asked = Instant::now();
-        handle.send(ToAgent::Probe { nonce: place.nonce })?;
+        handle.send(question(place.nonce))?;
         let answer = tokio::select! {
             answer = tokio::time::timeout(deadline, answered) => answer,
             () = handle.ended() => return Err(ProbeError::Gone),
         };
-        let answer = answer.map_err(|_| ProbeError::TimedOut(deadline))?.map_err(|_| ProbeError::Gone)?;
-        let round_trip = asked.elapsed().saturating_sub(Duration::from_micros(answer.engine_micros));
-        Ok(ProbeResult { engine: answer.engine, engine_micros: answer.engine_micros, round_trip })
-    }
-
-    /// An agent's answer. One that nobody waits for any more is dropped.
-    pub fn answered(&self, nonce: u64, engine: Engine, engine_micros: u64) {
-        if let Some(waiting) = self.lock().remove(&nonce) {
-            let _ = waiting.send(Answer { engine, engine_micros });
-        }
+        answer.map_err(|_| ProbeError::TimedOut(deadline))?.map_err(|_| ProbeError::Gone)
     }
 
     fn enter(&self, answer: oneshot::Sender<Answer>) -> Result<Place<'_>, ProbeError> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-pub mod accounts;
+pub mod api_tokens;
 pub mod audit;
 pub mod commands;
 pub mod events;
@@ -20,7 +20,10 @@ pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
+mod second_factors;
 mod settings;
+pub mod users;
+pub mod web_sessions;
 mod writer;
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.

@@ -13,7 +13,17 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Settings of the agent's that may stand in the controller's environment.
-const PASSED_ON: [&str; 4] = ["ROADSTEAD_ALLOW", "ROADSTEAD_SYNC_SCRIPT", "ROADSTEAD_TAGS", "ROADSTEAD_LOG"];
+const PASSED_ON: [&str; 9] = [
+    "ROADSTEAD_ALLOW",
+    "ROADSTEAD_ALLOW_PROJECTS",
+    "ROADSTEAD_ALLOW_REGISTRIES",
+    "ROADSTEAD_ALLOW_HOST_PATHS",
+    "ROADSTEAD_ALLOW_PRIVILEGED",
+    "ROADSTEAD_POLICY_FILE",
+    "ROADSTEAD_SYNC_SCRIPT",
+    "ROADSTEAD_TAGS",
+    "ROADSTEAD_LOG",
+];
 
 /// How to start the agent.
 #[derive(Clone, Debug)]

@@ -3,4 +3,5 @@
 
 pub mod join_token;
 pub mod link;
+pub mod masking;
 pub mod message;

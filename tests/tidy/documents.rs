@@ -25,10 +25,14 @@ pub(crate) fn keys(paths: &[String]) -> Vec<String> {
 
 /// Direct dependencies, of a `Cargo.toml` or a `package.json`, that `reasons` does not name.
 pub(crate) fn unexplained(manifest: &str, reasons: &str) -> Vec<String> {
-    let names = if manifest.trim_start().starts_with('{') { of_package(manifest) } else { of_cargo(manifest) };
+    let names =
+        if manifest.trim_start().starts_with('{') { of_package(manifest) } else { of_cargo(manifest) };
     let word = |c: char| c.is_alphanumeric() || "-_@/".contains(c);
     let explained: Vec<&str> = reasons.split(|c| !word(c)).collect();
-    names.into_iter().filter(|name| !name.starts_with("roadstead-") && !explained.contains(&name.as_str())).collect()
+    names
+        .into_iter()
+        .filter(|name| !name.starts_with("roadstead-") && !explained.contains(&name.as_str()))
+        .collect()
 }
 
 /// The keys of every table of dependencies.
@@ -46,7 +50,8 @@ fn of_cargo(manifest: &str) -> Vec<String> {
 }
 
 fn of_package(manifest: &str) -> Vec<String> {
-    let package: serde_json::Value = serde_json::from_str(manifest).unwrap_or_else(|error| panic!("package.json: {error}"));
+    let package: serde_json::Value =
+        serde_json::from_str(manifest).unwrap_or_else(|error| panic!("package.json: {error}"));
     let tables = ["dependencies", "devDependencies"].map(|table| package[table].as_object().cloned());
     tables.into_iter().flatten().flat_map(|table| table.into_iter().map(|(name, _)| name)).collect()
 }

@@ -4,6 +4,7 @@ use crate::text::SourceFile;
 
 /// The controller's modules in rows: one imports only from rows above its own.
 const CONTROLLER: &[&[&str]] = &[
+    &["networks"],
     &["model", "dial_allow", "log"],
     &["config", "store"],
     &["registry", "fleet"],
@@ -17,8 +18,8 @@ const CONTROLLER: &[&[&str]] = &[
 
 /// The agent's modules in rows.
 const AGENT: &[&[&str]] = &[
-    &["record"],
-    &["config", "membership", "policy", "engine", "outbox", "log"],
+    &["record", "policy"],
+    &["config", "membership", "engine", "outbox", "log"],
     &["inventory", "commands"],
     &["watcher", "executor"],
     &["figures"],
@@ -29,7 +30,7 @@ const AGENT: &[&[&str]] = &[
 ];
 
 /// The protocol's: what is said knows nothing of how it is carried.
-const PROTOCOL: &[&[&str]] = &[&["message"], &["join_token"], &["link"], &["lib"]];
+const PROTOCOL: &[&[&str]] = &[&["message"], &["masking"], &["join_token"], &["link"], &["lib"]];
 
 /// Outside crates (and our own link) that only some paths may name: `(text, where it may be, why)`.
 const CRATES: &[(&str, &[&str], &str)] = &[

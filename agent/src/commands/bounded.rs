@@ -1,7 +1,8 @@
-//! Keeping an outcome small enough for one message and one outbox record.
+//! Keeping an outcome small enough for one message and one outbox record, and free of what looks secret.
 
+use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::encoded_size;
-use roadstead_protocol::message::command::{Outcome, ServiceOutcome};
+use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceOutcome};
 
 /// Largest encoded outcome in bytes.
 pub const MAX_OUTCOME: usize = 24 * 1024;
@@ -29,15 +30,25 @@ fn trim(outcome: &mut Outcome, line_bytes: usize, lines: usize, reason_bytes: us
             (summary, services)
         }
         Outcome::Failed { reason, services } => (reason, services),
+        Outcome::Refused {
+            refusal: OrderRefusal::Policy { rule: Some(text), .. } | OrderRefusal::Invalid { reason: text },
+        } => {
+            return cut(text, MAX_REASON);
+        }
         Outcome::Refused { .. } | Outcome::Unknown => return,
     };
+    masking::replace(text);
     cut(text, MAX_REASON);
     services.truncate(most);
     for ServiceOutcome { reason, log_tail, image, .. } in services {
         log_tail.drain(..log_tail.len().saturating_sub(lines));
-        log_tail.iter_mut().for_each(|line| cut(line, line_bytes));
+        for line in log_tail {
+            masking::replace(line);
+            cut(line, line_bytes);
+        }
         cut(image, 300);
         if let Some(reason) = reason {
+            masking::replace(reason);
             cut(reason, reason_bytes);
         }
     }

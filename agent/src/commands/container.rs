@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use roadstead_protocol::message::command::{ContainerAction, OrderRefusal, Outcome};
 use roadstead_protocol::message::container::ContainerState;
+use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::Step;
 
 use super::target::{action_word, existing};
 use super::verify::how_it_ended;
-use super::{Context, cancelled_untouched, failed, invalid};
+use super::{Context, cancelled_untouched, failed, invalid, protection};
 use crate::engine::{Engine, EngineError};
 
 /// How long a started container is looked at, so that one that ends at once is not called running.
@@ -22,6 +23,7 @@ pub(super) async fn run<E: Engine>(
     if action == ContainerAction::Unknown {
         return Outcome::Refused { refusal: OrderRefusal::Unsupported };
     }
+    let verb = if action == ContainerAction::Remove { Verb::Remove } else { Verb::Lifecycle };
     let found = match existing(context.engine.as_ref(), container).await {
         Ok(found) => found,
         Err(outcome) => return outcome,
@@ -31,6 +33,10 @@ pub(super) async fn run<E: Engine>(
         return invalid(format!(
             "`{name}` runs this agent, which would not live to report: do it on the host"
         ));
+    }
+    let harmless = matches!(action, ContainerAction::Start | ContainerAction::Unpause);
+    if !harmless && protection::is_on(&found) {
+        return protection::refused(verb, &found);
     }
     if context.halted() {
         return cancelled_untouched(Vec::new());

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::encoded_size;
 use roadstead_protocol::message::command::Strategy;
 use roadstead_protocol::message::ids::CommandId;
@@ -272,9 +273,9 @@ impl Journal {
     }
 }
 
-/// The beginning of `text` that fits a line.
+/// The beginning of `text` that fits a line, without what looks secret: programs say more than they should.
 fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_LINE_TEXT)].to_owned()
+    masking::hide(&text[..text.floor_char_boundary(MAX_LINE_TEXT)]).into_owned()
 }
 
 #[cfg(test)]

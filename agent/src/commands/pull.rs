@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::{LogStream, Progress, Step, StepState};
 use tokio::time::Instant;
 
@@ -34,7 +35,11 @@ pub(super) async fn pull<E: Engine>(
     reference: &str,
 ) -> Result<String, PullError> {
     context.journal.step(Step::Pull, Some(service), StepState::Started, reference);
-    let result = stream(context, service, reference).await;
+    // What is asked for was checked before; this also holds what the policy forbade since, and whatever was missed.
+    let result = match context.policy.check_image(Verb::Sync, reference) {
+        Ok(()) => stream(context, service, reference).await,
+        Err(refusal) => Err(EngineError::Refused(refusal.to_string()).into()),
+    };
     let (state, detail) = match &result {
         Ok(id) => (StepState::Done, format!("{reference} is {id}")),
         Err(error @ PullError::LocalOnly(_)) => (StepState::Skipped, error.to_string()),

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
 use roadstead_protocol::message::container::{Container, ContainerState};
+use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::PlannedService;
 
 use super::heal::heal;
+use super::protection::may_recreate;
 use super::pull::{PullError, pull};
 use super::replace::{Replacement, base_name, ran_once, runs};
 use super::sync::outcome;
 use super::target::existing;
 use super::verify::Expectation;
-use super::{Context, cancelled_untouched, failed, invalid};
+use super::{Context, cancelled_untouched, failed, invalid, protection};
 use crate::engine::{Engine, EngineError};
 
 /// How long the new container may take to be up.
@@ -29,6 +31,12 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, container: &str) -> Out
         return invalid(format!(
             "`{name}` runs this agent, which would not live to finish: do it on the host"
         ));
+    }
+    if protection::is_on(&old) {
+        return protection::refused(Verb::Deploy, &old);
+    }
+    if let Err(outcome) = may_recreate(context, Verb::Deploy, &old).await {
+        return outcome;
     }
     if !runs(&old) && old.state != ContainerState::Exited && old.state != ContainerState::Created {
         return invalid(format!(

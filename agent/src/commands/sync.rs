@@ -4,6 +4,7 @@ mod aftermath;
 mod compose;
 mod engine;
 pub(super) mod outcome;
+mod permission;
 pub(super) mod plan;
 mod pulls;
 mod script;
@@ -16,7 +17,7 @@ use roadstead_protocol::message::command::{OrderRefusal, Outcome, Strategy, Sync
 use super::heal::heal;
 use super::program::{Ended, is_executable};
 use super::verify::Expectation;
-use super::{Context, failed, invalid};
+use super::{Context, failed, invalid, protection};
 use crate::engine::Engine;
 use compose::Compose;
 use plan::Project;
@@ -37,7 +38,11 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
         Ok(chosen) => chosen,
         Err(outcome) => return outcome,
     };
-    announce(context, &way, &why, &mut project, work);
+    way.refine(&mut project, work);
+    if let Err(outcome) = permission::check(context, &way, &project, work).await {
+        return outcome;
+    }
+    announce(context, &way, &why, &project);
     let expectation = Expectation {
         window: Duration::from_secs(work.verify_secs.into()),
         settle: context.options.settle,
@@ -125,8 +130,7 @@ fn usable(script: PathBuf) -> Result<PathBuf, Outcome> {
 }
 
 /// Says how the sync will be done, before it changes anything.
-fn announce<E: Engine>(context: &Context<E>, way: &Way, why: &str, project: &mut Project, work: &SyncWork) {
-    way.refine(project, work);
+fn announce<E: Engine>(context: &Context<E>, way: &Way, why: &str, project: &Project) {
     let mut why = why.to_owned();
     if project.has_leftovers() {
         why.push_str("; an interrupted sync left containers behind, which are mended first");
@@ -136,6 +140,11 @@ fn announce<E: Engine>(context: &Context<E>, way: &Way, why: &str, project: &mut
             Way::Script(_) => format!("; the script must leave {} alone, it runs this agent", own.name),
             _ => format!("; {} is left out, it runs this agent", own.name),
         });
+    }
+    for service in &project.services {
+        if let Some(container) = &service.protected {
+            why.push_str(&format!("; {} is left out, {}", service.name, protection::reason(container)));
+        }
     }
     context.journal.plan(Some(way.strategy()), &why, &project.planned());
 }

@@ -70,9 +70,18 @@ pub(super) async fn existing<E: Engine>(engine: &E, container: &str) -> Result<C
     }
 }
 
-/// The command in words, for events and logs.
+/// The command in words, for events and logs: of bounded length, whatever a controller calls things.
 #[must_use]
 pub fn describe(work: &Work) -> String {
+    let mut words = in_words(work);
+    words.truncate(words.floor_char_boundary(MAX_WORDS));
+    words
+}
+
+/// Longest description, in bytes.
+const MAX_WORDS: usize = 300;
+
+fn in_words(work: &Work) -> String {
     match work {
         Work::Sync(sync) if sync.services.is_empty() => format!("sync of project {}", sync.project),
         Work::Sync(sync) => format!("sync of {} in project {}", sync.services.join(", "), sync.project),

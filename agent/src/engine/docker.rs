@@ -4,6 +4,7 @@ mod connect;
 mod convert;
 mod create;
 mod credentials;
+mod details;
 mod errors;
 mod events;
 mod figures;
@@ -42,7 +43,10 @@ use self::figures::Sampler;
 use self::names::{checked, checked_image};
 use self::recreate::NewImage;
 use self::wire::Wire;
-use super::{EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, PullProgress};
+use super::{
+    EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, PullProgress,
+};
+use crate::policy::Reach;
 
 /// Listing all containers.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,7 +96,7 @@ impl DockerEngine {
     }
 
     /// Inspects a container, as JSON or what is read of it; none if there is no such.
-    async fn inspect<T: DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
+    async fn inspect_as<T: DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
         let path = format!("/containers/{}/json", checked(container)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
     }
@@ -179,8 +183,19 @@ impl EngineView for DockerEngine {
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
-        let inspection: Option<Inspection> = self.inspect(id).await?;
+        let inspection: Option<Inspection> = self.inspect_as(id).await?;
         Ok(inspection.and_then(convert::container))
+    }
+
+    async fn inspect(&self, id: &str) -> Result<Option<Inspected>, EngineError> {
+        let Some(inspection) = self.inspect_as::<Value>(id).await? else { return Ok(None) };
+        let image = match inspection["Image"].as_str() {
+            // Without its image a container is worth showing all the same.
+            Some(image) => self.inspect_image::<Value>(image).await.ok().flatten().unwrap_or_default(),
+            None => Value::Null,
+        };
+        let reach = Reach::of_inspection(&inspection);
+        Ok(details::details(&inspection, &image, &reach).map(|details| Inspected { details, reach }))
     }
 
     async fn events(
@@ -282,7 +297,7 @@ impl EngineControl for DockerEngine {
     }
 
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {
-        let Some(inspection) = self.inspect::<Value>(like).await? else {
+        let Some(inspection) = self.inspect_as::<Value>(like).await? else {
             return Err(EngineError::NotFound(format!("No such container: {like}")));
         };
         let Some(new) = self.inspect_image::<Value>(image).await? else {
@@ -307,7 +322,7 @@ impl EngineControl for DockerEngine {
 
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>, EngineError> {
         let name = checked(container)?;
-        let Some(inspection) = self.inspect::<Inspection>(name).await? else {
+        let Some(inspection) = self.inspect_as::<Inspection>(name).await? else {
             return Err(EngineError::NotFound(format!("No such container: {name}")));
         };
         timeout(LIST_TIMEOUT, logs::tail(&self.wire, name, lines, inspection.config.tty))
@@ -317,7 +332,7 @@ impl EngineControl for DockerEngine {
 
     async fn own_container(&self) -> Option<ContainerId> {
         for candidate in own::candidates() {
-            let Ok(Some(found)) = self.inspect::<Inspection>(&candidate).await else { continue };
+            let Ok(Some(found)) = self.inspect_as::<Inspection>(&candidate).await else { continue };
             // A short id is only a host name: it must be the one this very container was given.
             if candidate.len() == 64 || found.config.hostname == candidate {
                 return ContainerId::try_from(found.id).ok();
@@ -336,7 +351,7 @@ impl DockerEngine {
             ContainerAction::Kill => &["exited", "dead", "created"],
             _ => return false,
         };
-        match self.inspect::<Inspection>(container).await {
+        match self.inspect_as::<Inspection>(container).await {
             Ok(Some(found)) => wanted.contains(&found.state.status.as_str()),
             _ => false,
         }

@@ -14,6 +14,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::watch;
 
 use super::{EngineError, EngineEvent, EngineInfo, Image};
+use crate::policy::Reach;
 use model::Model;
 pub use model::{Behaviour, RegistryImage};
 
@@ -141,6 +142,14 @@ impl FakeEngine {
     /// What the next samplings of this container yield.
     pub fn set_figures(&self, figures: Figures) {
         self.model().figures.insert(figures.container.as_str().to_owned(), figures);
+    }
+
+    /// What a container has of its host, and its environment, as [`inspect`](super::EngineView::inspect) tells them.
+    pub fn set_inspection(&self, container: &str, reach: Reach, env: &[(&str, &str)]) {
+        let mut model = self.model();
+        let Some(id) = model.find(container) else { return };
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        model.inspections.insert(id, (reach, env));
     }
 
     /// How often figures were asked for.

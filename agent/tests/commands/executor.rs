@@ -40,10 +40,13 @@ async fn the_policy_comes_first_and_its_refusal_is_an_event() {
     bench.shop();
     let id = bench.begin(stop("shop_web_1"));
     let verb = Verb::Lifecycle;
-    assert_eq!(bench.outcome(id).await, Outcome::Refused { refusal: OrderRefusal::Policy { verb } });
+    assert_eq!(
+        bench.outcome(id).await,
+        Outcome::Refused { refusal: OrderRefusal::Policy { verb, rule: None } }
+    );
     let events = bench.outbox.next_batch(EventSeq(0), 1 << 20).await;
     let what = "stop of shop_web_1".to_owned();
-    assert_eq!(events[0].what, EventKind::Refused { command: id, verb, what });
+    assert_eq!(events[0].what, EventKind::Refused { command: id, verb, what, rule: None });
     assert!(bench.engine.calls().is_empty());
 }
 

@@ -5,6 +5,7 @@ mod container_commands;
 mod engine_strategy;
 mod executor;
 mod interrupted;
+mod limits;
 mod programs;
 mod restarted;
 mod support;

@@ -9,19 +9,21 @@ use roadstead_agent::engine::fake::{FakeEngine, RegistryImage};
 use roadstead_agent::executor::Executor;
 use roadstead_agent::executor::ledger::Ledger;
 use roadstead_agent::outbox::Outbox;
-use roadstead_agent::policy::PolicyCell;
+use roadstead_agent::policy::{PolicyCell, Rules};
 use roadstead_protocol::message::command::{
     Order, OrderRefusal, Outcome, ServiceOutcome, ServiceResult, Strategy, SyncWork, Work,
 };
 use roadstead_protocol::message::container::ContainerState;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::{BootId, CommandId, EventSeq};
+use roadstead_protocol::message::policy::{Limits, Policy, Verb};
 use roadstead_protocol::message::progress::ProgressLine;
 
 pub struct Bench {
     pub engine: FakeEngine,
     pub executor: Executor<FakeEngine>,
     pub outbox: Outbox,
+    pub policy: Arc<PolicyCell>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -39,13 +41,27 @@ impl Bench {
         Self { _directory: Some(directory), ..bench }
     }
 
+    /// Everything is allowed within these limits.
+    pub fn limited(limits: Limits) -> Self {
+        let bench = Self::new();
+        bench.limit(limits);
+        bench
+    }
+
+    /// From now on everything is allowed within these limits.
+    pub fn limit(&self, limits: Limits) {
+        let policy = Policy { limits, ..Policy::of(Verb::ALL) };
+        self.policy.replace(Rules::from(policy));
+    }
+
     /// With the data folder and the engine of another bench.
     pub fn at(data: &Path, engine: FakeEngine, policy: &str, options: CommandOptions) -> Self {
         let outbox = Outbox::open(&data.join("outbox"), 1 << 20).unwrap();
         let ledger = Ledger::open(&data.join("commands"), BootId::generate()).unwrap();
         let policy = Arc::new(PolicyCell::new(policy.parse().unwrap()));
-        let executor = Executor::new(Arc::new(engine.clone()), policy, outbox.clone(), options, ledger);
-        Self { engine, executor, outbox, _directory: None }
+        let executor =
+            Executor::new(Arc::new(engine.clone()), Arc::clone(&policy), outbox.clone(), options, ledger);
+        Self { engine, executor, outbox, policy, _directory: None }
     }
 
     /// Two services: `web` with an image that the registry has a newer one of, and `db` with a current one.
@@ -145,6 +161,14 @@ pub fn service<'a>(outcome: &'a Outcome, name: &str) -> &'a ServiceOutcome {
 
 pub fn results(outcome: &Outcome) -> Vec<(&str, ServiceResult)> {
     services(outcome).iter().map(|service| (service.service.as_str(), service.result)).collect()
+}
+
+/// The line of the policy that refused a command.
+pub fn rule(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Refused { refusal: OrderRefusal::Policy { rule: Some(rule), .. } } => rule,
+        other => panic!("should be refused by a rule: {other:?}"),
+    }
 }
 
 pub fn invalid_reason(outcome: &Outcome) -> &str {

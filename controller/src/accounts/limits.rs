@@ -1,4 +1,4 @@
-//! Token buckets per key, for whatever a stranger may try only so often.
+//! Token buckets and waits per key, for whatever a stranger may try only so often.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -29,6 +29,74 @@ pub struct Buckets<K> {
 #[derive(Clone, Copy)]
 struct Bucket {
     full_at: Option<Instant>,
+}
+
+/// How long to wait after failures.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Failures that cost nothing.
+    pub free: u32,
+    /// The wait after the first failure that costs something; each further one doubles it.
+    pub first: Duration,
+    /// No wait is longer.
+    pub longest: Duration,
+    /// Failures are forgotten so long after the last one.
+    pub forgotten: Duration,
+}
+
+/// Failures in a row for each key. Holds at most `capacity` keys: when there is no room, those whose failures are long
+/// past are forgotten; if none is, further keys are not counted.
+pub struct Backoff<K> {
+    waits: Waits,
+    capacity: usize,
+    failures: HashMap<K, (u32, Instant)>,
+}
+
+impl<K: Eq + Hash> Backoff<K> {
+    /// No failures yet.
+    #[must_use]
+    pub fn new(waits: Waits, capacity: usize) -> Self {
+        Self { waits, capacity, failures: HashMap::new() }
+    }
+
+    /// Whether `key` may try now.
+    ///
+    /// # Errors
+    /// How long to wait until it may.
+    pub fn may(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let Some((count, last)) = self.failures.get(key) else { return Ok(()) };
+        let until = *last + self.waits.after(*count);
+        if until > now { Err(until - now) } else { Ok(()) }
+    }
+
+    /// `key` failed.
+    pub fn failed(&mut self, key: K, now: Instant) {
+        let forgotten = self.waits.forgotten;
+        if !self.failures.contains_key(&key) && self.failures.len() >= self.capacity {
+            self.failures.retain(|_, (_, last)| now.duration_since(*last) < forgotten);
+            if self.failures.len() >= self.capacity {
+                return;
+            }
+        }
+        let (count, last) = self.failures.entry(key).or_insert((0, now));
+        if now.duration_since(*last) >= forgotten {
+            *count = 0;
+        }
+        (*count, *last) = (count.saturating_add(1), now);
+    }
+
+    /// `key` succeeded.
+    pub fn forget(&mut self, key: &K) {
+        self.failures.remove(key);
+    }
+}
+
+impl Waits {
+    fn after(&self, failures: u32) -> Duration {
+        let Some(doublings) = failures.checked_sub(self.free + 1) else { return Duration::ZERO };
+        let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
 }
 
 impl<K: Eq + Hash> Buckets<K> {
@@ -124,5 +192,31 @@ mod tests {
         assert!(buckets.take("f", start).is_err(), "c, d and e have used up the shared bucket");
         assert_eq!(buckets.take("f", start + Duration::from_secs(7)), Ok(()), "a and b are full again");
         assert_eq!(buckets.buckets.len(), 1);
+    }
+
+    #[test]
+    fn failures_are_forgotten_and_bounded() {
+        let second = Duration::from_secs(1);
+        let waits = Waits { free: 1, first: second, longest: 4 * second, forgotten: 60 * second };
+        let mut backoff = Backoff::new(waits, 2);
+        let start = Instant::now();
+        for (failures, wait) in [(1, 0), (2, 1), (3, 2), (4, 4), (5, 4)] {
+            backoff.failed("eve", start);
+            let waits = backoff.may(&"eve", start).err().unwrap_or_default();
+            assert_eq!(waits.as_secs(), wait, "after {failures}");
+        }
+        for key in ["bob", "carl"] {
+            backoff.failed(key, start);
+            backoff.failed(key, start);
+        }
+        assert!(
+            backoff.may(&"bob", start).is_err() && backoff.may(&"carl", start).is_ok(),
+            "no room for carl"
+        );
+        let later = start + waits.forgotten;
+        backoff.failed("eve", later);
+        assert_eq!(backoff.may(&"eve", later), Ok(()), "what is long past counts no more");
+        backoff.failed("dora", later);
+        assert_eq!(backoff.failures.len(), 2, "bob made room");
     }
 }

@@ -1,9 +1,10 @@
 //! The audit log from the command line, while the controller may be running.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
+use roadstead_protocol::message::printable::printable;
 
 use crate::audit::export::Format;
 use crate::audit::{Anchor, Audit};
@@ -88,6 +89,7 @@ async fn export(audit: &Audit, format: ExportFormat, mut after: i64) -> anyhow::
         ExportFormat::Jsonl => Format::JsonLines,
         ExportFormat::Csv => Format::Csv,
     };
+    let terminal = std::io::stdout().is_terminal();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     write!(out, "{}", format.header())?;
     loop {
@@ -95,7 +97,12 @@ async fn export(audit: &Audit, format: ExportFormat, mut after: i64) -> anyhow::
         let Some(last) = records.last() else { break };
         after = last.id;
         for record in &records {
-            write!(out, "{}", format.line(record))?;
+            let line = format.line(record);
+            match line.strip_suffix('\n') {
+                // A file gets it as it is; a terminal must not act on what strangers call themselves.
+                Some(line) if terminal => writeln!(out, "{}", printable(line))?,
+                _ => write!(out, "{line}")?,
+            }
         }
     }
     out.flush().context("cannot print")

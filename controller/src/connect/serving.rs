@@ -7,7 +7,7 @@ use roadstead_protocol::link::handshake::{answer, receive_hello};
 use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
-use roadstead_protocol::message::ids::{EventSeq, InstanceId, SessionId};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, SessionId};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
@@ -161,7 +161,14 @@ fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
-    let serving = Serving { front, instance: record.id, handle, feed, to_drain: Some(hello.last_event) };
+    let serving = Serving {
+        front,
+        instance: record.id,
+        handle,
+        feed,
+        epoch: hello.epoch,
+        to_drain: Some(hello.last_event),
+    };
     Some(Begun {
         serving,
         pumping,
@@ -229,6 +236,8 @@ struct Serving<'a> {
     instance: InstanceId,
     handle: AgentHandle,
     feed: Feed,
+    /// The outbox that it announced.
+    epoch: Epoch,
     /// The last event in the agent's outbox when it said hello, until it is stored: only then is the agent's not
     /// knowing a command the whole truth.
     to_drain: Option<EventSeq>,
@@ -264,6 +273,7 @@ impl Serving<'_> {
             ToController::Probed { nonce, engine, engine_micros } => {
                 front.probes.answered(nonce, engine, engine_micros);
             }
+            ToController::Inspected { nonce, found } => front.probes.inspected(nonce, found),
             ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
             ToController::Snapshot(_) | ToController::Change { .. } | ToController::Figures { .. } => {}
             ToController::Unknown => {
@@ -277,6 +287,9 @@ impl Serving<'_> {
     /// forgets: whatever dies in between, the agent tells both again.
     async fn store_events(&mut self, batch: EventBatch) -> Result<(), Broken> {
         let (front, instance, epoch) = (self.front, &self.instance, batch.epoch);
+        if epoch != self.epoch {
+            return Err(Broken::OtherEpoch);
+        }
         for event in &batch.events {
             if let EventKind::CommandEnded { command, outcome } = &event.what {
                 front.commands.ended(instance, *command, event.at, outcome.clone()).await?;
@@ -314,6 +327,8 @@ enum Broken {
     Events(#[from] IntakeError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the agent sends events of another outbox than it announced")]
+    OtherEpoch,
 }
 
 #[cfg(test)]

@@ -150,3 +150,27 @@ async fn the_oldest_go_by_age_and_by_number_but_never_the_newest() {
     // What was deleted is still known to have been stored.
     assert_eq!(events.intake(&instance("a"), batch(epoch, [3])).await.unwrap(), EventSeq(1600));
 }
+
+#[tokio::test]
+async fn an_agent_that_begins_one_outbox_after_another_leaves_few_marks() {
+    let (store, _directory) = store();
+    let events = Events::new(store);
+    let mut epochs: Vec<_> = (0..40).map(|_| Epoch::generate()).collect();
+    let (kept, other) = (Epoch::generate(), Epoch::generate());
+    events.intake(&instance("a"), batch(kept, 1..=9)).await.unwrap();
+    events.intake(&instance("b"), batch(other, [1])).await.unwrap();
+    for epoch in &epochs {
+        events.intake(&instance("a"), batch(*epoch, [1])).await.unwrap();
+    }
+    let last = *epochs.last().unwrap();
+    epochs.push(kept);
+    let mut marked = Vec::new();
+    for epoch in epochs {
+        if events.mark(&instance("a"), epoch).await.unwrap() > EventSeq(0) {
+            marked.push(epoch);
+        }
+    }
+    assert_eq!(marked.len(), 16);
+    assert!(marked.contains(&last) && marked.contains(&kept), "the present one and the longest history");
+    assert_eq!(events.mark(&instance("b"), other).await.unwrap(), EventSeq(1));
+}

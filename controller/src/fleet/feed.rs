@@ -16,14 +16,25 @@ pub struct Feed {
     reason: String,
 }
 
-/// The agent tells of more containers than a host can sensibly have. The peer's fault: ends the session.
+/// The agent tells more than a host can sensibly have. The peer's fault: ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the agent tells of more than {limit} containers; remove stopped containers on the host (docker container prune)"
-)]
-pub struct PictureTooLarge {
-    /// The most that are taken.
-    pub limit: usize,
+pub enum PictureTooLarge {
+    /// In number.
+    #[error(
+        "the agent tells of more than {limit} containers; remove stopped containers on the host (docker container prune)"
+    )]
+    Containers {
+        /// The most that are taken.
+        limit: usize,
+    },
+    /// In size.
+    #[error(
+        "the agent's containers take more than {limit} bytes; remove stopped containers on the host (docker container prune), or shorten their labels"
+    )]
+    Bytes {
+        /// The most that are taken.
+        limit: usize,
+    },
 }
 
 /// A newer session of the instance has begun, or the instance was removed.

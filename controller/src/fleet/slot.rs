@@ -14,9 +14,9 @@ use super::{FleetChange, Host, LinkState, LinkStatus};
 use crate::model::InstanceRecord;
 
 mod link;
+mod weight;
 
-/// Most containers in one picture. A host with more has a different problem.
-const MAX_CONTAINERS: usize = 10_000;
+use weight::{limit, weight};
 
 pub(super) struct Slot {
     host: Arc<Host>,
@@ -24,6 +24,9 @@ pub(super) struct Slot {
     /// Whether the session that feeds it has sent its whole picture.
     synced: bool,
     arriving: BTreeMap<ContainerId, Container>,
+    /// About how many bytes the containers take, and those that are arriving.
+    weight: usize,
+    arriving_weight: usize,
     clone_refused_at: Option<Instant>,
     /// Whether the picture (engine, containers) changed since it was last saved.
     unsaved: bool,
@@ -51,11 +54,14 @@ impl Slot {
     }
 
     pub(super) fn with_host(host: Host) -> Self {
+        let weight = host.containers.values().map(|container| weight(container)).sum();
         Self {
             host: Arc::new(host),
             session: None,
             synced: false,
+            weight,
             arriving: BTreeMap::new(),
+            arriving_weight: 0,
             clone_refused_at: None,
             unsaved: false,
         }
@@ -96,12 +102,18 @@ impl Slot {
         &mut self,
         part: SnapshotPart,
     ) -> Result<Option<FleetChange>, PictureTooLarge> {
-        self.arriving.extend(part.containers.into_iter().map(|container| (container.id.clone(), container)));
-        limit(self.arriving.len())?;
+        for container in part.containers {
+            self.arriving_weight += weight(&container);
+            if let Some(doubled) = self.arriving.insert(container.id.clone(), container) {
+                self.arriving_weight -= weight(&doubled);
+            }
+        }
+        limit(self.arriving.len(), self.arriving_weight)?;
         if !part.last {
             return Ok(None);
         }
         let whole = std::mem::take(&mut self.arriving);
+        self.weight = std::mem::take(&mut self.arriving_weight);
         let (upsert, remove) = self.replace_containers(whole);
         self.synced = true;
         let told_before = (self.host.engine.clone(), self.host.stale);
@@ -143,18 +155,17 @@ impl Slot {
         if known.is_some_and(|known| **known == container) {
             return Ok(None);
         }
-        if known.is_none() {
-            limit(self.host.containers.len() + 1)?;
-        }
+        let more = usize::from(known.is_none());
+        let after = self.weight - known.map_or(0, |known| weight(known)) + weight(&container);
+        limit(self.host.containers.len() + more, after)?;
+        self.weight = after;
         let container = Arc::new(container);
         self.picture_mut().containers.insert(container.id.clone(), Arc::clone(&container));
         Ok(self.containers_changed(vec![container], Vec::new()))
     }
 
     fn remove(&mut self, id: ContainerId) -> Option<FleetChange> {
-        if !self.host.containers.contains_key(&id) {
-            return None;
-        }
+        self.weight -= weight(self.host.containers.get(&id)?);
         let host = self.picture_mut();
         host.containers.remove(&id);
         host.figures.remove(&id);
@@ -216,8 +227,4 @@ impl Slot {
     fn told(&self) -> Option<FleetChange> {
         Some(FleetChange::Host(self.view()))
     }
-}
-
-fn limit(containers: usize) -> Result<(), PictureTooLarge> {
-    if containers > MAX_CONTAINERS { Err(PictureTooLarge { limit: MAX_CONTAINERS }) } else { Ok(()) }
 }

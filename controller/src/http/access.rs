@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::App;
 use super::problem::Problem;
-use crate::accounts::{Person, Role};
+use crate::accounts::{By, Credential, Person, Role, TOKEN_PREFIX};
 use crate::audit::{AuditResult, Entry};
 
 /// May look: anybody who is logged in, and a guest in demo mode.
@@ -20,6 +20,12 @@ pub struct Changer(pub Person);
 
 /// Administrators alone.
 pub struct Administrator(pub Person);
+
+/// A user at a browser: neither a guest nor a program with an API token.
+pub struct Member(pub Person);
+
+/// Anybody who is logged in and sees every instance: for what cannot be told apart by instance.
+pub struct Overseer(pub Person);
 
 /// Where a connection comes from; set by the server on every request.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +54,12 @@ impl Peer {
     #[must_use]
     pub const fn cookie_name(&self) -> &'static str {
         if self.tls { "__Host-roadstead_session" } else { "roadstead_session" }
+    }
+
+    /// Name of the cookie of a browser that has signed in before.
+    #[must_use]
+    pub const fn device_cookie_name(&self) -> &'static str {
+        if self.tls { "__Host-roadstead_device" } else { "roadstead_device" }
     }
 }
 
@@ -85,10 +97,82 @@ impl FromRequestParts<Arc<App>> for Administrator {
     }
 }
 
+impl FromRequestParts<Arc<App>> for Member {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let person = logged_in(parts, app).await?;
+        let person = require(parts, app, person, Role::Viewer).await?;
+        match person.by {
+            By::Session(_) => Ok(Self(person)),
+            By::Token { .. } => {
+                let detail =
+                    "This is done by people, not by programs: log in, and do it without an API token.";
+                refused(parts, app, &person.label(), detail).await;
+                Err(Problem::new(StatusCode::FORBIDDEN, "no-tokens", "Not with a token", detail))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Overseer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let person = logged_in(parts, app).await?;
+        if person.scope.is_everything() {
+            return Ok(Self(person));
+        }
+        let problem = outside(
+            &person,
+            "What is asked for is about every instance, and you see only some of them; ask an administrator.",
+        );
+        refused(parts, app, &person.label(), problem.detail()).await;
+        Err(problem)
+    }
+}
+
+/// Something that is not within the instances that `person` sees.
+pub fn outside(person: &Person, detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "outside-tags", "Outside your tags", detail)
+        .with("tags", person.scope.tags())
+}
+
+/// What the request shows to be let in. An API token is looked at instead of a cookie, not beside it.
+///
+/// # Errors
+/// If there is an `Authorization` header that holds no API token.
+pub fn credential(headers: &HeaderMap, peer: &Peer) -> Result<Option<Credential>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(session_token(headers, peer).map(|token| Credential::Session(token.to_owned())));
+    };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        let token = token.trim();
+        (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(TOKEN_PREFIX)).then_some(token)
+    });
+    token.map(|token| Some(Credential::Token(token.to_owned()))).ok_or_else(wrong_token)
+}
+
+fn wrong_token() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "wrong-token",
+        "Token refused",
+        "The API token is unknown, revoked or expired, or its user is kept out. Make one with POST /api/tokens, and \
+         send it as `Authorization: Bearer rst_…`.",
+    )
+}
+
 /// The session cookie's value, if the request has one.
 #[must_use]
 pub fn session_token<'a>(headers: &'a HeaderMap, peer: &Peer) -> Option<&'a str> {
-    let name = peer.cookie_name();
+    cookie(headers, peer.cookie_name())
+}
+
+/// A cookie's value, if the request has it.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -101,17 +185,25 @@ pub fn session_token<'a>(headers: &'a HeaderMap, peer: &Peer) -> Option<&'a str>
 
 async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
     let peer = Peer::of(parts);
-    if let Some(token) = session_token(&parts.headers, &peer)
-        && let Some(person) = app.services.accounts.person(token).await?
-    {
-        return Ok(person);
-    }
+    let problem = match credential(&parts.headers, &peer) {
+        Ok(Some(credential)) => {
+            if let Some(person) = app.services.accounts.person(&credential, peer.ip()).await? {
+                return Ok(person);
+            }
+            match credential {
+                Credential::Session(_) => Problem::not_logged_in(),
+                Credential::Token(_) => wrong_token(),
+            }
+        }
+        Ok(None) => Problem::not_logged_in(),
+        Err(problem) => problem,
+    };
     // The UI asks who is signed in before it shows its sign-in page: no attempt at anything.
     if parts.uri.path() != "/api/session" && app.may_audit_stranger(peer.ip()) {
         refused(parts, app, "-", "not logged in").await;
     }
     let guests = app.services.accounts.demo_mode();
-    Err(Problem::not_logged_in().with("guests", guests))
+    Err(problem.with("guests", guests))
 }
 
 async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Result<Person, Problem> {
@@ -124,7 +216,7 @@ async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Resul
         person.name,
         person.role.as_str()
     );
-    refused(parts, app, &person.name, &detail).await;
+    refused(parts, app, &person.label(), &detail).await;
     let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail);
     Err(problem.with("needed_role", least.as_str()).with("role", person.role.as_str()))
 }

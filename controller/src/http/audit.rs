@@ -11,13 +11,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::ids::CommandId;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::Params;
-use super::live::stream_place;
 use super::problem::Problem;
+use super::streams::StreamPlace;
 use super::time::Time;
 use crate::accounts::Person;
 use crate::audit::export::Format;
@@ -79,6 +78,7 @@ pub struct AuditEntryView {
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
     /// In which form; `jsonl` if left out.
+    #[param(inline)]
     format: Option<ExportFormat>,
     /// Only entries newer than this one.
     after: Option<i64>,
@@ -122,7 +122,7 @@ pub async fn export_audit_log(
     peer: Peer,
     Params(query): Params<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let place = stream_place(&app)?;
+    let place = app.streams.place(&person)?;
     let (format, media_type, name) = match query.format.unwrap_or(ExportFormat::Jsonl) {
         ExportFormat::Jsonl => (Format::JsonLines, "application/x-ndjson", "audit.jsonl"),
         ExportFormat::Csv => (Format::Csv, "text/csv; charset=utf-8", "audit.csv"),
@@ -140,7 +140,7 @@ struct Export {
     audit: Audit,
     format: Format,
     after: i64,
-    place: OwnedSemaphorePermit,
+    place: StreamPlace,
 }
 
 impl Export {
@@ -206,7 +206,7 @@ impl App {
             Err(problem) => (AuditResult::Refused, Some(problem.detail())),
         };
         let entry = Entry {
-            who: &person.name,
+            who: &person.label(),
             address: Some(peer.ip()),
             what,
             target: Some(target),

@@ -12,15 +12,16 @@ use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::ids::CommandId;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::App;
-use super::access::{Peer, Reader, session_token};
+use super::access::{Peer, Reader};
+use super::commands::command;
 use super::extract::{Params, PathOf};
-use super::live::{RECHECK, json_event, stream_place};
+use super::live::{RECHECK, json_event};
 use super::problem::Problem;
-use super::refusals::unknown_command;
+use super::streams::{StreamPlace, Visit};
 use super::views::command::{CommandStateView, CommandView, LogLineView};
 use crate::commands::CommandChange;
 use crate::model::LogLine;
@@ -62,7 +63,7 @@ pub struct LogView {
     responses((status = OK, body = LogView)))]
 pub async fn command_log(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     peer: Peer,
     PathOf(id): PathOf<CommandId>,
     Params(query): Params<LogQuery>,
@@ -71,17 +72,17 @@ pub async fn command_log(
     let from = query.from.unwrap_or(0);
     if headers.get(header::ACCEPT).is_some_and(|accept| names_event_stream(accept.as_bytes())) {
         let changes = app.services.commands.subscribe();
-        app.services.commands.one(id).await?.ok_or_else(|| unknown_command(id))?;
-        let place = stream_place(&app)?;
-        let token = session_token(&headers, &peer).unwrap_or_default().to_owned();
+        command(&app, &person, id).await?;
+        let place = app.streams.place(&person)?;
+        let visit = Visit::new(person, &headers, &peer)?;
         let next_line = resume_after(&headers).unwrap_or(from);
         let recheck_at = Instant::now() + RECHECK;
         let follower =
-            Follower { app, id, next_line, changes, token, recheck_at, ended: false, _place: place };
+            Follower { app, id, next_line, changes, visit, recheck_at, ended: false, _place: place };
         return Ok(Sse::new(follower.into_stream()).keep_alive(KeepAlive::new()).into_response());
     }
     // In this order: the lines of a command that has ended are complete.
-    let record = app.services.commands.one(id).await?.ok_or_else(|| unknown_command(id))?;
+    let record = command(&app, &person, id).await?;
     let limit = query.limit.unwrap_or(MAX_LINES).clamp(1, MAX_LINES);
     let lines = app.services.commands.log(id, from, limit).await?;
     let next_line = lines.last().map_or(from, |last| last.line + 1);
@@ -102,10 +103,10 @@ struct Follower {
     id: CommandId,
     next_line: u64,
     changes: broadcast::Receiver<CommandChange>,
-    token: String,
+    visit: Visit,
     recheck_at: Instant,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
 }
 
 impl Follower {
@@ -180,7 +181,7 @@ impl Follower {
 
     async fn may_go_on(&mut self) -> bool {
         self.recheck_at = Instant::now() + RECHECK;
-        self.app.services.accounts.is_open(&self.token).await.unwrap_or(false)
+        self.visit.goes_on(&self.app).await
     }
 }
 

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Changer, Peer, Reader};
 use super::extract::{Params, PathOf};
+use super::instances::{host, seen};
 use super::problem::Problem;
 use super::refusals::unknown_command;
 use super::views::command::{CommandStateView, CommandView};
+use crate::accounts::Person;
 use crate::commands::CommandFilter;
+use crate::model::CommandRecord;
 
 /// Most commands of one page.
 const MAX_PAGE: usize = 200;
@@ -54,10 +57,11 @@ pub struct CommandsView {
     responses((status = OK, body = CommandsView)))]
 pub async fn list_commands(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     Params(query): Params<CommandQuery>,
 ) -> Result<Json<CommandsView>, Problem> {
     let filter = CommandFilter {
+        instances: seen(&app, &person),
         instance: query.instance,
         state: query.state.map(Into::into),
         unfinished: query.unfinished,
@@ -75,10 +79,10 @@ pub async fn list_commands(
     responses((status = OK, body = CommandView)))]
 pub async fn one_command(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<CommandId>,
 ) -> Result<Json<CommandView>, Problem> {
-    let record = app.services.commands.one(id).await?.ok_or_else(|| unknown_command(id))?;
+    let record = command(&app, &person, id).await?;
     Ok(Json(CommandView::new(&record, UnixMicros::now())))
 }
 
@@ -92,7 +96,18 @@ pub async fn cancel_command(
     peer: Peer,
     PathOf(id): PathOf<CommandId>,
 ) -> Result<(StatusCode, Json<CommandView>), Problem> {
-    let cancelled = app.services.commands.cancel(id, &person.name).await.map_err(Problem::from);
+    command(&app, &person, id).await?;
+    let cancelled = app.services.commands.cancel(id, &person.label()).await.map_err(Problem::from);
     app.audit_about(&person, peer, "command.cancel", &id.to_string(), &cancelled, Some(id)).await;
     Ok((StatusCode::ACCEPTED, Json(CommandView::new(&cancelled?, UnixMicros::now()))))
+}
+
+/// A command, if `person` sees where it is to run.
+pub(super) async fn command(app: &App, person: &Person, id: CommandId) -> Result<CommandRecord, Problem> {
+    let record = app.services.commands.one(id).await?.ok_or_else(|| unknown_command(id))?;
+    // Where an instance was removed, nobody can say whose it would be.
+    if !person.scope.is_everything() && host(app, person, &record.instance).is_err() {
+        return Err(unknown_command(id));
+    }
+    Ok(record)
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::Reader;
 use super::extract::Params;
+use super::instances::seen;
 use super::problem::Problem;
 use super::time::Time;
 use super::views::event::EventView;
@@ -52,10 +53,11 @@ pub struct EventsView {
     responses((status = OK, body = EventsView)))]
 pub async fn list_events(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     Params(query): Params<EventQuery>,
 ) -> Result<Json<EventsView>, Problem> {
     let filter = EventFilter {
+        instances: seen(&app, &person),
         instance: query.instance,
         container: query.container,
         kind: query.kind,

@@ -1,5 +1,7 @@
 //! What handlers take from a request, each answering with a problem document where it does not fit.
 
+use std::time::Duration;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -11,6 +13,9 @@ use super::problem::Problem;
 
 /// Largest request body, in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
+
+/// A request body must be whole within this time after its head.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -29,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let typed = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = whole(request, state).await?;
         if !typed {
             return Err(not_json());
         }
@@ -42,7 +47,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let typed = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = whole(request, state).await?;
         match (bytes.is_empty(), typed) {
             (true, _) => parse(b"{}").map(Self),
             (false, true) => parse(&bytes).map(Self),
@@ -96,6 +101,19 @@ pub(super) fn not_json() -> Problem {
         "Not JSON",
         "Send the body as JSON, with the header `Content-Type: application/json`.",
     )
+}
+
+/// The whole body. One that trickles in is given up, and its connection with it.
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(PATIENCE, Bytes::from_request(request, state)).await {
+        Ok(read) => read.map_err(|rejection| unread(&rejection)),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "Body too slow",
+            format!("The body was not whole after {} s; send it faster, or less.", PATIENCE.as_secs()),
+        )),
+    }
 }
 
 fn unread(rejection: &BytesRejection) -> Problem {

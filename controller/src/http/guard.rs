@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 
 use super::access::{Peer, refused};
 use super::problem::Problem;
-use super::{App, extract};
+use super::{App, extract, proxied};
 
 /// How long a request may take until its answer begins; streams go on after that.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -30,7 +30,11 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 
 /// The outermost layer around every route.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if let Some(peer) = request.extensions().get::<Peer>().copied() {
+        let peer = proxied::behind(peer, request.headers(), &app.services.about.trusted_proxies);
+        request.extensions_mut().insert(peer);
+    }
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
@@ -79,13 +83,17 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
     }
 }
 
-/// A state-changing request that another site's page made in a visitor's browser.
+/// A request that another site's page made in a visitor's browser: one that changes something, or that the API
+/// would answer. Links to pages, and to what anybody may read, may be anywhere.
 fn refuse_forged(request: &Request, tls: bool) -> Option<Problem> {
-    if request.method().is_safe() {
+    let changes = !request.method().is_safe();
+    let path = request.uri().path();
+    if !changes && !path.starts_with("/api/") {
         return None;
     }
     let headers = request.headers();
-    let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let followed = changes || path == "/api/live" || path.ends_with("/log");
+    let cross_site = followed && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     let foreign = headers.get(header::ORIGIN).is_some_and(|origin| !is_own(origin, headers, tls));
     if cross_site || foreign {
         return Some(Problem::new(
@@ -96,7 +104,7 @@ fn refuse_forged(request: &Request, tls: bool) -> Option<Problem> {
              let the proxy pass the Host header on.",
         ));
     }
-    (has_body(headers) && !extract::is_json(headers)).then(extract::not_json)
+    (changes && has_body(headers) && !extract::is_json(headers)).then(extract::not_json)
 }
 
 /// Whether `Origin` names the host that the request was sent to. Without TLS here a proxy in front may have it, so

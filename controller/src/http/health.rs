@@ -83,10 +83,10 @@ pub async fn controller_health(State(app): State<Arc<App>>) -> Result<Json<Contr
     responses((status = OK, body = InstanceHealthView)))]
 pub async fn instance_health(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<Json<InstanceHealthView>, Problem> {
-    host(&app, &id)?;
+    host(&app, &person, &id)?;
     let found = match app.services.registry.agent(&id) {
         Some(agent) => Some(app.services.probes.probe(&agent, PROBE_DEADLINE).await),
         None => None,
@@ -95,7 +95,7 @@ pub async fn instance_health(
         app.services.fleet.probed(&id, probe.round_trip);
     }
     // Looked up after the check, so that link and last contact are as the check left them.
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let (health, reason) = match &found {
         Some(Ok(probe)) => judge(probe),
         Some(Err(error)) => (HealthView::Unhealthy, error.to_string()),

@@ -11,13 +11,14 @@ use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::App;
-use super::access::{Changer, Peer, Reader};
+use super::access::{Changer, Peer, Reader, outside};
 use super::extract::{Body, PathOf};
 use super::join::JoinView;
 use super::problem::Problem;
 use super::refusals::{token_refused, unknown_instance};
 use super::time::Span;
 use super::views::instance::{HealthView, InstanceView};
+use crate::accounts::Person;
 use crate::enrolment::{InstanceChange, NewInstance};
 use crate::fleet::Host;
 
@@ -89,8 +90,8 @@ pub struct ChangeRequest {
 /// Every instance, by name.
 #[utoipa::path(get, path = "/api/instances", tag = "instances",
     responses((status = OK, body = InstancesView)))]
-pub async fn list_instances(State(app): State<Arc<App>>, _: Reader) -> Json<InstancesView> {
-    let instances = views(&app.services.fleet.hosts());
+pub async fn list_instances(State(app): State<Arc<App>>, Reader(person): Reader) -> Json<InstancesView> {
+    let instances = views(&hosts(&app, &person));
     let this = app.services.about.this_instance.as_ref();
     Json(InstancesView {
         this_instance: this
@@ -112,6 +113,11 @@ pub async fn register_instance(
     Body(request): Body<RegisterRequest>,
 ) -> Result<Response, Problem> {
     let name = request.name.clone();
+    if !person.scope.fits_new(&request.tags) {
+        let refused: Result<(), _> = Err(out_of_sight(&person));
+        app.audit(&person, peer, "instance.register", &name, &refused).await;
+        refused?;
+    }
     let offered = request.token.is_some();
     if let Some(token) = &request.token {
         let checked = check_offered(&app, token, request.url.as_deref()).await;
@@ -129,7 +135,7 @@ pub async fn register_instance(
     } else {
         Some(JoinView::new(&token, record.url.as_deref(), &app.services.about))
     };
-    let instance = InstanceView::new(&*host(&app, &record.id)?, UnixMicros::now());
+    let instance = InstanceView::new(&*host(&app, &person, &record.id)?, UnixMicros::now());
     let location = format!("/api/instances/{}", record.id);
     let answer = Json(RegisteredView { instance, join });
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], answer).into_response())
@@ -141,10 +147,10 @@ pub async fn register_instance(
     responses((status = OK, body = InstanceView)))]
 pub async fn one_instance(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<Json<InstanceView>, Problem> {
-    Ok(Json(InstanceView::new(&*host(&app, &id)?, UnixMicros::now())))
+    Ok(Json(InstanceView::new(&*host(&app, &person, &id)?, UnixMicros::now())))
 }
 
 /// Change an instance's name, address, description, environment or tags.
@@ -158,10 +164,14 @@ pub async fn change_instance(
     PathOf(id): PathOf<InstanceId>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Json<InstanceView>, Problem> {
-    let changed = app.services.enrolment.change(&id, request.into()).await.map_err(Problem::from);
+    host(&app, &person, &id)?;
+    let changed = match &request.tags {
+        Some(tags) if !person.scope.fits(&id, tags) => Err(out_of_sight(&person)),
+        _ => app.services.enrolment.change(&id, request.into()).await.map_err(Problem::from),
+    };
     app.audit(&person, peer, "instance.change", id.as_str(), &changed).await;
     changed?;
-    Ok(Json(InstanceView::new(&*host(&app, &id)?, UnixMicros::now())))
+    Ok(Json(InstanceView::new(&*host(&app, &person, &id)?, UnixMicros::now())))
 }
 
 /// Unregister an instance: ends its link and refuses its agent from then on. The host itself is not touched.
@@ -174,11 +184,17 @@ pub async fn remove_instance(
     peer: Peer,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<StatusCode, Problem> {
+    host(&app, &person, &id)?;
     let removed = app.services.enrolment.remove(&id).await.map_err(Problem::from);
     app.audit(&person, peer, "instance.remove", id.as_str(), &removed).await;
     removed?;
     app.services.commands.instance_removed(&id).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The instance would not be among those that `person` sees.
+fn out_of_sight(person: &Person) -> Problem {
+    outside(person, "You would not see the instance with these tags; give it at least one of your own tags.")
 }
 
 /// Makes sure that the agent at `url` will be able to join with the token it holds.
@@ -191,9 +207,23 @@ async fn check_offered(app: &App, token: &str, url: Option<&str>) -> Result<(), 
     app.services.enrolment.check_offered(token).await?.map_err(|refusal| token_refused(&refusal))
 }
 
-/// A host by its instance's id.
-pub(super) fn host(app: &App, id: &InstanceId) -> Result<Arc<Host>, Problem> {
-    app.services.fleet.host(id).ok_or_else(|| unknown_instance(id))
+/// A host by its instance's id, if `person` sees it; what one does not see is not there.
+pub(super) fn host(app: &App, person: &Person, id: &InstanceId) -> Result<Arc<Host>, Problem> {
+    let host = app.services.fleet.host(id).filter(|host| person.scope.holds(&host.record));
+    host.ok_or_else(|| unknown_instance(id))
+}
+
+/// Every host that `person` sees.
+pub(super) fn hosts(app: &App, person: &Person) -> Vec<Arc<Host>> {
+    let mut hosts = app.services.fleet.hosts();
+    hosts.retain(|host| person.scope.holds(&host.record));
+    hosts
+}
+
+/// The ids of the instances that `person` sees; none for all.
+pub(super) fn seen(app: &App, person: &Person) -> Option<Vec<InstanceId>> {
+    let ids = || hosts(app, person).iter().map(|host| host.record.id.clone()).collect();
+    (!person.scope.is_everything()).then(ids)
 }
 
 /// The views of `hosts` now, by name.

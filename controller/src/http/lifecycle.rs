@@ -22,10 +22,10 @@ use super::views::project::ProjectsView;
     responses((status = OK, body = ProjectsView)))]
 pub async fn list_projects(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf(id): PathOf<InstanceId>,
 ) -> Result<Json<ProjectsView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     Ok(Json(ProjectsView::new(&host, &app.services.lifecycles, UnixMicros::now())))
 }
 
@@ -37,10 +37,10 @@ pub async fn list_projects(
     responses((status = OK, body = SpansView)))]
 pub async fn container_lifecycle(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     PathOf((id, container)): PathOf<(InstanceId, String)>,
 ) -> Result<Json<SpansView>, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let now = UnixMicros::now();
     let (container, problem) = match (find(&host, &container), container.parse::<ContainerId>()) {
         (Ok(found), _) => (found.id.clone(), None),

@@ -1,6 +1,7 @@
 //! The live view: whole first, then changes, as server-sent events. A browser that cannot keep up gets the whole view
 //! again.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,16 @@ use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio::time::Instant;
 
 use super::App;
-use super::access::{Peer, Reader, session_token};
+use super::access::{Peer, Reader};
 use super::extract::Params;
 use super::instances;
 use super::problem::Problem;
+use super::streams::{StreamPlace, Visit};
 use super::time::Time;
 use super::views::command::CommandView;
 use super::views::container::ContainersView;
@@ -78,25 +80,17 @@ pub struct LiveView {
     responses((status = OK, body = LiveEvent, content_type = "text/event-stream")))]
 pub async fn live(
     State(app): State<Arc<App>>,
-    _: Reader,
+    Reader(person): Reader,
     peer: Peer,
     Params(query): Params<LiveQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = stream_place(&app)?;
+    let place = app.streams.place(&person)?;
     let watched = watched(&query)?;
-    let token = session_token(&headers, &peer).unwrap_or_default().to_owned();
-    let viewer = Viewer::new(app, watched, token, place);
+    let viewer = Viewer::new(app, watched, Visit::new(person, &headers, &peer)?, place);
     let answer = Sse::new(viewer.into_stream()).keep_alive(KeepAlive::new());
     // Proxies that gather answers would hold changes back.
     Ok(([("x-accel-buffering", "no")], answer).into_response())
-}
-
-/// A place among the streams that may be open at once.
-pub(super) fn stream_place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&app.streams)
-        .try_acquire_owned()
-        .map_err(|_| Problem::busy("Too many live views are open; close some, or try again in a minute.", 60))
 }
 
 /// A server-sent event with a JSON body.
@@ -118,12 +112,14 @@ fn watched(query: &LiveQuery) -> Result<Vec<InstanceId>, Problem> {
 struct Viewer {
     app: Arc<App>,
     watched: Vec<InstanceId>,
-    token: String,
+    visit: Visit,
+    /// The instances that were told, where not all are seen.
+    told: BTreeSet<InstanceId>,
     sources: Option<Sources>,
     /// When changes may be told next: each telling moves it on by [`GATHER`], and it lags behind by [`AT_ONCE`] at most.
     tell_at: Instant,
     recheck_at: Instant,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
 }
 
 /// Where changes come from. Made anew with each whole view.
@@ -149,9 +145,10 @@ enum News {
 }
 
 impl Viewer {
-    fn new(app: Arc<App>, watched: Vec<InstanceId>, token: String, place: OwnedSemaphorePermit) -> Self {
+    fn new(app: Arc<App>, watched: Vec<InstanceId>, visit: Visit, place: StreamPlace) -> Self {
         let now = Instant::now();
-        Self { app, watched, token, sources: None, tell_at: now, recheck_at: now, _place: place }
+        let told = BTreeSet::new();
+        Self { app, watched, visit, told, sources: None, tell_at: now, recheck_at: now, _place: place }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
@@ -181,7 +178,7 @@ impl Viewer {
                 News::Lifecycle(change) => batch.add_lifecycle(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
-                    let events = batch.into_events(&self.app.services);
+                    let events = self.seen(batch).into_events(&self.app.services);
                     self.sources = Some(sources);
                     return Some(events);
                 }
@@ -209,7 +206,9 @@ impl Viewer {
                 return None;
             }
         };
-        let (hosts, fleet) = services.fleet.subscribe();
+        let (mut hosts, fleet) = services.fleet.subscribe();
+        hosts.retain(|host| self.visit.person.scope.holds(&host.record));
+        self.told = hosts.iter().map(|host| host.record.id.clone()).collect();
         self.sources = Some(Sources { fleet, commands, events, lifecycles });
         let now = UnixMicros::now();
         let view = LiveView {
@@ -225,7 +224,8 @@ impl Viewer {
     }
 
     async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {
-        let filter = CommandFilter { unfinished: true, ..CommandFilter::default() };
+        let instances = instances::seen(&self.app, &self.visit.person);
+        let filter = CommandFilter { unfinished: true, instances, ..CommandFilter::default() };
         let mut all = Vec::new();
         let mut before: Option<CommandId> = None;
         while all.len() < MAX_COMMANDS {
@@ -240,11 +240,23 @@ impl Viewer {
     /// Makes sure that the session is still open, and asks for fresh figures. None ends the stream.
     async fn recheck(&mut self) -> Option<()> {
         self.recheck_at = Instant::now() + RECHECK;
-        for instance in &self.watched {
+        for instance in self.watched.iter().filter(|id| self.sees(id)) {
             self.app.watches.look(&self.app.services.registry, instance);
         }
-        let open = self.app.services.accounts.is_open(&self.token).await.unwrap_or(false);
-        open.then_some(())
+        self.visit.goes_on(&self.app).await.then_some(())
+    }
+
+    fn sees(&self, instance: &InstanceId) -> bool {
+        instances::host(&self.app, &self.visit.person, instance).is_ok()
+    }
+
+    /// What of a batch is to be told: an instance whose tags changed may have come in sight, or gone out of it.
+    fn seen(&mut self, mut batch: Batch) -> Batch {
+        if !self.visit.person.scope.is_everything() {
+            let seen = batch.mentioned().into_iter().filter(|id| self.sees(id)).collect();
+            batch.narrow(&seen, &mut self.told);
+        }
+        batch
     }
 }
 

@@ -1,12 +1,11 @@
 //! Figures about the controller itself, for Prometheus.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -17,9 +16,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use roadstead_protocol::message::time::UnixMicros;
 
-use super::access::{Peer, Reader};
+use super::App;
+use super::access::Overseer;
 use super::problem::Problem;
-use super::{App, STREAMS};
 use crate::fleet::health;
 use crate::model::CommandState;
 
@@ -58,34 +57,22 @@ impl HttpMetrics {
     }
 }
 
-/// Who may read the metrics: whoever is logged in, and programs on the controller's own host.
+/// Who may read the metrics: whoever is logged in, or shows an API token, and sees every instance; anybody where the
+/// operator said so.
 pub struct Scraper;
 
 impl FromRequestParts<Arc<App>> for Scraper {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        if is_local(Peer::of(parts).ip(), &parts.headers) {
+        if app.services.about.open_metrics {
             return Ok(Self);
         }
-        Reader::from_request_parts(parts, app).await.map(|_| Self)
+        Overseer::from_request_parts(parts, app).await.map(|_| Self)
     }
 }
 
-/// Whether a request is this host's own: not passed on by a proxy here, nor made by a page whose name was pointed at
-/// this host.
-fn is_local(address: IpAddr, headers: &HeaderMap) -> bool {
-    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    address.to_canonical().is_loopback()
-        && forwarded.iter().all(|name| !headers.contains_key(*name))
-        && headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(|host| {
-            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-            let address = name.trim_start_matches('[').trim_end_matches(']');
-            name == "localhost" || address.parse::<IpAddr>().is_ok()
-        })
-}
-
-/// Figures for Prometheus. No login is needed from the controller's own host.
+/// Figures for Prometheus, about every instance. ROADSTEAD_METRICS_OPEN lets anybody read them.
 #[utoipa::path(get, path = "/metrics", tag = "controller",
     responses((status = OK, body = String, content_type = "application/openmetrics-text")))]
 pub async fn metrics(State(app): State<Arc<App>>, _: Scraper) -> Result<Response, Problem> {
@@ -101,8 +88,8 @@ pub async fn metrics(State(app): State<Arc<App>>, _: Scraper) -> Result<Response
     commands(&app, &mut registry).await?;
     let sessions = app.services.accounts.open_sessions(UnixMicros::now()).await?;
     gauge(&mut registry, "web_sessions", "Web sessions that are open", sessions);
-    let streams = STREAMS - app.streams.available_permits();
-    gauge(&mut registry, "live_connections", "Live views and followed logs that are open", streams as u64);
+    let streams = u64::try_from(app.streams.open()).unwrap_or(u64::MAX);
+    gauge(&mut registry, "live_connections", "Live views and followed logs that are open", streams);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Problem::internal())?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";

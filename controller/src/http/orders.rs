@@ -128,7 +128,7 @@ pub async fn sync(
     PathOf(id): PathOf<InstanceId>,
     OptionalBody(request): OptionalBody<SyncRequest>,
 ) -> Result<Response, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     if request.strategy == Some(Strategy::Unknown) {
         return Err(
             Problem::invalid("The strategies are: script, compose, engine.").with("field", "strategy")
@@ -154,7 +154,7 @@ pub async fn check(
     PathOf(id): PathOf<InstanceId>,
     OptionalBody(request): OptionalBody<CheckRequest>,
 ) -> Result<Response, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let work = Work::Check { project: project(&host, request.project)? };
     issue(&app, &person, peer, &host, work, request.queue_for).await
 }
@@ -170,7 +170,7 @@ pub async fn install(
     PathOf(id): PathOf<InstanceId>,
     Body(request): Body<InstallRequest>,
 ) -> Result<Response, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let queue_for = request.queue_for;
     issue(&app, &person, peer, &host, Work::Install(request.into()), queue_for).await
 }
@@ -186,7 +186,7 @@ pub async fn reinstall(
     PathOf(id): PathOf<InstanceId>,
     Body(request): Body<ReinstallRequest>,
 ) -> Result<Response, Problem> {
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let container = find(&host, &request.container)?.id.to_string();
     issue(&app, &person, peer, &host, Work::Reinstall { container }, request.queue_for).await
 }
@@ -211,7 +211,7 @@ pub async fn act_on_container(
             "The actions are: start, stop, restart, kill, pause, unpause, remove.",
         ));
     }
-    let host = host(&app, &id)?;
+    let host = host(&app, &person, &id)?;
     let container = find(&host, &container)?.id.to_string();
     issue(&app, &person, peer, &host, Work::Container { container, action }, request.queue_for).await
 }
@@ -231,7 +231,7 @@ async fn issue(
         deadline: None,
         policy: host.record.policy.as_ref(),
     };
-    let issued = app.services.commands.issue(instance, work, &person.name, options).await;
+    let issued = app.services.commands.issue(instance, work, &person.label(), options).await;
     let issued = issued.map_err(Problem::from);
     let command = issued.as_ref().ok().map(|record| record.id);
     app.audit_about(person, peer, what, &target, &issued, command).await;

@@ -104,7 +104,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "not-logged-in",
             "Not logged in",
-            "Log in with POST /api/login first, and send its cookie along.",
+            "Log in with POST /api/login first, and send its cookie along; or send an API token.",
         )
     }
 
@@ -138,6 +138,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -166,6 +169,20 @@ impl From<LoginError> for Problem {
                 "Login failed",
                 "User name or password is wrong. The administrator is called `admin`; its password was printed at \
                  the controller's first start, and ROADSTEAD_PASSWORD sets a new one.",
+            ),
+            LoginError::CodeMissing => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "second-factor",
+                "Code needed",
+                "The password is right, and this account has a second factor: send its `code` along, or a recovery \
+                 code.",
+            ),
+            LoginError::WrongCode => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "wrong-code",
+                "Wrong code",
+                "The code is wrong, or was used before. Wait for the next one; if all are wrong, set the clock of \
+                 the device that shows them.",
             ),
             LoginError::TooMany(wait) => {
                 let seconds = wait.as_secs() + 1;

@@ -5,6 +5,7 @@ use roadstead_protocol::message::hello::Refusal;
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
 
 use super::problem::Problem;
+use crate::accounts::{LoginError, UserError};
 use crate::commands::{CancelError, IssueError};
 use crate::enrolment::EnrolError;
 
@@ -98,6 +99,36 @@ impl From<EnrolError> for Problem {
                 Self::new(StatusCode::CONFLICT, "no-agent-url", "Controller not set up", detail)
             }
             EnrolError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let detail = sentence(&error.to_string());
+        let conflict = |slug, title| Self::new(StatusCode::CONFLICT, slug, title, detail.clone());
+        match error {
+            UserError::Invalid { field, .. } => Self::invalid(detail).with("field", field),
+            UserError::Password => Self::invalid(detail).with("field", "password"),
+            UserError::AdminTags => Self::invalid(detail).with("field", "tags"),
+            UserError::Unknown(_) => Self::unknown("unknown-user", detail),
+            UserError::Taken(_) | UserError::TokenTaken(_) => {
+                conflict("name-taken", "Name taken").with("field", "name")
+            }
+            UserError::TooMany => conflict("too-many-users", "Too many users"),
+            UserError::LastAdmin => conflict("last-admin", "Last administrator"),
+            UserError::SecondFactor(_) => conflict("second-factor-state", "Second factor"),
+            UserError::TooManyTokens => conflict("too-many-tokens", "Too many tokens"),
+            UserError::TokenTooMuch => {
+                Self::new(StatusCode::FORBIDDEN, "scope", "Scope too wide", detail).with("field", "scope")
+            }
+            // Whoever asks is logged in: 401 would tell a browser otherwise.
+            UserError::Login(LoginError::Wrong | LoginError::CodeMissing | LoginError::WrongCode) => {
+                Self::new(StatusCode::FORBIDDEN, "not-proven", "Not proven", detail)
+            }
+            UserError::Login(error) => error.into(),
+            UserError::Hash(error) => LoginError::Hash(error).into(),
+            UserError::Store(error) => error.into(),
         }
     }
 }

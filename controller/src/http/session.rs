@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,11 +11,17 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::access::{Peer, Reader, session_token};
+use super::access::{self, Peer, Reader, session_token};
 use super::extract::Body;
+use super::instances::host;
 use super::problem::Problem;
-use crate::accounts::{ADMIN, GUEST, LoginError, NewSession, Person, SESSION_LENGTH};
+use crate::accounts::{
+    ADMIN, By, Credential, GUEST, Login, LoginError, NewSession, Origin, Person, SESSION_LENGTH,
+};
 use crate::audit::{AuditResult, Entry};
+
+/// How long a browser is remembered as one that has signed in.
+const DEVICE_COOKIE: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// Who wants to log in.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -24,6 +31,8 @@ pub struct LoginRequest {
     username: Option<String>,
     /// Password.
     password: String,
+    /// Code of the second factor, where the account has one, or a recovery code.
+    code: Option<String>,
 }
 
 /// Who is logged in.
@@ -33,6 +42,10 @@ pub struct SessionView {
     username: String,
     /// `admin`, `operator`, `viewer` or `guest`.
     role: &'static str,
+    /// The instances' tags that the user is limited to; empty if all are seen.
+    tags: Vec<String>,
+    /// Whether this is an API token's answer.
+    token: bool,
     /// Whether the user may register, change and remove instances and run commands.
     may_change: bool,
     /// Whether guests are let in without a password.
@@ -51,17 +64,24 @@ pub struct SessionView {
 pub async fn log_in(
     State(app): State<Arc<App>>,
     peer: Peer,
+    headers: HeaderMap,
     Body(request): Body<LoginRequest>,
 ) -> Result<Response, Problem> {
-    let name = request.username.as_deref().unwrap_or(ADMIN);
-    let session = app.services.accounts.log_in(name, request.password, peer.ip()).await;
-    finish(&app, peer, name, session).await
+    let name = request.username.unwrap_or_else(|| ADMIN.to_owned());
+    let from = origin(&headers, &peer);
+    let login = Login { name: name.clone(), password: request.password, code: request.code, from };
+    let session = app.services.accounts.log_in(login).await;
+    finish(&app, peer, &name, session).await
 }
 
 /// Look around without an account, where the demo mode is on: sets the session cookie.
 #[utoipa::path(post, path = "/api/guest-login", tag = "session", responses((status = OK, body = SessionView)))]
-pub async fn log_in_guest(State(app): State<Arc<App>>, peer: Peer) -> Result<Response, Problem> {
-    let session = app.services.accounts.let_guest_in(peer.ip()).await;
+pub async fn log_in_guest(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let session = app.services.accounts.let_guest_in(origin(&headers, &peer)).await;
     finish(&app, peer, GUEST, session).await
 }
 
@@ -73,12 +93,13 @@ pub async fn log_out(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(token) = session_token(&headers, &peer) {
-        if let Some(person) = app.services.accounts.person(token).await? {
+        let credential = Credential::Session(token.to_owned());
+        if let Some(person) = app.services.accounts.person(&credential, peer.ip()).await? {
             audit(&app, peer.ip(), "logout", &person.name, Ok(())).await;
         }
         app.services.accounts.log_out(token).await?;
     }
-    let gone = cookie(&peer, "", 0)?;
+    let gone = cookie(&peer, peer.cookie_name(), "", 0)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }
 
@@ -95,14 +116,21 @@ async fn finish(
     session: Result<NewSession, LoginError>,
 ) -> Result<Response, Problem> {
     // Attempts are limited, and each is audited; what is refused without an attempt comes in any number.
-    let attempted = matches!(session, Ok(_) | Err(LoginError::Wrong));
+    let attempted = matches!(session, Ok(_) | Err(LoginError::Wrong | LoginError::WrongCode));
     let session = session.map_err(Problem::from);
     if attempted || app.may_audit_stranger(peer.ip()) {
         audit(app, peer.ip(), "login", name, session.as_ref().map(|_| ()).map_err(Problem::detail)).await;
     }
     let session = session?;
-    let cookie = cookie(&peer, &session.token, SESSION_LENGTH.as_secs())?;
-    Ok(([(header::SET_COOKIE, cookie)], Json(view(app, session.person))).into_response())
+    let mut answer = Json(view(app, session.person)).into_response();
+    let cookies = answer.headers_mut();
+    let begun = cookie(&peer, peer.cookie_name(), &session.token, SESSION_LENGTH.as_secs())?;
+    cookies.append(header::SET_COOKIE, begun);
+    if let Some(device) = session.device {
+        let known = cookie(&peer, peer.device_cookie_name(), &device, DEVICE_COOKIE.as_secs())?;
+        cookies.append(header::SET_COOKIE, known);
+    }
+    Ok(answer)
 }
 
 async fn audit(app: &App, address: IpAddr, what: &str, who: &str, result: Result<(), &str>) {
@@ -113,19 +141,29 @@ async fn audit(app: &App, address: IpAddr, what: &str, who: &str, result: Result
 }
 
 fn view(app: &App, person: Person) -> SessionView {
+    let this = app.services.about.this_instance.as_ref();
+    let this = this.filter(|id| person.scope.is_everything() || host(app, &person, id).is_ok());
     SessionView {
+        tags: person.scope.tags(),
+        token: matches!(person.by, By::Token { .. }),
         username: person.name,
         role: person.role.as_str(),
         may_change: person.role.changes(),
         demo_mode: app.services.accounts.demo_mode(),
         version: app.services.about.version.clone(),
         host: app.services.about.name.clone(),
-        this_instance: app.services.about.this_instance.as_ref().map(ToString::to_string),
+        this_instance: this.map(ToString::to_string),
     }
 }
 
-fn cookie(peer: &Peer, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
-    let name = peer.cookie_name();
+/// Where a request to sign in comes from.
+pub(super) fn origin(headers: &HeaderMap, peer: &Peer) -> Origin {
+    let client = headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned);
+    let device = access::cookie(headers, peer.device_cookie_name()).map(str::to_owned);
+    Origin { address: peer.ip(), client, device }
+}
+
+fn cookie(peer: &Peer, name: &str, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
     let secure = if peer.tls { "; Secure" } else { "" };
     let text = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).map_err(|_| Problem::internal())

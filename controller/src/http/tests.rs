@@ -1,6 +1,7 @@
 //! The API as a browser sees it: the real router over a real store, with agents that are a channel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{About, Services, router};
-use crate::accounts::{Accounts, Role, SESSION_LENGTH};
+use crate::accounts::{
+    Accounts, By, NewApiToken, Person, Role, SESSION_LENGTH, UserChange, UserRecord, WebSessionRecord,
+};
 use crate::audit::Audit;
 use crate::commands::Commands;
 use crate::dial_allow::DialAllow;
@@ -27,17 +30,19 @@ use crate::events::Events;
 use crate::fleet::{Feed, Fleet};
 use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
+use crate::model::scope::Scope;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
 use crate::store::Store;
-use crate::store::accounts::WebSessionRecord;
 
 mod audit;
 mod fleet;
 mod hanging_up;
+mod inspecting;
 mod lifecycles;
 mod logs;
 mod orders;
+mod people;
 mod permissions;
 mod problems;
 mod server;
@@ -106,6 +111,8 @@ impl Site {
                 key,
                 agent_urls,
                 agent_image: "roadstead-agent:1.2.3".to_owned(),
+                open_metrics: false,
+                trusted_proxies: "10.0.0.0/8".parse().unwrap(),
             },
             store,
         };
@@ -115,20 +122,72 @@ impl Site {
 
     /// A session's cookie for somebody of this role, past the login.
     async fn cookie(&self, role: Role) -> String {
-        let token = format!("token-of-{}", role.as_str());
+        self.cookie_of(role.as_str(), role, &[]).await
+    }
+
+    /// A session's cookie for this user, past the login.
+    async fn cookie_of(&self, name: &str, role: Role, tags: &[&str]) -> String {
+        let token = format!("token-of-{name}");
         let now = UnixMicros::now();
         let session = WebSessionRecord {
             token_hash: Sha256::digest(&token).into(),
-            user: role.as_str().to_owned(),
+            user: name.to_owned(),
             role,
+            tags: Vec::new(),
             created_at: now,
             expires_at: now.plus(SESSION_LENGTH),
             last_used: now,
+            address: Some("192.0.2.1".to_owned()),
+            client: None,
         };
-        if self.services.store.web_session(session.token_hash).await.unwrap().is_none() {
-            self.services.store.add_web_session(session).await.unwrap();
+        let store = &self.services.store;
+        if store.web_session(session.token_hash).await.unwrap().is_none() {
+            if role != Role::Guest {
+                store.add_user(user(name, role, tags)).await.unwrap();
+            }
+            store.add_web_session(session).await.unwrap();
         }
         format!("roadstead_session={token}")
+    }
+
+    /// A new API token of somebody of this role.
+    async fn token(&self, of: Role, scope: Role) -> String {
+        self.cookie(of).await;
+        self.make_token(of, scope, None).await
+    }
+
+    async fn expired_token(&self) -> String {
+        self.cookie(Role::Admin).await;
+        let token = self.make_token(Role::Admin, Role::Admin, Some(Duration::from_micros(1))).await;
+        while self
+            .services
+            .accounts
+            .tokens(None)
+            .await
+            .unwrap()
+            .iter()
+            .all(|token| token.expires_at.is_none_or(|end| end >= UnixMicros::now()))
+        {}
+        token
+    }
+
+    async fn make_token(&self, of: Role, scope: Role, life: Option<Duration>) -> String {
+        let by = By::Session([0; 32]);
+        let person = Person { name: of.as_str().to_owned(), role: of, scope: Scope::default(), by };
+        let name = format!("{}-{life:?}", scope.as_str());
+        let new = NewApiToken { name, scope, tags: Vec::new(), instances: Vec::new(), life };
+        self.services.accounts.add_token(&person, new).await.unwrap().1
+    }
+
+    /// The cookie of a session of a user who was kept out since.
+    async fn kept_out(&self) -> String {
+        let cookie = self.cookie_of("gone", Role::Admin, &[]).await;
+        let session = self.services.accounts.sessions_of("gone").await.unwrap().remove(0);
+        let change = UserChange { disabled: Some(true), ..UserChange::default() };
+        self.services.accounts.change_user("gone", change).await.unwrap();
+        // As if it had begun just then.
+        self.services.store.add_web_session(session).await.unwrap();
+        cookie
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -154,7 +213,11 @@ impl Site {
 
     /// Opens a stream of server-sent events.
     async fn follow(&self, path: &str, more: &[(&'static str, &str)]) -> EventReader {
-        let mut request = request(Method::GET, path, &self.cookie(Role::Admin).await, None);
+        self.follow_as(&self.cookie(Role::Admin).await, path, more).await
+    }
+
+    async fn follow_as(&self, cookie: &str, path: &str, more: &[(&'static str, &str)]) -> EventReader {
+        let mut request = request(Method::GET, path, cookie, None);
         request.headers_mut().insert(header::ACCEPT, "text/event-stream".parse().unwrap());
         for (name, value) in more {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -263,6 +326,20 @@ fn request(method: Method, path: &str, cookie: &str, body: Option<Value>) -> Req
         .header(header::CONTENT_LENGTH, body.len())
         .body(Body::from(body))
         .unwrap()
+}
+
+fn user(name: &str, role: Role, tags: &[&str]) -> UserRecord {
+    UserRecord {
+        name: name.to_owned(),
+        password_hash: String::new(),
+        role,
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        disabled: false,
+        created_at: UnixMicros(1),
+        last_login: None,
+        totp_secret: None,
+        totp_pending: None,
+    }
 }
 
 fn engine() -> Engine {

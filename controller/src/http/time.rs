@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
@@ -32,11 +33,20 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let time: Timestamp = text.parse().map_err(|_| {
+        let time = text.parse().ok().or_else(|| beyond(&text)).ok_or_else(|| {
             de::Error::custom(format!("`{text}` is not a time; write it like 2026-11-20T13:28:34Z"))
         })?;
-        Ok(Self(UnixMicros(time.as_microsecond())))
+        Ok(Self(UnixMicros(Timestamp::as_microsecond(time))))
     }
+}
+
+/// The nearest moment there is to a time that is one by its form, and lies beyond the first or last: the standard
+/// allows the years 0 to 9999 with any offset.
+fn beyond(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    pieces.time()?;
+    pieces.to_numeric_offset()?;
+    Some(if pieces.date().year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
 }
 
 /// How long ago `then` is, in seconds; 0 for a time that is still to come.
@@ -95,6 +105,15 @@ mod tests {
             serde_json::from_str::<Time>(r#""yesterday""#).unwrap_err().to_string().contains("2026-11-20")
         );
         assert!(serde_json::to_string(&Time(UnixMicros(i64::MAX))).is_ok());
+        let read =
+            |text: &str| serde_json::from_str::<Time>(&format!("\"{text}\"")).ok().map(|time| time.0.0);
+        let (first, last) = (Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
+        assert_eq!(read("9999-12-31T23:59:59Z"), Some(last));
+        assert_eq!(read("9999-12-31T23:59:59-23:59"), Some(last));
+        assert_eq!(read("-009999-01-01T00:00:00+23:59"), Some(first));
+        for text in ["9999-12-31", "9999-12-31T23:59:59", "9999-13-31T00:00:00Z", "", "now"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

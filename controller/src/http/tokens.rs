@@ -10,13 +10,14 @@ use roadstead_protocol::message::ids::{InstanceId, TokenId};
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::access::{Changer, Peer};
+use super::access::{Changer, Peer, outside};
 use super::extract::{OptionalBody, PathOf};
 use super::instances::host;
 use super::join::JoinView;
 use super::problem::Problem;
 use super::time::{Span, Time};
-use crate::enrolment::DEFAULT_TOKEN_TTL;
+use crate::accounts::Person;
+use crate::enrolment::{DEFAULT_TOKEN_TTL, EnrolError};
 use crate::model::{Direction, JoinTokenRecord};
 
 /// A join token to make.
@@ -75,9 +76,10 @@ pub struct JoinTokensView {
     responses((status = OK, body = JoinTokensView)))]
 pub async fn list_join_tokens(
     State(app): State<Arc<App>>,
-    _: Changer,
+    Changer(person): Changer,
 ) -> Result<Json<JoinTokensView>, Problem> {
-    let tokens = app.services.enrolment.tokens().await?;
+    let mut tokens = app.services.enrolment.tokens().await?;
+    tokens.retain(|token| sees(&app, &person, token));
     Ok(Json(JoinTokensView { tokens: tokens.iter().map(JoinTokenView::new).collect() }))
 }
 
@@ -91,8 +93,13 @@ pub async fn make_join_token(
     OptionalBody(request): OptionalBody<JoinTokenRequest>,
 ) -> Result<Response, Problem> {
     let url = match &request.instance {
-        Some(id) => host(&app, id)?.record.url.clone(),
-        None => None,
+        Some(id) => host(&app, &person, id)?.record.url.clone(),
+        None if person.scope.is_everything() => None,
+        None => {
+            let detail = "A token for a new host could join it with any tags; register the host, and make a token \
+                          for that `instance`.";
+            return Err(outside(&person, detail).with("field", "instance"));
+        }
     };
     let direction = match request.direction {
         Some(DirectionView::Inbound) => Direction::Inbound,
@@ -121,10 +128,22 @@ pub async fn revoke_join_token(
     peer: Peer,
     PathOf(id): PathOf<TokenId>,
 ) -> Result<StatusCode, Problem> {
+    if !person.scope.is_everything() {
+        let tokens = app.services.enrolment.tokens().await?;
+        if !tokens.iter().any(|token| token.id == id && sees(&app, &person, token)) {
+            return Err(EnrolError::UnknownToken(id).into());
+        }
+    }
     let revoked = app.services.enrolment.revoke_token(id).await.map_err(Problem::from);
     app.audit(&person, peer, "join-token.revoke", &id.to_string(), &revoked).await;
     revoked?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether `person` sees what the token is for.
+fn sees(app: &App, person: &Person, token: &JoinTokenRecord) -> bool {
+    let instance = token.instance.as_ref();
+    person.scope.is_everything() || instance.is_some_and(|id| host(app, person, id).is_ok())
 }
 
 impl JoinTokenView {

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod container;
+pub mod details;
 pub mod event;
 pub mod instance;
 pub mod lifecycle;

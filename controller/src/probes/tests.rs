@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use roadstead_protocol::message::ids::BootId;
+use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::to_agent::ToAgent;
 use tokio::sync::mpsc;
 
 use super::{MAX_WAITING, ProbeError, Probes};
-use crate::fixtures::{agent, engine};
+use crate::fixtures::{agent, container_id, engine};
 use crate::registry::SendError;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -55,6 +56,34 @@ async fn the_end_of_the_session_ends_the_wait() {
     let (result, ()) = tokio::join!(probes.probe(&handle, DEADLINE), end);
     assert_eq!(result, Err(ProbeError::Gone));
     assert_eq!(probes.probe(&handle, DEADLINE).await, Err(ProbeError::Send(SendError::Gone)));
+    assert!(probes.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_is_described_by_whoever_was_asked_and_nothing_else_is_an_answer() {
+    let probes = Probes::default();
+    let (handle, mut sent, _end) = agent(BootId::generate());
+    let id = container_id(1);
+    let inspected = async |sent: &mut mpsc::Receiver<ToAgent>| {
+        let Some(ToAgent::Inspect { nonce, container }) = sent.recv().await else { panic!("it is asked") };
+        assert_eq!(container, container_id(1));
+        nonce
+    };
+    let answer = async {
+        let nonce = inspected(&mut sent).await;
+        probes.inspected(nonce.wrapping_add(1), Inspection::Missing);
+        probes.inspected(nonce, Inspection::Missing);
+        let nonce = inspected(&mut sent).await;
+        probes.answered(nonce, engine(), 1);
+    };
+    let ask = async {
+        let first = probes.inspect(&handle, id.clone(), DEADLINE).await;
+        (first, probes.inspect(&handle, id.clone(), DEADLINE).await)
+    };
+    let ((first, second), ()) = tokio::join!(ask, answer);
+    assert_eq!(first, Ok(Inspection::Missing));
+    assert_eq!(second, Err(ProbeError::Nonsense));
+    assert_eq!(probes.inspect(&handle, id, DEADLINE).await, Err(ProbeError::TimedOut(DEADLINE)));
     assert!(probes.lock().is_empty());
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::instances::ids;
 use super::{Store, StoreError};
 use crate::model::{CommandRecord, CommandState, LogLine};
 
@@ -18,6 +19,8 @@ mod tests;
 /// Which commands to list; the default is all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandFilter {
+    /// Only these instances'; none for all.
+    pub instances: Option<Vec<InstanceId>>,
     /// Only this instance's.
     pub instance: Option<InstanceId>,
     /// Only those in this state.
@@ -134,6 +137,11 @@ impl Store {
     ) -> Result<Vec<CommandRecord>, StoreError> {
         let mut sql = format!("SELECT {COLUMNS} FROM commands WHERE TRUE");
         let mut values = Vec::new();
+        if let Some(instances) = filter.instances {
+            // Not by the index of instances: the newest of many are wanted, whichever they are of.
+            sql.push_str(" AND +instance IN (SELECT value FROM json_each(?))");
+            values.push(Value::from(ids(&instances)?));
+        }
         if let Some(instance) = filter.instance {
             sql.push_str(" AND instance = ?");
             values.push(Value::from(String::from(instance)));

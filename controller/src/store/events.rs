@@ -7,12 +7,15 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use uuid::Uuid;
 
+use super::instances::ids;
 use super::{Store, StoreError};
 use crate::model::EventRecord;
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
+    /// Of these instances.
+    pub instances: Option<Vec<InstanceId>>,
     /// Of this instance.
     pub instance: Option<InstanceId>,
     /// About this container.
@@ -66,6 +69,10 @@ impl Store {
                          ON CONFLICT (instance, epoch) DO UPDATE SET seq = excluded.seq",
                     )?
                     .execute(params![instance.as_str(), batch.epoch.0.into_bytes(), to_i64(intake.mark)?])?;
+                if before.0 == 0 {
+                    let params = params![instance.as_str(), batch.epoch.0.into_bytes(), MAX_MARKS - 1];
+                    transaction.prepare_cached(FORGET_MARKS)?.execute(params)?;
+                }
             }
             Ok(intake)
         })
@@ -91,7 +98,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
         self.read(move |connection| {
-            let query = Query::new(&filter, cursor, limit);
+            let query = Query::new(&filter, cursor, limit)?;
             let mut statement = connection.prepare_cached(&query.sql)?;
             let mut rows = statement.query(query.values().as_slice())?;
             let mut events = Vec::new();
@@ -129,6 +136,13 @@ impl Store {
     }
 }
 
+/// Outboxes of one agent whose marks are kept. An honest one begins a new outbox only when it loses its data folder.
+const MAX_MARKS: i64 = 16;
+
+/// The shortest histories go first: nothing tells which outbox is the oldest.
+const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoch <> ?2 AND epoch NOT IN (
+    SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
+
 const PRUNE: &str = "DELETE FROM events WHERE id IN (
     SELECT id FROM (SELECT id, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
     WHERE id <= ?2 OR received_at < ?3)";
@@ -158,8 +172,12 @@ struct Query {
 }
 
 impl Query {
-    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Self {
+    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Result<Self, StoreError> {
         let mut query = Self { sql: format!("SELECT {COLUMNS} FROM events WHERE "), values: Vec::new() };
+        if let Some(instances) = &filter.instances {
+            // Not by the index of instances: the newest of many are wanted, whichever they are of.
+            query.add("+instance IN (SELECT value FROM json_each(?)) AND ", ids(instances)?);
+        }
         if let Some(instance) = &filter.instance {
             query.add("instance = ? AND ", instance.as_str().to_owned());
         }
@@ -174,7 +192,7 @@ impl Query {
         }
         query.add("id < ? ORDER BY id DESC ", cursor.unwrap_or(i64::MAX));
         query.add("LIMIT ?", i64::try_from(limit).unwrap_or(i64::MAX));
-        query
+        Ok(query)
     }
 
     fn add(&mut self, sql: &str, value: impl ToSql + 'static) {
@@ -291,14 +309,15 @@ mod tests {
             "SELECT max(id) FROM events".to_owned(),
             "SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2".to_owned(),
         ];
-        for named in 0..16 {
+        for named in 0..32 {
             let filter = EventFilter {
+                instances: (named & 16 > 0).then(|| vec![instance("a"), instance("b")]),
                 instance: (named & 1 > 0).then(|| instance("a")),
                 container: (named & 2 > 0).then(|| container_id(1)),
                 kind: (named & 4 > 0).then(|| "container".to_owned()),
                 since: (named & 8 > 0).then_some(UnixMicros(1)),
             };
-            statements.push(Query::new(&filter, None, 10).sql);
+            statements.push(Query::new(&filter, None, 10).unwrap().sql);
         }
         store
             .read(move |connection| {

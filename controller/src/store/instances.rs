@@ -287,3 +287,8 @@ fn read_instance(row: &Row<'_>) -> Result<InstanceRecord, StoreError> {
         abilities: json(row.get(11)?)?,
     })
 }
+
+/// Ids as SQL reads a list of them: a JSON array.
+pub(super) fn ids(instances: &[InstanceId]) -> Result<String, StoreError> {
+    serde_json::to_string(instances).map_err(|_| StoreError::Corrupt("instances"))
+}

@@ -9,8 +9,12 @@ use super::StoreError;
 use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 3] =
-    [include_str!("migrations/001-first.sql"), include_str!("migrations/002-lifecycles.sql"), AUDIT_CHAIN];
+const STEPS: [&str; 4] = [
+    include_str!("migrations/001-first.sql"),
+    include_str!("migrations/002-lifecycles.sql"),
+    AUDIT_CHAIN,
+    include_str!("migrations/004-people.sql"),
+];
 
 /// The step that hashes what is there, which SQL cannot do.
 const AUDIT_CHAIN: &str = include_str!("migrations/003-audit-chain.sql");

@@ -25,6 +25,7 @@ services:
     image: ${shop}
     ports: ["0:80"]
     labels: { evil: ${JSON.stringify(HOSTILE)}, api.token: "hidden-value" }
+    environment: { COLOUR: blue, DB_PASSWORD: never-to-be-seen }
     mem_limit: 64m
   worker:
     image: ${shop}
@@ -133,6 +134,10 @@ services:
     await drawer.getByText('Labels').click()
     await drawer.getByText('<img src=x').waitFor()
     assert.equal(await drawer.getByText('hidden-value').count(), 0)
+    await drawer.getByText('Environment variables').click()
+    await drawer.getByText('blue', { exact: true }).waitFor()
+    await drawer.getByText('•••••• hidden by the agent').waitFor()
+    assert.equal(await drawer.getByText('never-to-be-seen').count(), 0)
     await look(page, 'container', problems)
     assert.notEqual(await page.title(), 'owned')
     await page.keyboard.press('Escape')

@@ -209,6 +209,10 @@ pub enum OrderRefusal {
         /// The verb it needs.
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         verb: Verb,
+        /// What exactly refused it: a limit of the policy, a container's protection, and where that is written;
+        /// none where the verb itself is not allowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
     },
     /// Another command changes the same project or container now.
     Busy {

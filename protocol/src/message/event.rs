@@ -95,6 +95,9 @@ pub enum EventKind {
         verb: Verb,
         /// What was asked, in words.
         what: String,
+        /// The limit that refused it and where that is written; none where the verb itself is not allowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
     },
     /// Events were dropped because the outbox was full or damaged.
     Gap {

@@ -30,6 +30,8 @@ pub enum Verb {
     Prune,
     /// Use the engine's API directly.
     DockerApi,
+    /// See the values of environment variables and labels that look like secrets.
+    ViewEnv,
     /// A verb of a newer version.
     #[serde(other)]
     Unknown,
@@ -37,7 +39,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb this version knows.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::View,
         Self::Logs,
         Self::Stats,
@@ -48,6 +50,7 @@ impl Verb {
         Self::Remove,
         Self::Prune,
         Self::DockerApi,
+        Self::ViewEnv,
     ];
 
     /// The verb as it is written in configuration.
@@ -64,6 +67,7 @@ impl Verb {
             Self::Remove => "remove",
             Self::Prune => "prune",
             Self::DockerApi => "docker-api",
+            Self::ViewEnv => "view-env",
             Self::Unknown => "unknown",
         }
     }
@@ -78,7 +82,7 @@ impl fmt::Display for Verb {
 /// A word in a list of verbs that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a verb; the verbs are: view logs stats sync lifecycle deploy exec remove prune docker-api"
+    "`{0}` is not a verb; the verbs are: view logs stats sync lifecycle deploy exec remove prune docker-api view-env"
 )]
 pub struct UnknownVerb(pub String);
 
@@ -95,9 +99,44 @@ impl FromStr for Verb {
 pub struct Policy {
     /// What is allowed; everything else is refused by the agent.
     pub allow: BTreeSet<Verb>,
+    /// What the allowed verbs may be used for.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
+}
+
+/// What allowed verbs are limited to. None of a list means no limit, an empty list means nothing at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Limits {
+    /// Compose projects that may be synced; `*` at the end of one stands for any rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projects: Option<Vec<String>>,
+    /// Where images may come from: a registry (`ghcr.io`) or a path in one (`ghcr.io/acme`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registries: Option<Vec<String>>,
+    /// Folders and files of the host that may be mounted, with what is below them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_paths: Option<Vec<String>>,
+    /// No container may be created with more of the host than a plain one has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_privileged: bool,
+}
+
+impl Limits {
+    /// Whether there is no limit.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Policy {
+    /// These verbs, without limits.
+    #[must_use]
+    pub fn of(allow: impl IntoIterator<Item = Verb>) -> Self {
+        Self { allow: allow.into_iter().collect(), limits: Limits::default() }
+    }
+
     /// Whether `verb` is allowed.
     #[must_use]
     pub fn allows(&self, verb: Verb) -> bool {
@@ -107,7 +146,7 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { allow: BTreeSet::from([Verb::View, Verb::Logs, Verb::Stats, Verb::Sync, Verb::Lifecycle]) }
+        Self::of([Verb::View, Verb::Logs, Verb::Stats, Verb::Sync, Verb::Lifecycle])
     }
 }
 
@@ -124,6 +163,6 @@ impl FromStr for Policy {
                 allow.insert(word.parse()?);
             }
         }
-        Ok(Self { allow })
+        Ok(Self::of(allow))
     }
 }

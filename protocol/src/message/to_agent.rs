@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Directed;
 use super::command::Order;
-use super::ids::{CommandId, Epoch, EventSeq};
+use super::ids::{CommandId, ContainerId, Epoch, EventSeq};
 use super::to_controller::ToController;
 
 /// A message from controller to agent.
@@ -41,6 +41,13 @@ pub enum ToAgent {
     Probe {
         /// Comes back in the answer.
         nonce: u64,
+    },
+    /// Answer with [`Inspected`](super::to_controller::ToController::Inspected): everything of one container.
+    Inspect {
+        /// Comes back in the answer.
+        nonce: u64,
+        /// Id of the container.
+        container: ContainerId,
     },
     /// A message of a newer version: skipped.
     #[serde(other)]

@@ -7,6 +7,7 @@ use super::command::Standing;
 use super::container::Figures;
 use super::event::EventBatch;
 use super::ids::CommandId;
+use super::inspection::Inspection;
 use super::policy::Policy;
 use super::progress::ProgressLine;
 use super::snapshot::{Change, Engine, SnapshotPart};
@@ -55,6 +56,13 @@ pub enum ToController {
     Policy {
         /// What is allowed now.
         policy: Policy,
+    },
+    /// Answer to an inspection.
+    Inspected {
+        /// From the question.
+        nonce: u64,
+        /// What was found.
+        found: Inspection,
     },
     /// A message of a newer version: skipped.
     #[serde(other)]

@@ -100,6 +100,9 @@ pub fn to_agent() -> Vec<(String, ToAgent)> {
         },
         "watch" ToAgent::Watch { .. } => ToAgent::Watch { seconds: u32::MAX },
         "probe" ToAgent::Probe { .. } => ToAgent::Probe { nonce: u64::MAX },
+        "inspect" ToAgent::Inspect { .. } => {
+            ToAgent::Inspect { nonce: 1, container: hosts::container_id() }
+        },
     } never sent: ToAgent::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));
     plain.chain(commands::orders()).collect()
@@ -116,6 +119,7 @@ pub fn to_controller() -> Vec<(String, ToController)> {
         "standing" ToController::Standing { .. } => commands::standings().remove(0).1,
         "probed" ToController::Probed { .. } => hosts::probed(),
         "policy" ToController::Policy { .. } => hosts::policies().remove(0).1,
+        "inspected" ToController::Inspected { .. } => hosts::inspections().remove(0).1,
     } never sent: ToController::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));
     plain

@@ -43,6 +43,7 @@ pub struct Stage {
     pub host: Dockerd,
     pub registry: Registry,
     pub executor: Executor<DockerEngine>,
+    pub policy: Arc<PolicyCell>,
     outbox: Outbox,
 }
 
@@ -65,8 +66,8 @@ impl Stage {
         let engine = Arc::new(DockerEngine::connect(Some(&host.host()), None).unwrap());
         let policy = Arc::new(PolicyCell::new("all".parse().unwrap()));
         let ledger = Ledger::open(&host.folder().join("commands"), BootId::generate()).unwrap();
-        let executor = Executor::new(engine, policy, outbox.clone(), commands, ledger);
-        let stage = Self { maker, host, registry, executor, outbox };
+        let executor = Executor::new(engine, Arc::clone(&policy), outbox.clone(), commands, ledger);
+        let stage = Self { maker, host, registry, executor, policy, outbox };
         stage.up().await;
         stage
     }

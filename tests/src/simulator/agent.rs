@@ -76,7 +76,7 @@ impl Agent {
             name: host::name(self.number),
             environment: Some("simulated".to_owned()),
             tags: vec![format!("rack-{}", self.number / 40)],
-            policy: Policy { allow: Verb::ALL.into() },
+            policy: Policy::of(Verb::ALL),
             abilities: vec!["compose".to_owned()],
             epoch: self.outbox.epoch(),
             last_event: self.outbox.last(),

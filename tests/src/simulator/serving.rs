@@ -8,6 +8,7 @@ use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
+use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
@@ -213,6 +214,10 @@ impl<'a> Live<'a> {
             ToAgent::Probe { nonce } => {
                 let engine = self.agent.host.engine();
                 self.send(ToController::Probed { nonce, engine, engine_micros: 300 }).await
+            }
+            ToAgent::Inspect { nonce, .. } => {
+                let reason = "a simulated host has no details of its containers".to_owned();
+                self.send(ToController::Inspected { nonce, found: Inspection::Failed { reason } }).await
             }
             ToAgent::Unknown => Ok(()),
         }

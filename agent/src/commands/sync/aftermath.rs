@@ -28,8 +28,8 @@ pub(super) async fn look<E: Engine>(
     });
     let mut outcomes = Vec::new();
     for service in &before.services {
-        if service.own {
-            outcomes.push(outcome::own(service));
+        if !service.may_change() {
+            outcomes.push(outcome::untouchable(service));
             continue;
         }
         let blank = outcome::blank(service);

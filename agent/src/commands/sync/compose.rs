@@ -17,6 +17,7 @@ use crate::commands::program::ProgramError;
 use crate::commands::verify::Expectation;
 use crate::commands::{Context, failed};
 use crate::engine::Engine;
+use crate::policy::Reach;
 pub(super) use tool::Tool;
 
 /// How long `up` may go on after a cancel: recreating a container is no safe point, and is over soon.
@@ -42,6 +43,20 @@ impl Compose {
     /// Variables that the project's files want and nobody set.
     pub fn unset_variables(&self) -> &[String] {
         &self.config.unset
+    }
+
+    /// What the services that `up` may create have of the host, by name. `whole` if all of the project are meant.
+    pub fn reaches<'a>(
+        &'a self,
+        project: &'a Project,
+        whole: bool,
+    ) -> impl Iterator<Item = (&'a str, &'a Reach)> {
+        let meant = move |name: &str, written: &config::Written| {
+            let known = project.services.iter().find(|service| service.name == *name);
+            known.map_or(whole && !written.optional, Service::may_change)
+        };
+        let services = self.config.services.iter().filter(move |(name, written)| meant(name, written));
+        services.map(|(name, written)| (name.as_str(), &written.reach))
     }
 
     /// Why compose is a good choice, for the plan.
@@ -122,8 +137,8 @@ impl Compose {
         let written = |service: &&Service| self.config.services.get(&service.name);
         // A service in a profile is updated only by name.
         let optional = project.services.iter().any(|service| written(&service).is_some_and(|w| w.optional));
-        let named = subset || optional || project.own_service().is_some();
-        let services = project.services.iter().filter(|service| named && !service.own);
+        let named = subset || optional || !project.services.iter().all(Service::may_change);
+        let services = project.services.iter().filter(|service| named && service.may_change());
         let services: Vec<_> = services.filter(|s| written(s).is_some()).map(|s| s.name.as_str()).collect();
         if named && services.is_empty() {
             context.journal.step(Step::Compose, None, StepState::Skipped, "no service is left to update");

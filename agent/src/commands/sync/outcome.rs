@@ -3,6 +3,7 @@
 use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
 
 use super::plan::Service;
+use crate::commands::protection;
 use crate::commands::replace::Replaced;
 
 /// A service before anything is known of it.
@@ -24,9 +25,10 @@ pub(in crate::commands) fn not_reached(service: &Service) -> ServiceOutcome {
     blank(service)
 }
 
-/// The service this agent runs in.
-pub(super) fn own(service: &Service) -> ServiceOutcome {
-    let reason = "it runs this agent, which does not replace itself; update it on the host".to_owned();
+/// A service that no command may change.
+pub(super) fn untouchable(service: &Service) -> ServiceOutcome {
+    let own = || "it runs this agent, which does not replace itself; update it on the host".to_owned();
+    let reason = service.protected.as_deref().map_or_else(own, protection::reason);
     ServiceOutcome { result: ServiceResult::CannotCheck, reason: Some(reason), ..blank(service) }
 }
 

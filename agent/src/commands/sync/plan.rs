@@ -7,6 +7,7 @@ use roadstead_protocol::message::container::{Container, ContainerState};
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::progress::PlannedService;
 
+use crate::commands::protection;
 use crate::commands::replace::{NEW_MARK, OLD_MARK};
 
 /// A compose project as its containers show it.
@@ -29,6 +30,8 @@ pub(in crate::commands) struct Service {
     pub containers: Vec<Container>,
     /// Whether this agent itself runs in it.
     pub own: bool,
+    /// The container of it, by name, that nothing may touch.
+    pub protected: Option<String>,
     /// Why it is to be left as it is, where only compose knows that.
     pub leave: Option<String>,
 }
@@ -64,6 +67,9 @@ impl Project {
             let Some(service) = container.compose_service() else { continue };
             let entry = services.entry(service.to_owned()).or_insert_with(|| Service::new(service));
             entry.own |= own == Some(&container.id);
+            if protection::is_on(container) {
+                entry.protected = Some(container.name.clone());
+            }
             entry.containers.push(container.clone());
         }
         for service in services.values_mut() {
@@ -141,7 +147,12 @@ impl Project {
 impl Service {
     pub(super) fn new(name: &str) -> Self {
         let name = name.to_owned();
-        Self { name, image: String::new(), containers: Vec::new(), own: false, leave: None }
+        Self { name, image: String::new(), containers: Vec::new(), own: false, protected: None, leave: None }
+    }
+
+    /// Whether this command may change it.
+    pub const fn may_change(&self) -> bool {
+        !self.own && self.protected.is_none()
     }
 
     /// What runs now; what ran last if nothing runs.

@@ -37,8 +37,8 @@ impl Pulls {
     /// What can be said of a service if nothing more happens to it.
     pub fn untouched(&self, service: &Service) -> ServiceOutcome {
         let blank = outcome::blank(service);
-        if service.own {
-            return outcome::own(service);
+        if !service.may_change() {
+            return outcome::untouchable(service);
         }
         let (result, reason) = match self.sources.get(&service.name) {
             Some(Source::Failed(reason)) => (ServiceResult::Failed, Some(reason.clone())),
@@ -65,7 +65,7 @@ pub(super) async fn pull_all<E: Engine>(context: &Context<E>, services: &[Servic
     let mut sources = BTreeMap::new();
     let mut by_image: BTreeMap<&str, Source> = BTreeMap::new();
     let mut halted = false;
-    for service in services.iter().filter(|service| !service.own) {
+    for service in services.iter().filter(|service| service.may_change()) {
         let Some(reference) = service.pullable().filter(|_| service.leave.is_none()) else {
             sources.insert(service.name.clone(), Source::Leave(unpullable(service)));
             continue;

@@ -23,7 +23,8 @@ pub(super) async fn run<E: Engine>(
     expectation: Expectation,
 ) -> Outcome {
     let mut argv = vec![script.into(), project.name.clone().into()];
-    argv.extend(project.services.iter().map(|service| service.name.clone().into()));
+    let services = project.services.iter().filter(|service| service.protected.is_none());
+    argv.extend(services.map(|service| service.name.clone().into()));
     let mut env: Vec<_> =
         context.options.docker_env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     env.push(("ROADSTEAD_PROJECT".into(), project.name.clone().into()));

@@ -218,7 +218,10 @@ fn fitting(mut labels: BTreeMap<String, String>, limit: usize) -> (BTreeMap<Stri
     }
     let mut by_size: Vec<(bool, usize, String)> = labels
         .iter()
-        .map(|(key, value)| (key.starts_with("com.docker.compose."), key.len() + value.len(), key.clone()))
+        .map(|(key, value)| {
+            let kept = ["com.docker.compose.", "roadstead."].iter().any(|prefix| key.starts_with(prefix));
+            (kept, key.len() + value.len(), key.clone())
+        })
         .collect();
     by_size.sort_by(|a, b| (a.0, b.1).cmp(&(b.0, a.1)));
     for (_, bytes, key) in by_size {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::engine::{EngineError, EngineEvent, EngineInfo, Image};
+use crate::policy::Reach;
 
 /// Events a reader may be behind before its stream ends.
 pub(super) const SUBSCRIBER_ROOM: usize = 4096;
@@ -78,6 +79,7 @@ pub(super) struct Model {
     pub away: Option<String>,
     pub info: EngineInfo,
     pub figures: BTreeMap<String, Figures>,
+    pub inspections: BTreeMap<String, (Reach, Vec<(String, String)>)>,
     pub samplings: u64,
     pub own: Option<ContainerId>,
     made: u64,
@@ -107,6 +109,7 @@ impl Default for Model {
                 memory_bytes: 2 << 30,
             },
             figures: BTreeMap::new(),
+            inspections: BTreeMap::new(),
             samplings: 0,
             own: None,
             made: 0,

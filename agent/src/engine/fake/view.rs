@@ -4,12 +4,13 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::inspection::{ContainerDetails, Setting};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::mpsc;
 
 use super::FakeEngine;
 use super::model::SUBSCRIBER_ROOM;
-use crate::engine::{EngineError, EngineEvent, EngineInfo, EngineView};
+use crate::engine::{EngineError, EngineEvent, EngineInfo, EngineView, Inspected};
 
 impl EngineView for FakeEngine {
     async fn identify(&self) -> Result<EngineInfo, EngineError> {
@@ -26,6 +27,21 @@ impl EngineView for FakeEngine {
         let name = self.one(id).map_or_else(|| id.to_owned(), |container| container.name);
         self.call(&format!("container {name}"), false).await?;
         Ok(self.one(id))
+    }
+
+    async fn inspect(&self, id: &str) -> Result<Option<Inspected>, EngineError> {
+        let Some(found) = self.one(id) else { return Ok(None) };
+        self.call(&format!("inspect {}", found.name), false).await?;
+        let (reach, env) = self.model().inspections.get(found.id.as_str()).cloned().unwrap_or_default();
+        let setting = |(name, value)| Setting { name, value: Some(value) };
+        let details = ContainerDetails {
+            env: env.into_iter().map(setting).collect(),
+            labels: found.labels.into_iter().map(setting).collect(),
+            privileges: reach.privileges.clone(),
+            image_id: found.image_id,
+            ..ContainerDetails::of(found.id)
+        };
+        Ok(Some(Inspected { details, reach }))
     }
 
     async fn events(

@@ -248,7 +248,7 @@ fn refusals_are_told_in_words() {
     let running = CommandId(uuid::Uuid::from_u128(9));
     let cases = [
         (OrderRefusal::Busy { running }, running.to_string()),
-        (OrderRefusal::Policy { verb: Verb::Sync }, "`sync`".to_owned()),
+        (OrderRefusal::Policy { verb: Verb::Sync, rule: None }, "`sync`".to_owned()),
         (OrderRefusal::TooMany { limit: 4 }, "4 commands".to_owned()),
         (OrderRefusal::Invalid { reason: "no such project".to_owned() }, "no such project".to_owned()),
         (OrderRefusal::Unsupported, "too old".to_owned()),

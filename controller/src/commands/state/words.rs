@@ -6,8 +6,11 @@ use roadstead_protocol::message::command::OrderRefusal;
 
 pub(super) fn refusal_in_words(refusal: &OrderRefusal) -> String {
     match refusal {
-        OrderRefusal::Policy { verb } => {
+        OrderRefusal::Policy { verb, rule: None } => {
             format!("refused: the agent's policy does not allow `{verb}`")
+        }
+        OrderRefusal::Policy { verb, rule: Some(rule) } => {
+            format!("refused: the agent's policy does not allow this `{verb}`: {rule}")
         }
         OrderRefusal::Busy { running } => {
             format!("refused: command {running} changes the same project or container")

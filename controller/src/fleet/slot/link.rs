@@ -24,6 +24,7 @@ impl Slot {
         self.session = Some(session);
         self.synced = false;
         self.arriving = BTreeMap::new();
+        self.arriving_weight = 0;
         self.clone_refused_at = None;
         let host = self.host_mut();
         let now = UnixMicros::now();
@@ -59,6 +60,7 @@ impl Slot {
         let synced = std::mem::take(&mut self.synced);
         self.session = None;
         self.arriving = BTreeMap::new();
+        self.arriving_weight = 0;
         let host = if synced { self.picture_mut() } else { self.host_mut() };
         host.link.reason = Some(reason);
         if synced {

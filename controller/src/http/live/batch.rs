@@ -101,6 +101,39 @@ impl Batch {
         self.events.push(event);
     }
 
+    /// The instances that something is to be told of.
+    pub(super) fn mentioned(&self) -> BTreeSet<InstanceId> {
+        let fleet =
+            self.instances.iter().chain(&self.whole).chain(self.containers.keys()).chain(self.figures.keys());
+        let commands = self.commands.values().map(|record| &record.instance);
+        let lines = self.lines.values().map(|(instance, _)| instance);
+        let events = self.events.iter().map(|event| &event.instance);
+        fleet.chain(commands).chain(lines).chain(events).cloned().collect()
+    }
+
+    /// Leaves out what is not `seen`. Of instances, `told` are known to the browser: of one that has come in sight
+    /// everything is told, and one that has gone out of sight is told to be removed.
+    pub(super) fn narrow(&mut self, seen: &BTreeSet<InstanceId>, told: &mut BTreeSet<InstanceId>) {
+        let gone: Vec<_> =
+            self.mentioned().into_iter().filter(|id| told.contains(id) && !seen.contains(id)).collect();
+        self.removed.retain(|id| told.contains(id));
+        self.removed.extend(gone);
+        let new: Vec<_> = seen.iter().filter(|id| !told.contains(*id)).cloned().collect();
+        self.instances.extend(new.iter().cloned());
+        self.whole.extend(new.iter().cloned());
+        for instances in [&mut self.instances, &mut self.whole] {
+            instances.retain(|id| seen.contains(id));
+        }
+        for changed in [&mut self.containers, &mut self.figures] {
+            changed.retain(|id, _| seen.contains(id));
+        }
+        self.commands.retain(|_, record| seen.contains(&record.instance));
+        self.lines.retain(|_, (instance, _)| seen.contains(instance));
+        self.events.retain(|event| seen.contains(&event.instance));
+        told.retain(|id| !self.removed.contains(id));
+        told.extend(new);
+    }
+
     /// The changes as events. A host that is gone by now is left out: its removal is on its way.
     pub(super) fn into_events(self, services: &Services) -> Vec<LiveEvent> {
         let (fleet, lifecycles) = (&services.fleet, &services.lifecycles);

@@ -1,59 +1,44 @@
-//! The permission table: every route of the API's own description, for everybody there is.
+//! The permission table of docs/permissions.md: every route of the API's own description, as everybody there is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
-use super::{Site, request};
+use super::{Answer, EventReader, Site, request};
 use crate::accounts::Role;
 
-/// The least that may call each route: none for everybody. A route that is missing here fails the test.
-fn table() -> BTreeMap<&'static str, Option<Role>> {
-    let (open, look, change) = (None, Some(Role::Guest), Some(Role::Operator));
-    BTreeMap::from([
-        ("get /", open),
-        ("get /health", open),
-        ("get /metrics", look),
-        ("get /api/openapi.json", open),
-        ("post /api/login", open),
-        ("post /api/guest-login", open),
-        ("post /api/logout", open),
-        ("get /api/session", look),
-        ("get /api/instances", look),
-        ("post /api/instances", change),
-        ("get /api/instances/{id}", look),
-        ("patch /api/instances/{id}", change),
-        ("delete /api/instances/{id}", change),
-        ("get /api/instances/{id}/health", look),
-        ("get /api/instances/{id}/containers", look),
-        ("get /api/instances/{id}/containers/{container}/lifecycle", look),
-        ("get /api/instances/{id}/projects", look),
-        ("post /api/instances/{id}/containers/{container}/{action}", change),
-        ("post /api/instances/{id}/sync", change),
-        ("post /api/instances/{id}/check", change),
-        ("post /api/instances/{id}/install", change),
-        ("post /api/instances/{id}/reinstall", change),
-        ("get /api/commands", look),
-        ("get /api/commands/{id}", look),
-        ("delete /api/commands/{id}", change),
-        ("get /api/commands/{id}/log", look),
-        ("get /api/events", look),
-        ("get /api/live", look),
-        ("get /api/join-tokens", change),
-        ("post /api/join-tokens", change),
-        ("delete /api/join-tokens/{id}", change),
-        ("get /api/audit", Some(Role::Admin)),
-        ("get /api/audit/export", Some(Role::Admin)),
-    ])
+const TABLE: &str = include_str!("../../../../docs/permissions.md");
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    /// None for everybody.
+    least: Option<Role>,
+    tokens: bool,
+    tags: &'static str,
 }
 
-fn described_routes() -> Vec<String> {
+fn table() -> Vec<Row> {
+    let rows = TABLE.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| {
+        let cells: Vec<_> = line.trim_end_matches(" |").split(" | ").collect();
+        let [route, who, tokens, tags] = cells[..] else { panic!("four columns, please: {line}") };
+        let (method, path) = route.trim_end_matches('`').split_once(' ').unwrap();
+        let least = (who != "everybody").then(|| who.parse().unwrap());
+        assert!(["yes", "no"].contains(&tokens) && ["–", "404", "listed", "whole"].contains(&tags), "{line}");
+        Row { method, path, least, tokens: tokens == "yes", tags }
+    });
+    rows.collect()
+}
+
+fn described_routes() -> BTreeSet<String> {
     let document: Value = serde_json::from_str(&super::super::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let routes = paths.iter().flat_map(|(path, item)| {
-        let methods = item.as_object().unwrap().keys();
-        methods.map(move |method| format!("{method} {path}"))
+        item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
     routes.collect()
 }
@@ -61,55 +46,184 @@ fn described_routes() -> Vec<String> {
 #[test]
 fn every_route_has_a_row_and_every_row_a_route() {
     let described = described_routes();
-    let table = table();
-    for route in &described {
-        assert!(table.contains_key(route.as_str()), "{route} is missing in the permission table");
+    let rows: Vec<_> = table().iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    let written: BTreeSet<_> = rows.iter().cloned().collect();
+    assert_eq!(written.len(), rows.len(), "a route has two rows");
+    assert_eq!(described, written, "docs/permissions.md must have a row for each route, and no more");
+    for row in table() {
+        let of_instance = row.path.starts_with("/api/instances/{") || row.path.starts_with("/api/commands/{");
+        assert!(!of_instance || row.tags == "404", "{row:?}: what is out of sight is not there");
     }
-    for route in table.keys() {
-        assert!(described.iter().any(|described| described == route), "{route} is not a route");
+}
+
+/// Who asks: what is shown to be let in, and what the table says of it.
+struct Caller {
+    name: &'static str,
+    headers: Vec<(header::HeaderName, String)>,
+    /// What the caller may do; none for nobody.
+    role: Option<Role>,
+    token: bool,
+    foreign: bool,
+}
+
+async fn everybody(site: &Site) -> Vec<Caller> {
+    let mut callers = Vec::new();
+    let mut add = |name, headers, role, token| {
+        callers.push(Caller { name, headers, role, token, foreign: name == "wrong origin" });
+    };
+    let cookie = |cookie: String| vec![(header::COOKIE, cookie)];
+    let bearer = |token: String| vec![(header::AUTHORIZATION, format!("Bearer {token}"))];
+    add("nobody", Vec::new(), None, false);
+    for role in Role::ALL {
+        add(role.as_str(), cookie(site.cookie(role).await), Some(role), false);
+    }
+    add(
+        "read token of an admin",
+        bearer(site.token(Role::Admin, Role::Viewer).await),
+        Some(Role::Viewer),
+        true,
+    );
+    let operate = site.token(Role::Operator, Role::Operator).await;
+    add("operate token", bearer(operate), Some(Role::Operator), true);
+    add("admin token", bearer(site.token(Role::Admin, Role::Admin).await), Some(Role::Admin), true);
+    add("expired token", bearer(site.expired_token().await), None, true);
+    add("made-up token", bearer("rst_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()), None, true);
+    let mut both = cookie(site.cookie(Role::Admin).await);
+    both.push((header::AUTHORIZATION, "Basic YWRtaW46c2VjcmV0".to_owned()));
+    add("admin's cookie beside another login", both, None, true);
+    add("somebody kept out", cookie(site.kept_out().await), None, false);
+    let mut foreign = cookie(site.cookie(Role::Admin).await);
+    foreign.push((header::ORIGIN, "https://evil.example.org".to_owned()));
+    foreign.push((header::HOST, "roadstead.example.org".to_owned()));
+    add("wrong origin", foreign, Some(Role::Admin), false);
+    callers
+}
+
+fn expected(row: &Row, caller: &Caller) -> Option<u16> {
+    let changes = row.method != "GET";
+    if caller.foreign && (changes || row.path.starts_with("/api/")) {
+        return Some(403);
+    }
+    match (row.least, caller.role) {
+        (None, _) => None,
+        (Some(_), None) => Some(401),
+        (Some(least), Some(role)) if role < least => Some(403),
+        _ if caller.token && !row.tokens => Some(403),
+        _ => None,
     }
 }
 
 #[tokio::test]
 async fn everybody_may_do_what_the_table_says_and_no_more() {
     let site = Site::with_demo_mode(true).await;
-    let everybody = [None, Some(Role::Guest), Some(Role::Viewer), Some(Role::Operator), Some(Role::Admin)];
-    for (route, least) in table() {
-        let (method, path) = route.split_once(' ').unwrap();
-        let method: Method = method.to_uppercase().parse().unwrap();
-        // Nothing by these ids exists: whoever may ask is told so.
-        let path = path
-            .replace("{id}", "00000000-0000-7000-8000-000000000000")
-            .replace("{container}", "web")
-            .replace("{action}", "stop");
-        for role in everybody {
-            let cookie = match role {
-                Some(role) => site.cookie(role).await,
-                None => String::new(),
-            };
-            // A body that fits no route, so that whoever may change things changes nothing.
-            let body = (method != Method::GET).then(|| json!({ "no_such_field": 1 }));
-            let request = request(method.clone(), &path, &cookie, body);
-            let status = if path == "/api/live" {
-                // Its body never ends.
-                tower::ServiceExt::oneshot(site.router.clone(), request).await.unwrap().status()
-            } else {
-                site.send(request).await.status
-            };
-            let expected = match (least, role) {
-                (Some(_), None) => Some(401),
-                (Some(least), Some(role)) if role < least => Some(403),
-                _ => None,
-            };
-            match expected {
-                Some(expected) => assert_eq!(status, expected, "{route} as {role:?}"),
-                None => assert!(
-                    !matches!(status.as_u16(), 401 | 403 | 405 | 500..),
-                    "{route} as {role:?}: {status}"
-                ),
+    let callers = everybody(&site).await;
+    for row in table() {
+        for caller in &callers {
+            // Some rows end sessions.
+            for role in Role::ALL {
+                site.cookie(role).await;
+            }
+            // Nothing by these names exists, and no body fits: whoever may change things changes nothing.
+            let body = (row.method != "GET").then(|| json!({ "no_such_field": 1 }));
+            let status = ask(&site, &row, caller, body).await.status;
+            let route = format!("{} {} as {}", row.method, row.path, caller.name);
+            match expected(&row, caller) {
+                Some(expected) => assert_eq!(status, expected, "{route}"),
+                None => assert!(!matches!(status.as_u16(), 401 | 403 | 405 | 500..), "{route}: {status}"),
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_out_of_sight_is_not_there() {
+    let site = Site::open().await;
+    let hidden = site.register("hidden").await;
+    let _agent = site.connect(&hidden, vec![super::container('a', "web", Some("shop"))]);
+    let sync = site.post(&format!("/api/instances/{hidden}/sync"), json!({})).await.json();
+    let command = sync["command_id"].as_str().unwrap().to_owned();
+    let made = site.post("/api/join-tokens", json!({ "instance": hidden.as_str() })).await.json();
+    let join_token = made["token_id"].as_str().unwrap().to_owned();
+    let cookie = site.cookie_of("limited", Role::Operator, &["elsewhere"]).await;
+    let limited = Caller {
+        name: "limited",
+        headers: vec![(header::COOKIE, cookie)],
+        role: Some(Role::Operator),
+        token: false,
+        foreign: false,
+    };
+    for row in table() {
+        // Some rows end the session.
+        site.cookie_of("limited", Role::Operator, &["elsewhere"]).await;
+        let id = match row.path {
+            path if path.starts_with("/api/commands") => &command,
+            path if path.starts_with("/api/join-tokens") => &join_token,
+            _ => hidden.as_str(),
+        };
+        let path = fill(row.path, id);
+        let row = Row { path: path.leak(), ..row };
+        let body = (row.method != "GET").then(|| body(row.path, hidden.as_str()));
+        let answer = ask(&site, &row, &limited, body).await;
+        let route = format!("{} {}: {}", row.method, row.path, answer.text);
+        match row.tags {
+            "404" => assert_eq!(answer.status, 404, "{route}"),
+            "whole" => assert!([403, 404].contains(&answer.status.as_u16()), "{route}"),
+            "listed" => assert_eq!(answer.status, 200, "{route}"),
+            _ => assert!(!answer.status.is_server_error(), "{route}"),
+        }
+        if answer.status.is_success() {
+            for secret in [hidden.as_str(), &command, &join_token] {
+                assert!(!answer.text.contains(secret), "{route} tells of {secret}");
+            }
+        }
+    }
+    // Nothing of it happened, and who has no limit sees all of it.
+    for (path, what) in
+        [("/api/instances", hidden.as_str()), ("/api/commands", &command), ("/api/join-tokens", &join_token)]
+    {
+        assert!(site.get(path).await.text.contains(what), "{path}");
+    }
+    let record = site.get(&format!("/api/commands/{command}")).await.json();
+    assert_eq!(record["cancel_requested"], false);
+}
+
+/// A body that the route would take.
+fn body(path: &str, instance: &str) -> Value {
+    match path.rsplit('/').next().unwrap() {
+        "install" => json!({ "name": "x", "image": "busybox" }),
+        "reinstall" => json!({ "container": "web" }),
+        "instances" => json!({ "name": "another" }),
+        "join-tokens" => json!({ "instance": instance }),
+        _ => json!({}),
+    }
+}
+
+fn fill(path: &str, id: &str) -> String {
+    path.replace("{id}", id)
+        .replace("{container}", "web")
+        .replace("{action}", "stop")
+        .replace("{name}", "nobody-here")
+}
+
+async fn ask(site: &Site, row: &Row, caller: &Caller, body: Option<Value>) -> Answer {
+    let path = fill(row.path, "00000000-0000-7000-8000-000000000000");
+    let method: Method = row.method.parse().unwrap();
+    let mut request = request(method, &path, "", body);
+    for (name, value) in &caller.headers {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    if path != "/api/live" {
+        return site.send(request).await;
+    }
+    // Its body never ends: the first event will do.
+    let response = site.router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let mut events = EventReader { body: body.into_data_stream(), text: String::new() };
+    let text = match parts.status {
+        StatusCode::OK => events.next().await.unwrap().data.to_string(),
+        _ => String::new(),
+    };
+    Answer { status: parts.status, headers: parts.headers, text }
 }
 
 #[tokio::test]

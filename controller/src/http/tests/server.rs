@@ -51,6 +51,25 @@ async fn a_peer_that_never_ends_its_headers_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_peer_that_never_ends_its_body_is_cut_off() {
+    let site = Site::open().await;
+    let (address, _shutdown, _server) = serve(&site).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    let head = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    peer.write_all(head).await.unwrap();
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).await.unwrap();
+    assert!(
+        String::from_utf8_lossy(&rest).starts_with("HTTP/1.1 408 "),
+        "{}",
+        String::from_utf8_lossy(&rest)
+    );
+    assert!(start.elapsed() < Duration::from_secs(40));
+}
+
+#[tokio::test]
 async fn shutdown_ends_streams_at_once() {
     let site = Site::open().await;
     let cookie = site.cookie(Role::Admin).await;

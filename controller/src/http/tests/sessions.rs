@@ -52,7 +52,7 @@ async fn wrong_passwords_look_alike_and_run_out() {
     let wrong = site.send(login(json!({ "password": "guess" }), false)).await;
     let nobody = site.send(login(json!({ "username": "nobody", "password": "secret" }), false)).await;
     assert_eq!(wrong.problem(401, "wrong-password"), nobody.problem(401, "wrong-password"));
-    for _ in 0..8 {
+    for _ in 0..5 {
         site.send(login(json!({ "password": "guess" }), false)).await.problem(401, "wrong-password");
     }
     let refused = site.send(login(json!({ "password": "secret" }), false)).await;
@@ -76,4 +76,29 @@ async fn guests_look_in_demo_mode_alone() {
     let earnest = Site::open().await;
     let answer = earnest.send(request(Method::POST, "/api/guest-login", "", None)).await;
     answer.problem(403, "no-guests");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_with_tls_makes_cookies_secure_and_names_the_address() {
+    let site = Site::open().await;
+    let behind = |proxy: [u8; 4]| {
+        let mut request = login(json!({ "password": "secret" }), false);
+        request.extensions_mut().insert(Peer { address: SocketAddr::from((proxy, 1000)), tls: false });
+        request.headers_mut().insert("x-forwarded-for", "198.51.100.7".parse().unwrap());
+        request.headers_mut().insert("x-forwarded-proto", "https".parse().unwrap());
+        site.send(request)
+    };
+    let answer = behind([10, 0, 0, 2]).await;
+    for cookie in answer.headers.get_all(header::SET_COOKIE) {
+        let cookie = cookie.to_str().unwrap();
+        assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure"), "{cookie}");
+    }
+    assert!(answer.headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
+    let stranger = behind([192, 0, 2, 2]).await;
+    assert!(!stranger.headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
+    let entries = site.get("/api/audit").await.json()["entries"].clone();
+    assert_eq!(
+        (&entries[0]["address"], &entries[1]["address"]),
+        (&json!("192.0.2.2"), &json!("198.51.100.7"))
+    );
 }

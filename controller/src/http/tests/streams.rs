@@ -7,6 +7,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::json;
 
+use super::super::streams::{STREAMS, STREAMS_PER_USER};
 use super::{Site, container};
 use crate::accounts::Role;
 
@@ -112,14 +113,25 @@ async fn a_stream_ends_with_its_session_and_with_the_controller() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_streams() {
+async fn there_are_only_so_many_streams_and_each_user_has_a_share() {
     let site = Site::open().await;
-    let cookie = site.cookie(Role::Admin).await;
     let mut open = Vec::new();
-    for _ in 0..super::super::STREAMS {
-        let request = super::request(axum::http::Method::GET, "/api/live", &cookie, None);
-        open.push(tower::ServiceExt::oneshot(site.router.clone(), request).await.unwrap());
+    let mut fill = async |cookie: String| {
+        loop {
+            let request = super::request(axum::http::Method::GET, "/api/live", &cookie, None);
+            let answer = tower::ServiceExt::oneshot(site.router.clone(), request).await.unwrap();
+            if answer.status() != 200 {
+                return open.len();
+            }
+            open.push(answer);
+        }
+    };
+    assert_eq!(fill(site.cookie(Role::Viewer).await).await, STREAMS_PER_USER);
+    for number in 0..STREAMS / STREAMS_PER_USER - 2 {
+        fill(site.cookie_of(&format!("user-{number}"), Role::Viewer, &[]).await).await;
     }
+    assert_eq!(fill(site.cookie(Role::Admin).await).await, STREAMS, "the last one has a whole share too");
+    assert_eq!(fill(site.cookie(Role::Operator).await).await, STREAMS);
     site.get("/api/live").await.problem(503, "busy");
     open.pop();
     let mut live = site.follow("/api/live", &[]).await;

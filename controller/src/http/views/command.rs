@@ -1,5 +1,6 @@
 //! A command and the lines of its log as the API shows them.
 
+use roadstead_protocol::masking;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::progress::Progress;
 use roadstead_protocol::message::time::UnixMicros;
@@ -77,7 +78,7 @@ impl CommandView {
         Self {
             id: record.id.to_string(),
             instance: record.instance.to_string(),
-            work: record.work.clone(),
+            work: shown(&record.work),
             state: record.state.into(),
             ended: record.state.is_final(),
             issued_by: record.issued_by.clone(),
@@ -93,6 +94,15 @@ impl CommandView {
             reason: record.reason.clone(),
         }
     }
+}
+
+/// Work as it may be shown to whoever may look.
+fn shown(work: &Work) -> Work {
+    let mut work = work.clone();
+    if let Work::Install(install) = &mut work {
+        masking::mask_install(install);
+    }
+    work
 }
 
 impl LogLineView {

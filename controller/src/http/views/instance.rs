@@ -1,6 +1,7 @@
 //! An instance as the API shows it.
 
 use roadstead_protocol::message::container::ContainerState;
+use roadstead_protocol::message::policy::Limits;
 use roadstead_protocol::message::snapshot::{Engine, EngineState};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
@@ -41,6 +42,8 @@ pub struct InstanceView {
     pub last_seen_age_seconds: Option<f64>,
     /// The verbs that its owner allows, as last heard.
     pub policy: Option<Vec<&'static str>>,
+    /// What those verbs are limited to, as last heard; none if unlimited.
+    pub policy_limits: Option<Limits>,
     /// What its agent is able to do on this host (`compose`, `script`, …), as last heard.
     pub abilities: Vec<String>,
     /// Fingerprint of its agent's key, once it has joined.
@@ -160,6 +163,11 @@ impl InstanceView {
             last_seen: record.last_seen.map(Time),
             last_seen_age_seconds: record.last_seen.map(|at| age_seconds(at, now)),
             policy,
+            policy_limits: record
+                .policy
+                .as_ref()
+                .map(|policy| policy.limits.clone())
+                .filter(|it| !it.is_none()),
             abilities: record.abilities.clone(),
             key: record.key.map(|key| key.to_string()),
             containers: ContainerCounts::new(host),

@@ -5,6 +5,7 @@ type Schemas = components['schemas']
 
 export type Session = Schemas['SessionView']
 export type Instance = Schemas['InstanceView']
+export type Details = Schemas['ContainerDetailsView']
 export type Containers = Schemas['ContainersView']
 export type Container = Schemas['ContainerView']
 export type Command = Schemas['CommandView']

@@ -35,6 +35,9 @@ export function eventText({ what }: Event): string {
     case 'command_ended':
       return t('eventCommandEnded', { outcome: what.outcome.outcome })
     case 'refused':
+      if (what.rule) {
+        return t('eventRefusedLimit', { what: plain(what.what), verb: what.verb, rule: plain(what.rule) })
+      }
       return t('eventRefused', { what: plain(what.what), verb: what.verb })
     case 'gap':
       return t('eventGap', { count: what.count, reason: plain(what.reason) })

@@ -1,5 +1,5 @@
 // Why something cannot be done: what the buttons say. The controller and the agent decide; this only tells beforehand.
-import type { Action, Instance } from '../api/types'
+import type { Action, Container, Instance } from '../api/types'
 import { t } from '../i18n/i18n.svelte'
 import { session } from './session.svelte'
 
@@ -19,10 +19,12 @@ export function whyNotCommand(instance: Instance, verb: 'sync' | 'lifecycle' | '
   return null
 }
 
-/** Why a container in `state` cannot be acted on so; none if it can. */
-export function whyNotAct(instance: Instance, state: string, action: Action): string | null {
+/** Why a container cannot be acted on so; none if it can. */
+export function whyNotAct(instance: Instance, { state, labels }: Pick<Container, 'state' | 'labels'>, action: Action): string | null {
   const command = whyNotCommand(instance, action === 'remove' ? 'remove' : 'lifecycle')
   if (command) return command
+  const unprotected = ['', 'false', 'no', '0', 'off'].includes((labels['roadstead.protect'] ?? '').trim().toLowerCase())
+  if (!unprotected && action !== 'start' && action !== 'unpause') return t('reasonProtected')
   const up = state === 'running' || state === 'restarting'
   const fits = {
     start: !up && state !== 'paused',

@@ -38,8 +38,8 @@ class SessionStore {
     this.known = true
   }
 
-  async signIn(username: string, password: string): Promise<void> {
-    const body = username ? { username, password } : { password }
+  async signIn(username: string, password: string, code: string): Promise<void> {
+    const body = { username: username || undefined, password, code: code || undefined }
     this.#enter(await call<Session>('POST', '/api/login', body))
   }
 

@@ -234,12 +234,15 @@ pub fn outcomes() -> Vec<(String, Outcome)> {
         let services = vec![service_outcome(result)];
         (format!("succeeded/{name}"), Outcome::Succeeded { summary: text(""), services })
     });
-    plain.chain(refusals).chain(results).collect()
+    let rule = Some(text("project \"x\" is not among projects shop (policy.toml line 3)"));
+    let limited = OrderRefusal::Policy { verb: Verb::Sync, rule };
+    let limited = (text("refused/limited"), Outcome::Refused { refusal: limited });
+    plain.chain(refusals).chain(results).chain([limited]).collect()
 }
 
 fn order_refusals() -> Vec<(&'static str, OrderRefusal)> {
     every!(OrderRefusal {
-        "policy" OrderRefusal::Policy { .. } => OrderRefusal::Policy { verb: Verb::Deploy },
+        "policy" OrderRefusal::Policy { .. } => OrderRefusal::Policy { verb: Verb::Deploy, rule: None },
         "busy" OrderRefusal::Busy { .. } => OrderRefusal::Busy { running: command() },
         "too_many" OrderRefusal::TooMany { .. } => OrderRefusal::TooMany { limit: 8 },
         "invalid" OrderRefusal::Invalid { .. } => OrderRefusal::Invalid { reason: text("no such project") },

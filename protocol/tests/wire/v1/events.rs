@@ -20,13 +20,19 @@ pub fn messages() -> Vec<(String, ToController)> {
         (format!("command_ended/{name}"), EventKind::CommandEnded { command: command(), outcome })
     });
     let refusals = hosts::verbs().into_iter().map(|(name, verb)| {
-        (format!("refused/{name}"), EventKind::Refused { command: command(), verb, what: text("") })
+        (
+            format!("refused/{name}"),
+            EventKind::Refused { command: command(), verb, what: text(""), rule: None },
+        )
     });
     let mut messages: Vec<_> = kinds
         .chain(ends)
         .chain(refusals)
         .map(|(name, what)| (format!("events/{name}"), batch(EventSeq(1), AT, what)))
         .collect();
+    let (what, rule) = (text("sync of project x"), Some(text("not among projects shop")));
+    let limited = EventKind::Refused { command: command(), verb: Verb::Sync, what, rule };
+    messages.push((text("events/refused/limited"), batch(EventSeq(1), AT, limited)));
     // The ends of the number ranges.
     let start = || EventKind::AgentStarted { version: text("0.1.0") };
     messages.push((text("events/latest"), batch(EventSeq(u64::MAX), UnixMicros(i64::MAX), start())));
@@ -58,7 +64,7 @@ fn kinds() -> Vec<(&'static str, EventKind)> {
             EventKind::CommandEnded { command: command(), outcome: commands::outcomes().remove(0).1 }
         },
         "refused" EventKind::Refused { .. } => {
-            EventKind::Refused { command: command(), verb: Verb::Exec, what: text("run a shell in web") }
+            EventKind::Refused { command: command(), verb: Verb::Exec, what: text("run a shell in web"), rule: None }
         },
         "gap" EventKind::Gap { .. } => EventKind::Gap {
             from: EventSeq(1),

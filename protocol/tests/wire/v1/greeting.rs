@@ -28,7 +28,7 @@ pub fn hellos() -> Vec<(&'static str, Hello)> {
         name: text("nas"),
         environment: None,
         tags: Vec::new(),
-        policy: Policy { allow: [].into() },
+        policy: Policy::of([]),
         abilities: Vec::new(),
         epoch: epoch(),
         last_event: EventSeq(0),

@@ -2,7 +2,10 @@
 
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Figures, Port};
 use roadstead_protocol::message::ids::ContainerId;
-use roadstead_protocol::message::policy::{Policy, Verb};
+use roadstead_protocol::message::inspection::{
+    ContainerDetails, HealthEntry, Inspection, MountDetails, NetworkDetails, Setting,
+};
+use roadstead_protocol::message::policy::{Limits, Policy, Verb};
 use roadstead_protocol::message::snapshot::{Change, Engine, EngineState, SnapshotPart};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_controller::ToController;
@@ -35,6 +38,7 @@ pub fn messages() -> Vec<(String, ToController)> {
         .map(|(name, change)| (name, ToController::Change { change }))
         .chain(changes())
         .chain(policies())
+        .chain(inspections())
         .collect()
 }
 
@@ -80,12 +84,66 @@ pub fn probed() -> ToController {
 }
 
 pub fn policies() -> Vec<(String, ToController)> {
-    let policy = |allow| ToController::Policy { policy: Policy { allow } };
-    let all = verbs().into_iter().map(|(_, verb)| verb).collect();
+    let policy = |allow| ToController::Policy { policy: Policy { allow, limits: Limits::default() } };
+    // Those there were when the frame was frozen.
+    let all = verbs().into_iter().map(|(_, verb)| verb).filter(|verb| *verb != Verb::ViewEnv).collect();
     let mut policies = vec![(text("policy/all"), policy(all)), (text("policy/none"), policy([].into()))];
     let single = verbs().into_iter().map(|(name, verb)| (format!("policy/{name}"), policy([verb].into())));
     policies.extend(single);
+    let limits = Limits {
+        projects: Some(vec![text("shop"), text("blog-*")]),
+        registries: Some(vec![text("registry.example:5000")]),
+        host_paths: Some(Vec::new()),
+        no_privileged: true,
+    };
+    let limited = Policy { limits, ..Policy::of([Verb::View]) };
+    policies.push((text("policy/limited"), ToController::Policy { policy: limited }));
     policies
+}
+
+pub fn inspections() -> Vec<(String, ToController)> {
+    let setting = |name: &str, value: Option<&str>| Setting { name: text(name), value: value.map(text) };
+    let details = ContainerDetails {
+        id: container_id(),
+        env: vec![setting("TZ", Some("UTC")), setting("DB_PASSWORD", None)],
+        labels: vec![setting("team", Some("red"))],
+        entrypoint: vec![text("/app")],
+        command: vec![text("--serve")],
+        working_dir: text("/srv"),
+        user: text("app"),
+        hostname: text("web"),
+        mounts: vec![MountDetails {
+            kind: text("bind"),
+            source: text("/srv"),
+            target: text("/data"),
+            read_only: true,
+        }],
+        networks: vec![NetworkDetails {
+            name: text("shop_default"),
+            addresses: vec![text("172.18.0.2")],
+            gateway: text("172.18.0.1"),
+            mac: text("02:42:ac:12:00:02"),
+            aliases: vec![text("www")],
+        }],
+        restart_policy: text("on-failure"),
+        restart_retries: 3,
+        memory_limit_bytes: Some(1 << 33),
+        cpu_limit_thousandths: Some(1500),
+        process_limit: Some(100),
+        privileges: vec![text("capability SYS_ADMIN")],
+        health_check: vec![text("CMD"), text("/check")],
+        health_log: vec![HealthEntry { at: AT, exit_code: 1, output: text("no") }],
+        image_id: text("sha256:aa"),
+        image_digests: vec![text("web@sha256:bb")],
+        truncated: true,
+    };
+    let found = every!(Inspection {
+        "found" Inspection::Found(_) => Inspection::Found(Box::new(details)),
+        "missing" Inspection::Missing => Inspection::Missing,
+        "failed" Inspection::Failed { .. } => Inspection::Failed { reason: text("the engine is away") },
+    } never sent: Inspection::Unknown);
+    let answer = |found| ToController::Inspected { nonce: u64::MAX, found };
+    found.into_iter().map(|(name, found)| (format!("inspected/{name}"), answer(found))).collect()
 }
 
 pub fn verbs() -> Vec<(&'static str, Verb)> {
@@ -100,6 +158,7 @@ pub fn verbs() -> Vec<(&'static str, Verb)> {
         "remove" Verb::Remove => Verb::Remove,
         "prune" Verb::Prune => Verb::Prune,
         "docker-api" Verb::DockerApi => Verb::DockerApi,
+        "view-env" Verb::ViewEnv => Verb::ViewEnv,
     } never sent: Verb::Unknown)
 }
 

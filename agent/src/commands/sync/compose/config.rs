@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
+use yaml_rust2::{Yaml, YamlLoader};
 
 use super::tool::Tool;
+use crate::policy::Reach;
 
 /// How long compose may take to read the files.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,6 +27,8 @@ pub(super) struct Written {
     pub built: bool,
     /// It belongs to a profile, so that it runs only if asked for.
     pub optional: bool,
+    /// What its containers are to have of the host.
+    pub reach: Reach,
 }
 
 /// Asks compose.
@@ -37,74 +41,55 @@ pub(super) async fn read(tool: &Tool) -> Result<Config, String> {
         let said: Vec<_> = answer.stderr.lines().take(10).collect();
         return Err(format!("{} rejects the project's files: {}", tool.describe(), said.join(" ")));
     }
-    let services = if tool.is_first() { from_first(&answer.stdout) } else { from_json(&answer.stdout)? };
+    let said = answer.stdout.as_str();
+    let document = if tool.is_first() { from_yaml(said) } else { from_json(said) };
+    let services = services(&document.map_err(|error| {
+        format!("{} describes the project in a way that cannot be read: {error}", tool.describe())
+    })?);
     if services.is_empty() {
         return Err(format!("{} finds no service in the project's files", tool.describe()));
     }
     Ok(Config { services, unset: unset_variables(&answer.stderr) })
 }
 
-/// The first generation prints YAML only, but always in the same plain layout: keys sorted, two spaces a level.
-fn from_first(text: &str) -> BTreeMap<String, Written> {
-    let mut services: BTreeMap<String, Written> = BTreeMap::new();
-    let mut within = false;
-    let mut current = None;
-    for line in text.lines() {
-        let depth = line.len() - line.trim_start().len();
-        let entry = line.trim();
-        match depth {
-            0 => within = entry == "services:",
-            2 if within => {
-                let Some(name) = entry.strip_suffix(':') else { continue };
-                let name = unquote(name).to_owned();
-                services.insert(name.clone(), Written::default());
-                current = Some(name);
-            }
-            4 if within => {
-                let Some(service) = current.as_ref().and_then(|name| services.get_mut(name)) else {
-                    continue;
-                };
-                if let Some(image) = entry.strip_prefix("image: ") {
-                    service.image = Some(unquote(image).to_owned());
-                }
-                service.built |= entry.starts_with("build:");
-                service.optional |= entry.starts_with("profiles:");
-            }
-            _ => {}
+/// The first generation prints nothing but YAML.
+fn from_yaml(text: &str) -> Result<Value, String> {
+    let documents = YamlLoader::load_from_str(text).map_err(|error| error.to_string())?;
+    Ok(documents.into_iter().next().map_or(Value::Null, value))
+}
+
+fn value(yaml: Yaml) -> Value {
+    match yaml {
+        Yaml::String(text) | Yaml::Real(text) => Value::String(text),
+        Yaml::Integer(number) => Value::from(number),
+        Yaml::Boolean(truth) => Value::Bool(truth),
+        Yaml::Array(list) => list.into_iter().map(value).collect(),
+        Yaml::Hash(map) => {
+            let entries = map.into_iter().map(|(key, entry)| (word(&value(key)), value(entry)));
+            Value::Object(entries.collect())
         }
+        Yaml::Null | Yaml::Alias(_) | Yaml::BadValue => Value::Null,
     }
-    services
 }
 
-fn unquote(text: &str) -> &str {
-    let text = text.trim();
-    let inner = |quote| text.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote));
-    inner('\'').or_else(|| inner('"')).unwrap_or(text)
+/// A key, which YAML lets be a number.
+fn word(key: &Value) -> String {
+    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
 }
 
-fn from_json(text: &str) -> Result<BTreeMap<String, Written>, String> {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(default)]
-        services: BTreeMap<String, Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        image: Option<String>,
-        #[serde(default)]
-        build: Option<serde::de::IgnoredAny>,
-        #[serde(default)]
-        profiles: Vec<String>,
-    }
-    let document: Document = serde_json::from_str(text)
-        .map_err(|error| format!("compose's own description is unreadable: {error}"))?;
-    let written = |entry: Entry| Written {
-        image: entry.image,
-        built: entry.build.is_some(),
-        optional: !entry.profiles.is_empty(),
+fn from_json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn services(project: &Value) -> BTreeMap<String, Written> {
+    let written = |service: &Value| Written {
+        image: service["image"].as_str().map(str::to_owned),
+        built: !service["build"].is_null(),
+        optional: service["profiles"].as_array().is_some_and(|profiles| !profiles.is_empty()),
+        reach: Reach::of_service(project, service),
     };
-    Ok(document.services.into_iter().map(|(name, entry)| (name, written(entry))).collect())
+    let services = project["services"].as_object().into_iter().flatten();
+    services.map(|(name, service)| (name.clone(), written(service))).collect()
 }
 
 /// `The TAG variable is not set. Defaulting to a blank string.`, with or without quotes, once each.
@@ -126,29 +111,39 @@ mod tests {
     use super::*;
 
     fn written(image: &str, built: bool) -> Written {
-        Written { image: (!image.is_empty()).then(|| image.to_owned()), built, optional: false }
+        Written { image: (!image.is_empty()).then(|| image.to_owned()), built, ..Written::default() }
     }
 
     #[test]
-    fn the_first_generations_layout_is_read() {
+    fn the_first_generations_yaml_is_read() {
         let text = "networks:\n  web: {}\nservices:\n  db:\n    environment:\n      image: not-me\n    image: db:1\n  \
-                    'no':\n    build:\n      context: /srv\n  web:\n    image: 'app:1'\n    profiles:\n    - extra\n    ports:\n    - 80:80/tcp\n\
-                    version: '3.9'\nvolumes:\n  image:\n    name: x\n";
-        let services = from_first(text);
+                    'no':\n    build:\n      context: /srv\n  web:\n    image: 'app:1'\n    privileged: true\n    profiles:\n    - extra\n    ports:\n    - 80:80/tcp\n    \
+                    volumes:\n    - '/srv/a folder with a long name that the program breaks in two where it\n      likes:/x:rw'\n    \
+                    - hidden:/y:rw\nversion: '3.9'\nvolumes:\n  hidden:\n    driver_opts:\n      device: /etc\n";
+        let services = services(&from_yaml(text).unwrap());
+        let reach = Reach {
+            privileges: vec!["privileged mode".to_owned()],
+            host_paths: vec![
+                "/etc".to_owned(),
+                "/srv/a folder with a long name that the program breaks in two where it likes".to_owned(),
+            ],
+        };
         let expected = BTreeMap::from([
             ("db".to_owned(), written("db:1", false)),
             ("no".to_owned(), written("", true)),
-            ("web".to_owned(), Written { optional: true, ..written("app:1", false) }),
+            ("web".to_owned(), Written { optional: true, reach, ..written("app:1", false) }),
         ]);
         assert_eq!(services, expected);
+        assert!(from_yaml("services: [").is_err());
     }
 
     #[test]
     fn the_second_generations_json_is_read() {
-        let text = r#"{"name":"shop","services":{"db":{"image":"db:1","command":null},
+        let text = r#"{"name":"shop","services":{"db":{"image":"db:1","command":null,"cap_add":["ALL"]},
             "web":{"build":{"context":"/srv"},"image":"shop-web"}}}"#;
-        let services = from_json(text).unwrap();
-        assert_eq!(services["db"], written("db:1", false));
+        let services = services(&from_json(text).unwrap());
+        assert_eq!(services["db"].image.as_deref(), Some("db:1"));
+        assert_eq!(services["db"].reach.privileges, ["capability ALL"]);
         assert_eq!(services["web"], written("shop-web", true));
         assert!(from_json("services:").is_err());
     }

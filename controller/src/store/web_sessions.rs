@@ -1,26 +1,20 @@
-//! Users and their web sessions, as stored.
+//! Web sessions, as stored.
 
 use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::users::{list, role};
 use super::{Store, StoreError};
 use crate::model::role::Role;
 
 /// Web sessions that one user, or all guests together, may have open.
 pub const SESSIONS_PER_USER: u32 = 1000;
 
-/// A user who logs in with a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserRecord {
-    /// Name, as typed at login.
-    pub name: String,
-    /// Argon2id hash as a PHC string.
-    pub password_hash: String,
-    /// What the user may do.
-    pub role: Role,
-    /// When the user was made.
-    pub created_at: UnixMicros,
-}
+/// Most sessions of one list.
+const LISTED: u32 = 1000;
+
+/// The beginning of a session's hash, by which people name it.
+pub type SessionId = [u8; 12];
 
 /// A web session; the token itself is known to the browser alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,47 +23,41 @@ pub struct WebSessionRecord {
     pub token_hash: [u8; 32],
     /// Whose session.
     pub user: String,
-    /// What the session may do.
+    /// What its user may do; as read, by the user's present role.
     pub role: Role,
+    /// The user's tags; as read, the present ones.
+    pub tags: Vec<String>,
     /// When it began.
     pub created_at: UnixMicros,
     /// When it ends, unless it is used before.
     pub expires_at: UnixMicros,
     /// When it was last used, to the minute.
     pub last_used: UnixMicros,
+    /// The network it was begun from.
+    pub address: Option<String>,
+    /// What the browser called itself.
+    pub client: Option<String>,
+}
+
+/// Sessions of users who may sign in, and of guests, who are no users.
+const SELECT: &str =
+    "SELECT s.token_hash, s.user, coalesce(u.role, s.role), coalesce(u.tags, '[]'), s.created_at,
+    s.expires_at, s.last_used, s.address, s.client
+    FROM web_sessions s LEFT JOIN users u ON u.name = s.user WHERE (u.disabled = 0 OR s.role = 'guest')";
+
+impl WebSessionRecord {
+    /// The name of the session in lists.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        let mut id = SessionId::default();
+        for (to, from) in id.iter_mut().zip(self.token_hash) {
+            *to = from;
+        }
+        id
+    }
 }
 
 impl Store {
-    /// A user by exact name.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn user(&self, name: &str) -> Result<Option<UserRecord>, StoreError> {
-        let name = name.to_owned();
-        self.read(move |connection| {
-            let sql = "SELECT name, password_hash, role, created_at FROM users WHERE name = ?1";
-            connection.query_row(sql, [name], |row| Ok(user(row))).optional()?.transpose()
-        })
-        .await
-    }
-
-    /// Stores a user, or what has changed about one. A changed password ends the user's web sessions.
-    ///
-    /// # Errors
-    /// If it cannot be stored.
-    pub async fn put_user(&self, user: UserRecord) -> Result<(), StoreError> {
-        self.write(move |transaction| {
-            transaction.execute("DELETE FROM web_sessions WHERE user = ?1", [&user.name])?;
-            transaction.execute(
-                "INSERT INTO users (name, password_hash, role, created_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (name) DO UPDATE SET password_hash = ?2, role = ?3",
-                params![user.name, user.password_hash, user.role.as_str(), user.created_at.0],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Stores a new web session; forgets those that have ended, and of the same user's those used longest ago beyond
     /// [`SESSIONS_PER_USER`].
     ///
@@ -79,15 +67,18 @@ impl Store {
         self.write(move |transaction| {
             transaction.execute("DELETE FROM web_sessions WHERE expires_at <= ?1", [session.created_at.0])?;
             transaction.execute(
-                "INSERT INTO web_sessions (token_hash, user, role, created_at, expires_at, last_used)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO web_sessions
+                 (token_hash, user, role, created_at, expires_at, last_used, address, client)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     session.token_hash,
                     session.user,
                     session.role.as_str(),
                     session.created_at.0,
                     session.expires_at.0,
-                    session.last_used.0
+                    session.last_used.0,
+                    session.address,
+                    session.client
                 ],
             )?;
             transaction.execute(
@@ -100,15 +91,32 @@ impl Store {
         .await
     }
 
-    /// A web session by the hash of its token, ended or not.
+    /// A web session by the hash of its token, ended or not, unless its user is gone or kept out.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn web_session(&self, token_hash: [u8; 32]) -> Result<Option<WebSessionRecord>, StoreError> {
         self.read(move |connection| {
-            let sql = "SELECT token_hash, user, role, created_at, expires_at, last_used
-                       FROM web_sessions WHERE token_hash = ?1";
-            connection.query_row(sql, [token_hash], |row| Ok(web_session(row))).optional()?.transpose()
+            let mut statement = connection.prepare_cached(&format!("{SELECT} AND s.token_hash = ?1"))?;
+            statement.query_row([token_hash], |row| Ok(web_session(row))).optional()?.transpose()
+        })
+        .await
+    }
+
+    /// The sessions of a user that have not ended at `now`, the last used first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn web_sessions_of(
+        &self,
+        user: String,
+        now: UnixMicros,
+    ) -> Result<Vec<WebSessionRecord>, StoreError> {
+        self.read(move |connection| {
+            let sql =
+                format!("{SELECT} AND s.user = ?1 AND s.expires_at > ?2 ORDER BY s.last_used DESC LIMIT ?3");
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_and_then(params![user, now.0, LISTED], web_session)?.collect()
         })
         .await
     }
@@ -143,6 +151,24 @@ impl Store {
         .await
     }
 
+    /// Ends the session of this id, if it is `user`'s (none: whoever's). Returns whose it was.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn revoke_web_session(
+        &self,
+        id: SessionId,
+        user: Option<String>,
+    ) -> Result<Option<String>, StoreError> {
+        self.write(move |transaction| {
+            let sql =
+                "DELETE FROM web_sessions WHERE substr(token_hash, 1, 12) = ?1 AND user = coalesce(?2, user)
+                       RETURNING user";
+            Ok(transaction.query_row(sql, params![id, user], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
     /// How many web sessions have not ended at `now`.
     ///
     /// # Errors
@@ -157,26 +183,16 @@ impl Store {
     }
 }
 
-fn user(row: &Row<'_>) -> Result<UserRecord, StoreError> {
-    Ok(UserRecord {
-        name: row.get(0)?,
-        password_hash: row.get(1)?,
-        role: role(row.get(2)?)?,
-        created_at: UnixMicros(row.get(3)?),
-    })
-}
-
 fn web_session(row: &Row<'_>) -> Result<WebSessionRecord, StoreError> {
     Ok(WebSessionRecord {
         token_hash: row.get(0)?,
         user: row.get(1)?,
-        role: role(row.get(2)?)?,
-        created_at: UnixMicros(row.get(3)?),
-        expires_at: UnixMicros(row.get(4)?),
-        last_used: UnixMicros(row.get(5)?),
+        role: role(&row.get::<_, String>(2)?)?,
+        tags: list(&row.get::<_, String>(3)?)?,
+        created_at: UnixMicros(row.get(4)?),
+        expires_at: UnixMicros(row.get(5)?),
+        last_used: UnixMicros(row.get(6)?),
+        address: row.get(7)?,
+        client: row.get(8)?,
     })
-}
-
-fn role(text: String) -> Result<Role, StoreError> {
-    text.parse().map_err(|_| StoreError::Corrupt("role"))
 }

@@ -1,0 +1,80 @@
+//! What every open stream has: a place among those that may be open at once, and somebody whose session goes on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::HeaderMap;
+
+use super::App;
+use super::access::{Peer, credential};
+use super::problem::Problem;
+use crate::accounts::{Credential, Person};
+
+/// Streams (live views, followed logs) at once; a further one is refused.
+pub(super) const STREAMS: usize = 256;
+
+/// Streams of one user, or of all guests together: nobody can take every place.
+pub(super) const STREAMS_PER_USER: usize = 64;
+
+/// The places that are taken, by user.
+#[derive(Clone, Default)]
+pub(super) struct Streams {
+    taken: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A place that is free again once this is dropped.
+pub(super) struct StreamPlace {
+    streams: Streams,
+    user: String,
+}
+
+/// Somebody who follows a stream, for as long as they may.
+pub(super) struct Visit {
+    pub(super) person: Person,
+    credential: Credential,
+}
+
+impl Streams {
+    /// A place for `person`.
+    pub(super) fn place(&self, person: &Person) -> Result<StreamPlace, Problem> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.get(&person.name).copied().unwrap_or_default();
+        if own >= STREAMS_PER_USER || taken.values().sum::<usize>() >= STREAMS {
+            let detail = "Too many live views are open; close some, or try again in a minute.";
+            return Err(Problem::busy(detail, 60));
+        }
+        taken.insert(person.name.clone(), own + 1);
+        Ok(StreamPlace { streams: self.clone(), user: person.name.clone() })
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut taken = self.streams.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.user) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.user);
+            }
+        }
+    }
+}
+
+impl Visit {
+    /// `person`, who came with these headers.
+    pub(super) fn new(person: Person, headers: &HeaderMap, peer: &Peer) -> Result<Self, Problem> {
+        let credential = credential(headers, peer)?.ok_or_else(Problem::not_logged_in)?;
+        Ok(Self { person, credential })
+    }
+
+    /// Whether the session or token is still good, and for the same: a stream ends when a role or tags change, and
+    /// the browser opens another.
+    pub(super) async fn goes_on(&self, app: &App) -> bool {
+        app.services.accounts.is_still(&self.person, &self.credential).await.unwrap_or(false)
+    }
+}

@@ -1,0 +1,217 @@
+//! Secrets stay where they belong: whatever is logged at the most talkative level, stored or answered is searched for
+//! seeds that the scenario sowed.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roadstead_protocol::join_token::JoinToken;
+use roadstead_tests::api::text;
+use roadstead_tests::images::push_image;
+use roadstead_tests::processes::PASSWORD as LOGIN;
+use roadstead_tests::registry::{PASSWORD, USER};
+use roadstead_tests::{ControllerOptions, Dockerd, ImageOptions, Registry, eventually};
+use serde_json::{Value, json};
+
+use crate::site::{Dial, SOON, Site};
+
+/// Values of a container's environment, labels and command that nobody but its host may see.
+const ENVIRONMENT: &str = "seed-environment-4711";
+const LABEL: &str = "seed-label-0815";
+const ARGUMENT: &str = "seed-argument-1234";
+const URL: &str = "seed-url-5678";
+const INSTALLED: &str = "seed-installed-9012";
+
+/// Everything under a folder that is a file.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
+fn holds(bytes: &[u8], seed: &[u8]) -> bool {
+    bytes.windows(seed.len()).any(|part| part == seed)
+}
+
+/// Which of `seeds` is in the file.
+fn found_in(path: &Path, seeds: &[(&str, Vec<u8>)]) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let hits = seeds.iter().filter(|(_, seed)| holds(&bytes, seed));
+    hits.map(|(name, _)| format!("{name} in {}", path.display())).collect()
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_stored_or_answered() {
+    let (maker, engine, mut registry) = tokio::join!(Dockerd::start(), Dockerd::start(), Registry::start());
+    push_image(&maker, &registry, "app:1", &ImageOptions::default()).await;
+    registry.require_login().await;
+    roadstead_tests::busybox_image(&engine, "local:1", &ImageOptions::default()).await;
+    let project = |name: &str| format!("com.docker.compose.{name}");
+    let run = [
+        "run",
+        "--detach",
+        "--name",
+        "shop_web_1",
+        "--env",
+        &format!("DB_PASSWORD={ENVIRONMENT}"),
+        "--env",
+        &format!("CACHE=redis://user:{URL}@cache:6379/0"),
+        "--label",
+        &format!("api.token={LABEL}"),
+        "--label",
+        &format!("{}=shop", project("project")),
+        "--label",
+        &format!("{}=web", project("service")),
+        "local:1",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+        "--password",
+        ARGUMENT,
+    ]
+    .map(str::to_owned);
+    engine.docker(run).await;
+
+    let site = Site::start_with(ControllerOptions::default().set("ROADSTEAD_LOG", "trace")).await;
+    let logins = tempfile::tempdir().unwrap();
+    let member = site
+        .join_with(Dial::Outbound, &engine, "host", |options| {
+            options
+                .set("ROADSTEAD_ALLOW", "view,logs,stats,sync,lifecycle,deploy,remove")
+                .set("ROADSTEAD_LOG", "trace")
+                .set("DOCKER_CONFIG", logins.path().display())
+        })
+        .await;
+    let login = site.api.login(LOGIN).await;
+    login.expect_status(200);
+    let wrong = "seed-wrong-password-3456";
+    site.api.login(wrong).await.expect_problem(401);
+
+    let command = async |path: &str, body: &Value| {
+        let answer = site.api.post(&format!("/api/instances/{}/{path}", member.id), body).await;
+        let id = text(&answer.expect_status(202), "command_id");
+        site.api.wait_command(&id, SOON).await
+    };
+    let image = registry.image("app:1");
+    let install = json!({ "name": "app", "image": image, "network": "none",
+        "env": { "API_TOKEN": INSTALLED, "PLAIN": INSTALLED }, "labels": { "app.secret": LABEL } });
+    assert_eq!(command("install", &install).await["state"], "failed", "nobody has logged in yet");
+    let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    let config = json!({ "auths": { registry.address(): { "auth": auth } } });
+    std::fs::write(logins.path().join("config.json"), config.to_string()).unwrap();
+    assert_eq!(command("install", &install).await["state"], "succeeded");
+    assert_eq!(
+        command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"],
+        "succeeded"
+    );
+    assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "script" })).await["state"], "failed");
+    assert_eq!(command("reinstall", &json!({ "container": "app" })).await["state"], "succeeded");
+    let named = async || site.api.containers(&member.id).await.into_iter().find(|it| it["name"] == "app");
+    eventually("the new container in the picture", SOON, named).await;
+
+    let join = member.agent.options.join.clone().unwrap();
+    let proof = join.parse::<JoinToken>().unwrap().proof();
+    let everywhere: Vec<(&str, Vec<u8>)> = vec![
+        ("the join token", join.into_bytes()),
+        ("the join token's secret", proof.secret.to_vec()),
+        ("the password", LOGIN.as_bytes().to_vec()),
+        ("a wrong password", wrong.as_bytes().to_vec()),
+        ("the registry's password", PASSWORD.as_bytes().to_vec()),
+        ("the registry's login", auth.into_bytes()),
+        ("the session's cookie", cookie(&site).await.into_bytes()),
+    ];
+    let of_containers: Vec<(&str, Vec<u8>)> = [
+        ("a variable", ENVIRONMENT),
+        ("a label", LABEL),
+        ("an argument", ARGUMENT),
+        ("a URL's password", URL),
+        ("an installed variable", INSTALLED),
+    ]
+    .map(|(name, seed)| (name, seed.as_bytes().to_vec()))
+    .to_vec();
+    let all = [everywhere.clone(), of_containers.clone()].concat();
+
+    let answers = answers(&site, &member.id).await;
+    let details = &answers.iter().find(|(path, _)| path.ends_with("/containers/shop_web_1")).unwrap().1;
+    assert!(
+        details.contains("DB_PASSWORD") && details.contains("api.token"),
+        "it is there without its value"
+    );
+    let mut found: Vec<_> = answers
+        .iter()
+        .flat_map(|(path, body)| {
+            let hits = all.iter().filter(|(_, seed)| holds(body.as_bytes(), seed));
+            hits.map(move |(name, _)| format!("{name} in the answer to {path}"))
+        })
+        .collect();
+    for log in [site.controller.log(), member.agent.log()] {
+        assert!(std::fs::metadata(log).unwrap().len() > 10_000, "it was talkative");
+        found.extend(found_in(log, &all));
+    }
+    for file in files(&site.controller.data()) {
+        found.extend(found_in(&file, &everywhere));
+        // What an order to install holds is kept with the order.
+        let of_others: Vec<_> = of_containers
+            .iter()
+            .filter(|(name, _)| *name != "an installed variable" && *name != "a label")
+            .cloned()
+            .collect();
+        found.extend(found_in(&file, &of_others));
+    }
+    for file in files(&member.agent.data()) {
+        found.extend(found_in(&file, &everywhere));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// The cookie that the client was given.
+async fn cookie(site: &Site) -> String {
+    let body = json!({ "password": LOGIN });
+    let request =
+        site.api.request(reqwest::Method::POST, "/api/login").header("origin", site.controller.url());
+    let answer = request.json(&body).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let (_, rest) = cookie.split_once('=').unwrap();
+    let value = rest.split(';').next().unwrap().to_owned();
+    assert!(value.len() > 20, "{cookie}");
+    value
+}
+
+/// Every answer of the API that somebody may read.
+async fn answers(site: &Site, instance: &str) -> Vec<(String, String)> {
+    let commands = site.api.get("/api/commands").await.expect_status(200);
+    let commands: Vec<_> =
+        commands["commands"].as_array().unwrap().iter().map(|command| text(command, "id")).collect();
+    assert!(commands.len() >= 5);
+    let mut paths: Vec<String> = [
+        "/api/instances",
+        "/api/commands",
+        "/api/events",
+        "/api/audit",
+        "/api/join-tokens",
+        "/api/session",
+        "/metrics",
+        "/health",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for tail in ["", "/health", "/containers", "/containers/shop_web_1", "/containers/app", "/projects"] {
+        paths.push(format!("/api/instances/{instance}{tail}"));
+    }
+    for id in commands {
+        paths.extend([format!("/api/commands/{id}"), format!("/api/commands/{id}/log")]);
+    }
+    let mut answers = Vec::new();
+    for path in paths {
+        let answer = site.api.get(&path).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.body);
+        answers.push((path, answer.body.to_string()));
+    }
+    answers
+}
