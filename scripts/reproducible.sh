@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- agent controller
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-folders=("$place/a" "$place/another folder's much longer name")
+folders=("$place/a" "$place/another-folder-with-a-much-longer-name")
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 unset CARGO_TARGET_DIR

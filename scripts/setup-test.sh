@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 install_build_tools
 install_missing \
     dockerd:docker.io docker:docker.io docker-registry:docker-registry docker-compose:docker-compose \
-    busybox:busybox-static ip:iproute2 tc:iproute2 nft:nftables iptables:iptables strace:strace curl:curl \
-    runc:runc containerd:containerd kill:procps chromium:chromium
+    busybox:busybox-static ip:iproute2 tc:iproute2 nft:nftables iptables:iptables strace:strace faketime:faketime curl:curl \
+    runc:runc containerd:containerd nginx:nginx-light haproxy:haproxy kill:procps chromium:chromium
 need_node
 
 # The images of the tests hold nothing but this one program, so it has to be static.

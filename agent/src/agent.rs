@@ -3,15 +3,14 @@
 mod joining;
 mod links;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use roadstead_protocol::link::address::AgentAddress;
-use roadstead_protocol::link::identity::{Identity, IdentityError};
+use roadstead_protocol::link::address::ControllerAddress;
 use roadstead_protocol::link::listener::{ListenLimits, Listener};
-use roadstead_protocol::link::tls::Trust;
+use roadstead_protocol::link::relayed::{Roots, RootsError};
 use roadstead_protocol::message::event::EventKind;
-use roadstead_protocol::message::ids::{BootId, PeerKey};
+use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,6 +22,7 @@ use crate::engine::Engine;
 use crate::executor::Executor;
 use crate::executor::ledger::{Ledger, LedgerError};
 use crate::figures::Sampler;
+use crate::keys::{Keys, KeysError};
 use crate::membership::{Membership, MembershipError};
 use crate::outbox::{DEFAULT_LIMIT, Outbox, OutboxError};
 use crate::policy::PolicyCell;
@@ -33,9 +33,12 @@ use joining::whom_to_join;
 /// One agent, ready to run.
 pub struct Agent<E: Engine> {
     config: Config,
-    identity: Identity,
-    controller: PeerKey,
-    addresses: Vec<AgentAddress>,
+    keys: Keys,
+    addresses: Vec<ControllerAddress>,
+    /// Who may vouch for web servers, if there is one among the addresses.
+    roots: Option<Roots>,
+    /// Whether it is a member through a web server: its key there is another than on a direct link.
+    through_web: OnceLock<bool>,
     boot: BootId,
     abilities: Vec<String>,
     parts: Arc<Parts<E>>,
@@ -83,9 +86,12 @@ pub enum AgentError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// The identity on disk.
+    /// The keys on disk.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Keys(#[from] KeysError),
+    /// The certificate authorities.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     /// The membership on disk.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -112,9 +118,15 @@ impl<E: Engine> Agent<E> {
     /// If something it needs is missing or cannot be used.
     pub fn new(config: Config, engine: Arc<E>) -> Result<Self, AgentError> {
         prepare_directory(&config.data_dir)?;
-        let identity = Identity::load_or_create(&config.data_dir.join("identity"))?;
         let membership = Membership::load(&config.data_dir)?;
         let (controller, addresses) = whom_to_join(&config, membership.as_ref())?;
+        let keys = Keys::open(&config.data_dir, controller, membership)?;
+        let web = |address: &ControllerAddress| matches!(address, ControllerAddress::Web(_));
+        let roots = match &config.ca_file {
+            _ if !addresses.iter().any(web) => None,
+            Some(file) => Some(Roots::of_file(file)?),
+            None => Some(Roots::of_system()?),
+        };
         let outbox = Outbox::open(&config.data_dir.join("outbox"), DEFAULT_LIMIT)?;
         let policy = Arc::new(PolicyCell::of(config.policy.clone()));
         let options = CommandOptions {
@@ -131,9 +143,10 @@ impl<E: Engine> Agent<E> {
         let picture = PictureHandle::remembering(config.data_dir.join("picture"));
         Ok(Self {
             config,
-            identity,
-            controller,
+            keys,
             addresses,
+            roots,
+            through_web: OnceLock::new(),
             boot,
             abilities,
             parts: Arc::new(Parts { engine, outbox, policy, executor, sampler, picture }),
@@ -197,13 +210,11 @@ impl<E: Engine> Agent<E> {
         let listening = self.config.data_dir.join("listening.json");
         std::fs::write(&listening, serde_json::json!({ "link": bound }).to_string())
             .map_err(|error| AgentError::DataDir { path: listening, error })?;
-        tracing::info!(address = %bound, controller = %self.controller, "waiting for the controller to dial in");
-        Ok(Listener::new(
-            socket,
-            self.identity.clone(),
-            Trust::Only(self.controller),
-            ListenLimits::default(),
-        ))
+        tracing::info!(address = %bound, controller = ?self.keys.controller(), "waiting for the controller to dial in");
+        let door = self.keys.door();
+        let mut listener = Listener::new(socket, door.identity.clone(), door.trust, ListenLimits::default());
+        listener.replace(&door.identity, door.earlier.as_ref(), door.trust);
+        Ok(listener)
     }
 }
 

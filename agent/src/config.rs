@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use roadstead_protocol::join_token::{InvalidToken, JoinToken};
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use serde::Deserialize;
 
 use crate::policy::Rules;
@@ -23,9 +23,15 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_JOIN_FILE", value_name = "FILE")]
     pub join_file: Option<PathBuf>,
 
-    /// Where the controller listens for agents, if not where the join token says (wss://host:port).
+    /// Where the controller listens for agents, if not where the join token says (wss://host:port, or
+    /// wss://host/agent through a web server).
     #[arg(long, env = "ROADSTEAD_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,
+
+    /// Certificate authorities (PEM) that the web server in front of the controller is verified by, where the
+    /// controller's address is one of a web server (wss://host/agent) [default: those that this system trusts]
+    #[arg(long, env = "ROADSTEAD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 
     /// Listen here and let the controller dial, instead of dialling it (address:port).
     #[arg(long, env = "ROADSTEAD_LISTEN", value_name = "ADDRESS")]
@@ -106,7 +112,9 @@ pub struct Config {
     /// The join token, if one was given.
     pub join: Option<JoinToken>,
     /// Overrides the addresses of the token.
-    pub controller: Option<AgentAddress>,
+    pub controller: Option<ControllerAddress>,
+    /// Who may vouch for a web server in front of the controller; none for whom this system trusts.
+    pub ca_file: Option<PathBuf>,
     /// Set: the controller dials. Unset: the agent dials.
     pub listen: Option<SocketAddr>,
     /// Where everything durable lies.
@@ -184,6 +192,7 @@ impl Settings {
             join_file: if self.join.is_some() { None } else { self.join_file.or(file.join_file) },
             join: self.join.or(file.join),
             controller: self.controller.or(file.controller),
+            ca_file: self.ca_file.or(file.ca_file),
             listen: self.listen.or(file.listen),
             data_dir: self.data_dir.or(file.data_dir),
             instance_name: self.instance_name.or(file.instance_name),
@@ -222,7 +231,7 @@ impl Settings {
             .controller
             .filter(|text| !text.is_empty())
             .map(|text| {
-                text.parse::<AgentAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
+                text.parse::<ControllerAddress>().map_err(|error| ConfigError::Controller(error.to_string()))
             })
             .transpose()?;
         let words = Words {
@@ -235,6 +244,7 @@ impl Settings {
         Ok(Config {
             join: join.filter(|text| !text.trim().is_empty()).map(|text| text.parse()).transpose()?,
             controller,
+            ca_file: self.ca_file,
             listen: self.listen,
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/roadstead-agent".into()),
             name: self.instance_name.filter(|name| !name.trim().is_empty()).unwrap_or_else(host_name),
@@ -308,6 +318,7 @@ fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
     use roadstead_protocol::message::policy::Verb;
 
     use super::*;
@@ -364,5 +375,30 @@ mod tests {
             let error = settings.resolve().unwrap_err().to_string();
             assert!(error.contains(names), "{error}");
         }
+    }
+
+    #[test]
+    fn fuzz_settings() {
+        let token = "rsj_hKlhZGRyZXNzZXOQ";
+        let file = format!(
+            "join = '{token}'\nlisten = '0.0.0.0:1'\ntags = 'a, b,a'\nallow = 'view,sync'\ncontroller = 'wss://c.example:1'\n"
+        );
+        let more = "[x]\nenvironment = \"test\"\ndocker-host = 'unix:///x'\ndocker-tls-verify = '1'\nsync-script = 'x'\n";
+        let words = [
+            "tags = ",
+            "allow = 'all'",
+            "instance-name = \"\\u0000\"",
+            "\n[[",
+            "\u{27}\u{27}\u{27}",
+            "\\U0010FFFF",
+        ];
+        fuzz("the agent's settings", &text(&[&file, more, ""], &words), |text| {
+            let Ok(settings) = toml::from_str::<Settings>(&text) else { return false };
+            assert!(!format!("{settings:?}").contains(token), "{settings:?}");
+            let Ok(config) = settings.resolve() else { return false };
+            assert!(config.policy.policy.allows(Verb::View));
+            assert!(!config.name.trim().is_empty() && config.tags.is_sorted());
+            true
+        });
     }
 }

@@ -1,9 +1,11 @@
 //! Samples what running containers use: often while somebody looks, once a minute otherwise, never two at a time.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::container::Figures;
+use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::policy::Verb;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -106,10 +108,28 @@ impl<E: EngineView> Sampler<E> {
     }
 }
 
+/// What the controller was told last of each container, in one session.
+#[derive(Debug, Default)]
+pub struct Told {
+    last: HashMap<ContainerId, Figures>,
+}
+
+impl Told {
+    /// Those of `samples` that are worth telling: `all`, or what is news. They count as told from now on; what is
+    /// not sampled any more is forgotten.
+    pub fn worth(&mut self, samples: &[Figures], all: bool) -> Vec<Figures> {
+        let running: HashSet<_> = samples.iter().map(|sample| &sample.container).collect();
+        self.last.retain(|container, _| running.contains(container));
+        let worth = |sample: &&Figures| all || is_news(self.last.get(&sample.container), sample);
+        let news: Vec<Figures> = samples.iter().filter(worth).cloned().collect();
+        self.last.extend(news.iter().map(|sample| (sample.container.clone(), sample.clone())));
+        news
+    }
+}
+
 /// Whether `sample` says something new after `told`: while nobody looks, an idle host's figures are not worth their
 /// bytes every minute.
-#[must_use]
-pub fn is_news(told: Option<&Figures>, sample: &Figures) -> bool {
+fn is_news(told: Option<&Figures>, sample: &Figures) -> bool {
     let Some(told) = told else { return true };
     let cpu = |figures: &Figures| figures.cpu_percent.unwrap_or(0.0);
     let memory = sample.memory_bytes.abs_diff(told.memory_bytes);
@@ -131,8 +151,10 @@ const NEWS_AGE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::message::codec::encoded_size;
     use roadstead_protocol::message::policy::Policy;
     use roadstead_protocol::message::time::UnixMicros;
+    use roadstead_protocol::message::to_controller::ToController;
     use tokio::task::JoinHandle;
     use tokio::time::advance;
 
@@ -259,5 +281,64 @@ mod tests {
         assert!(!is_news(Some(&told), &Figures { memory_bytes: 110 << 20, ..minute.clone() }));
         assert!(is_news(Some(&told), &Figures { memory_bytes: 112 << 20, ..minute.clone() }));
         assert!(is_news(Some(&told), &Figures { at: UnixMicros::from_secs(3600), ..minute }));
+    }
+
+    /// Each is so many requests to the engine: `identify` three (`_ping`, `version`, `info`), `containers` one and one
+    /// for each container, `figures` one for each running container. docs/benchmarks.md has the sums.
+    #[tokio::test(start_paused = true)]
+    async fn how_often_an_idle_engine_is_asked() {
+        const CALLS: [&str; 5] = ["identify", "containers", "container", "events", "figures"];
+        let running = running().await;
+        let asked = || CALLS.map(|call| running.engine.asked(call));
+        let mut counted = Vec::new();
+        for watched in [false, true] {
+            let before = asked();
+            for _ in 0..10 {
+                running.sampler.watch(if watched { 70 } else { 0 });
+                running.samplings_within(60).await;
+            }
+            counted.push(std::array::from_fn::<u64, 5, _>(|call| asked()[call] - before[call]));
+        }
+        let [unwatched, watched] = [counted[0], counted[1]];
+        assert!(unwatched[0] <= 10 && unwatched[1] <= 2 && unwatched[2..4] == [0, 0], "{unwatched:?}");
+        assert!((9..=10).contains(&unwatched[4]), "{unwatched:?}");
+        assert!(watched[0] <= 10 && watched[1] <= 2 && watched[2..4] == [0, 0], "{watched:?}");
+        assert!((110..=121).contains(&watched[4]), "{watched:?}");
+    }
+
+    /// Besides its heartbeats, which take 624 bytes a minute at IP level.
+    #[test]
+    fn what_an_idle_host_tells_of_its_figures_in_a_minute() {
+        // IP and TCP with timestamps, TLS record and tag, WebSocket with mask; and the empty packet that acknowledges.
+        const OVERHEAD: usize = 52 + 22 + 8 + 52;
+        const MINUTES: u64 = 6 * 60;
+        for (count, most) in [(0, 0), (50, 230), (200, 900)] {
+            let (mut told, mut bytes) = (Told::default(), 0);
+            for minute in 0..MINUTES {
+                // As idle containers are: a little of everything goes on, and nothing is ever quite the same.
+                let wave = (minute % 7) as f64 / 10.0;
+                let sample = |number: u64| Figures {
+                    container: format!("{number:064x}").parse().unwrap(),
+                    at: UnixMicros::from_secs(minute as i64 * 60),
+                    cpu_percent: (minute > 0).then_some(0.3 + wave),
+                    memory_bytes: (30 << 20) + (minute % 5) * (300 << 10),
+                    memory_limit_bytes: None,
+                    network_rx_bytes: minute * 4_321,
+                    network_tx_bytes: minute * 1_234,
+                    block_read_bytes: 4_096_000,
+                    block_write_bytes: minute * 8_192,
+                };
+                let samples: Vec<_> = (0..count).map(sample).collect();
+                for some in told.worth(&samples, false).chunks(50) {
+                    let message = ToController::Figures { samples: some.to_vec() };
+                    // The first two minutes are the start.
+                    if minute > 1 {
+                        bytes += encoded_size(&message).unwrap() + OVERHEAD;
+                    }
+                }
+            }
+            let each = bytes as u64 / (MINUTES - 2);
+            assert!(each <= most, "{count} containers: {each} bytes a minute");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use roadstead_protocol::message::container::{Container, ContainerState};
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::snapshot::{Change, Engine};
+use roadstead_protocol::message::time::UnixMicros;
 
 /// One difference between two moments.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,19 @@ impl Inventory {
         Some(Difference::Upsert(container))
     }
 
+    /// Takes over that a container's process ended at `at`, as an event tells; none if it does not run, or only since
+    /// then. The engine holds back its answer about a container until it has cleaned up after it, some tens of
+    /// milliseconds later.
+    pub fn ended(&mut self, id: &ContainerId, at: UnixMicros, exit_code: Option<i64>) -> Option<Difference> {
+        let known = self.containers.get(id)?;
+        let runs = matches!(known.state, ContainerState::Running | ContainerState::Paused);
+        if !runs || known.started_at.is_none_or(|started| at <= started) {
+            return None;
+        }
+        let state = ContainerState::Exited;
+        self.upsert(Container { state, finished_at: Some(at), exit_code, ..Container::clone(known) })
+    }
+
     /// Forgets a container; none if it was not known.
     pub fn remove(&mut self, id: &ContainerId) -> Option<Difference> {
         self.containers.remove(id).map(|container| Difference::Remove(container.id.clone()))
@@ -117,5 +131,25 @@ mod tests {
         assert!(inventory.remove(&a.id).is_none());
         assert!(inventory.remove(&b.id).is_some());
         assert_eq!(inventory.iter().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_an_event_tells_is_taken_over_once_and_never_from_before_a_start() {
+        let container = FakeEngine::new().sample("a", "app:1");
+        let started = container.started_at.unwrap();
+        let later = UnixMicros(started.0 + 1);
+        let mut inventory = Inventory::default();
+        assert_eq!(inventory.ended(&container.id, later, Some(3)), None, "nobody knows it");
+        inventory.upsert(container.clone());
+        assert_eq!(inventory.ended(&container.id, started, Some(3)), None, "the run before ended");
+        let Some(Difference::Upsert(ended)) = inventory.ended(&container.id, later, Some(3)) else {
+            panic!()
+        };
+        assert_eq!(
+            (ended.state, ended.finished_at, ended.exit_code),
+            (ContainerState::Exited, Some(later), Some(3))
+        );
+        assert_eq!(inventory.ended(&container.id, later, Some(3)), None, "it does not run");
+        assert!(inventory.running().is_empty());
     }
 }

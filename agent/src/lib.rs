@@ -8,6 +8,7 @@ pub mod engine;
 pub mod executor;
 pub mod figures;
 pub mod inventory;
+pub mod keys;
 pub mod log;
 pub mod membership;
 pub mod outbox;

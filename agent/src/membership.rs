@@ -18,6 +18,12 @@ pub struct Membership {
     pub instance: InstanceId,
     /// Where the controller listened when the agent joined; empty for inbound agents.
     pub addresses: Vec<String>,
+    /// The controller's earlier key, while that still counts.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::optional")]
+    pub earlier: Option<PeerKey>,
+    /// Keys that the controller had and that count no longer: tokens that name them are its all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hexadecimal::list")]
+    pub former: Vec<PeerKey>,
 }
 
 /// The membership cannot be read or written. The operator's to mend.
@@ -42,6 +48,18 @@ pub enum MembershipError {
 }
 
 impl Membership {
+    /// The keys by which the controller is known, newest first.
+    #[must_use]
+    pub fn trusted(&self) -> Vec<PeerKey> {
+        std::iter::once(self.controller).chain(self.earlier).collect()
+    }
+
+    /// Whether `key` is or was the controller's.
+    #[must_use]
+    pub fn is_same(&self, key: PeerKey) -> bool {
+        self.trusted().contains(&key) || self.former.contains(&key)
+    }
+
     /// Reads the membership in `directory`, if there is one.
     ///
     /// # Errors
@@ -89,6 +107,50 @@ mod hexadecimal {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeerKey, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
+
+    pub(super) mod optional {
+        use super::{PeerKey, list};
+        use serde::{Deserializer, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            key: &Option<PeerKey>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match key {
+                Some(key) => serializer.collect_str(key),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<PeerKey>, D::Error> {
+            use serde::Deserialize as _;
+            Option::<String>::deserialize(deserializer)?.map(|text| list::key(&text)).transpose()
+        }
+    }
+
+    pub(super) mod list {
+        use roadstead_protocol::message::ids::PeerKey;
+        use serde::{Deserialize as _, Deserializer, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            keys: &[PeerKey],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(keys.iter().map(ToString::to_string))
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Vec<PeerKey>, D::Error> {
+            Vec::<String>::deserialize(deserializer)?.iter().map(|text| key(text)).collect()
+        }
+
+        pub(super) fn key<E: serde::de::Error>(text: &str) -> Result<PeerKey, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +165,8 @@ mod tests {
             controller: PeerKey([7; 32]),
             instance: "web-1".parse().unwrap(),
             addresses: vec!["wss://controller:8081".into()],
+            earlier: Some(PeerKey([8; 32])),
+            former: vec![PeerKey([9; 32])],
         };
         membership.save(directory.path()).unwrap();
         assert_eq!(Membership::load(directory.path()).unwrap(), Some(membership));

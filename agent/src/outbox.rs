@@ -4,6 +4,8 @@
 //! written with the next sync (group commit): there is no timer, so an append waits for one and a half syncs on
 //! average. Any number that cannot be read back is reported as a `Gap` in its place; see the `segment` module.
 
+#[cfg(test)]
+mod corruptions;
 mod index;
 mod mark;
 mod record;
@@ -35,6 +37,10 @@ pub const DEFAULT_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The least it can work with, in bytes.
 const LEAST_LIMIT: u64 = 512 * 1024;
+
+/// What stands in place of events that may have been lost with the mark that would tell.
+const IN_DOUBT: &str =
+    "the outbox on disk was damaged: whether events are missing before this cannot be told";
 
 /// Acknowledgements further ahead than this are nonsense.
 const MAX_JUMP: u64 = 1 << 40;
@@ -93,10 +99,16 @@ impl Outbox {
     /// # Errors
     /// If the directory cannot be read or written, or is used by another process. Damaged contents are no error.
     pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, OutboxError> {
-        let lock = writer::lock(directory)?;
-        let (writer, index) = Writer::open(directory, limit_bytes.max(LEAST_LIMIT))?;
-        let shared = Shared::new(directory, writer, index);
-        Ok(Self { shared: Arc::new(shared), _lock: Arc::new(lock) })
+        let (lock, used) = writer::lock(directory)?;
+        let (writer, index) = Writer::open(directory, limit_bytes.max(LEAST_LIMIT), used)?;
+        let in_doubt = index.in_doubt;
+        let shared = Arc::new(Shared::new(directory, writer, index));
+        if in_doubt {
+            let doubt = What::Lost { count: 0, reason: IN_DOUBT.to_owned() };
+            let waiting = Waiting { events: vec![(UnixMicros::now(), doubt)], reply: oneshot::channel().0 };
+            shared.hand_over(|queue| queue.waiting.push_back(waiting));
+        }
+        Ok(Self { shared, _lock: Arc::new(lock) })
     }
 
     /// The life of this outbox.
@@ -156,7 +168,7 @@ impl Outbox {
             if up_to.0 <= index.acknowledged || up_to.0 > index.last.saturating_add(MAX_JUMP) {
                 return;
             }
-            index.acknowledged = up_to.0;
+            index.acknowledge(up_to.0);
         }
         self.shared.hand_over(|queue| queue.acknowledged = true);
     }
@@ -171,7 +183,7 @@ impl Outbox {
             match source {
                 Source::Ready(events) => {
                     *locked(&self.shared.ahead) = None;
-                    return events;
+                    return self.handed_out(events);
                 }
                 Source::Wait => {
                     // Cannot fail while this handle holds the sender.
@@ -181,7 +193,7 @@ impl Outbox {
                     let shared = Arc::clone(&self.shared);
                     let read = spawn_blocking(move || shared.read_back(first, end, start, max_bytes)).await;
                     match read {
-                        Ok(events) if !events.is_empty() => return events,
+                        Ok(events) if !events.is_empty() => return self.handed_out(events),
                         // The segment went meanwhile, or cannot be read for want of resources.
                         _ => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
@@ -212,6 +224,14 @@ impl Outbox {
     /// Returns when everything handed over so far is written and nothing is left to do.
     pub async fn settle(&self) {
         let _ = self.shared.busy.subscribe().wait_for(|busy| !busy).await;
+    }
+
+    /// Takes note of what is about to be sent.
+    fn handed_out(&self, events: Vec<Event>) -> Vec<Event> {
+        let last = events.last().map_or(0, |event| event.seq.0);
+        let mut index = locked(&self.shared.index);
+        index.handed_out = index.handed_out.max(last);
+        events
     }
 
     async fn enqueue(&self, events: Vec<(UnixMicros, What)>) -> Result<EventSeq, OutboxError> {

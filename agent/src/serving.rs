@@ -1,7 +1,6 @@
 //! One session: tells the controller the whole picture and then its changes, the outbox's events, commands' progress
 //! and figures; does what the controller asks. Nothing here knows who dialled.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -10,10 +9,10 @@ use roadstead_protocol::link::Link;
 use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
-use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventBatch;
 use roadstead_protocol::message::hello::Welcome;
-use roadstead_protocol::message::ids::{ContainerId, EventSeq};
+use roadstead_protocol::message::ids::{ContainerId, EventSeq, PeerKey};
 use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, SnapshotPart};
@@ -26,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Inspected};
 use crate::executor::Executor;
-use crate::figures::{Sampler, is_news};
+use crate::figures::{Sampler, Told};
+use crate::keys::Keys;
 use crate::outbox::Outbox;
 use crate::policy::PolicyCell;
 use crate::watcher::PictureHandle;
@@ -55,10 +55,12 @@ type Outgoing = Sender<ToController>;
 /// Serves one session until it ends.
 pub async fn serve<E: Engine>(
     parts: &Parts<E>,
+    keys: &Keys,
     link: Link<TcpStream>,
     welcome: &Welcome,
     stop: CancellationToken,
 ) -> SessionEnd {
+    let shown = link.shown();
     let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
     let Session { outgoing, incoming, closer, .. } = session;
     parts.outbox.acknowledge(welcome.acknowledged);
@@ -70,7 +72,7 @@ pub async fn serve<E: Engine>(
             _ = tell_progress(parts, &outgoing) => {}
             _ = tell_figures(parts, &outgoing) => {}
             _ = tell_policy(parts, &outgoing) => {}
-            _ = obey(parts, incoming, &outgoing) => {}
+            _ = obey(parts, (keys, shown), incoming, &outgoing) => {}
             () = stop.cancelled() => {}
         }
         closer.cancel();
@@ -148,18 +150,13 @@ async fn tell_progress<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Resu
 /// All of them while somebody looks, otherwise only what is news.
 async fn tell_figures<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
     let mut sampled = parts.sampler.subscribe();
-    let mut told: HashMap<ContainerId, Figures> = HashMap::new();
+    let mut told = Told::default();
     while sampled.changed().await.is_ok() {
         let samples = Arc::clone(&sampled.borrow_and_update());
-        let running: HashSet<_> = samples.iter().map(|sample| &sample.container).collect();
-        told.retain(|container, _| running.contains(container));
-        let all = parts.sampler.is_watched();
-        let worth = |sample: &&Figures| all || is_news(told.get(&sample.container), sample);
-        let news: Vec<Figures> = samples.iter().filter(worth).cloned().collect();
+        let news = told.worth(&samples, parts.sampler.is_watched());
         for some in news.chunks(FIGURES_PER_MESSAGE) {
             send(outgoing, ToController::Figures { samples: some.to_vec() }).await?;
         }
-        told.extend(news.into_iter().map(|sample| (sample.container.clone(), sample)));
     }
     Err(Closed)
 }
@@ -179,10 +176,14 @@ async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result
 /// Does what the controller asks. Questions to the engine may take long: they run beside the rest.
 async fn obey<E: Engine>(
     parts: &Parts<E>,
+    (keys, shown): (&Keys, Option<PeerKey>),
     mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
     let mut questions = FuturesUnordered::new();
+    if let Some(key) = shown.and_then(|shown| keys.unfiled(shown)) {
+        send(outgoing, ToController::NextKey { key }).await?;
+    }
     loop {
         let message = tokio::select! {
             message = incoming.recv() => message.ok_or(Closed)?,
@@ -217,6 +218,25 @@ async fn obey<E: Engine>(
             ToAgent::Probe { .. } | ToAgent::Inspect { .. } => {
                 tracing::debug!("too many questions at once; left one unanswered");
             }
+            ToAgent::RotateKey => match shown.map(|shown| keys.replace(shown)) {
+                Some(Ok(Some(key))) => send(outgoing, ToController::NextKey { key }).await?,
+                Some(Err(error)) => tracing::error!(%error, "cannot make a new key; the present one stays"),
+                Some(Ok(None)) | None => {}
+            },
+            ToAgent::KeyFiled { key } => match keys.filed(key, shown.unwrap_or(key)) {
+                // The next link shows it.
+                Ok(true) => {
+                    tracing::info!(%key, "the controller has filed this agent's new key; coming back with it");
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "cannot take up the new key; the present one stays"),
+            },
+            ToAgent::ControllerKeys { keys: told } => match keys.learn(&told) {
+                Ok(true) => send(outgoing, ToController::ControllerKnown { keys: told }).await?,
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "cannot write down the controller's keys"),
+            },
             ToAgent::Unknown => tracing::debug!("skipped a message of a newer controller"),
         }
     }

@@ -42,6 +42,8 @@ const RETRY_AFTER_MS: std::ops::Range<u32> = 500..3000;
 const MAX_ABILITIES: usize = 32;
 const MAX_ABILITY: usize = 64;
 
+/// Keys of the controller's that an agent may be told of at once.
+const MAX_CONTROLLER_KEYS: usize = 2;
 /// Most entries of one list of a policy that are kept, and the longest, in bytes.
 const MAX_LIMITS: usize = 256;
 const MAX_LIMIT: usize = 512;
@@ -58,6 +60,15 @@ pub struct Admission {
     pace: Arc<Semaphore>,
     clones: Arc<Clones>,
     audit: Audit,
+}
+
+/// Whom to expect at a dialled instance's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The keys of its agent, the one that it should show first; none if nobody has joined yet.
+    pub keys: Vec<PeerKey>,
+    /// Whether a token waits for its reinstalled agent, which has a key that nobody knows yet.
+    pub others_too: bool,
 }
 
 impl Admission {
@@ -88,7 +99,8 @@ impl Admission {
             return Err(Refusal::Busy { retry_after_ms: rand::rng().random_range(RETRY_AFTER_MS) });
         };
         let record = match self.store.instance_by_key(peer).await.map_err(internal)? {
-            Some(member) => member,
+            Some(member) if member.key == Some(peer) => member,
+            Some(member) => self.take_up_key(member, peer).await?,
             None => self.join(peer, hello, direction, dialled).await?,
         };
         if dialled.is_some_and(|dialled| *dialled != record.id) {
@@ -98,16 +110,54 @@ impl Admission {
         self.note_hello(record, hello).await
     }
 
-    /// The key that the agent at a dialled instance's address must have. None if it may be any: nobody has joined
-    /// yet, or a token waits for the instance's reinstalled agent, which has a new one.
+    /// The keys that the agent at a dialled instance's address is known by.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn pinned_key(&self, dialled: &InstanceId) -> Result<Option<PeerKey>, StoreError> {
-        if self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await? {
-            return Ok(None);
+    pub async fn pinned_keys(&self, dialled: &InstanceId) -> Result<Pinned, StoreError> {
+        let others_too = self.store.has_open_join_token(dialled.clone(), UnixMicros::now()).await?;
+        let record = self.store.instance(dialled.clone()).await?;
+        let keys = record.map(|record| record.terms.next_key.into_iter().chain(record.key).collect());
+        Ok(Pinned { keys: keys.unwrap_or_default(), others_too })
+    }
+
+    /// Files the key that an admitted agent made for itself. Whether it may show it from now on.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn next_key(&self, instance: &InstanceId, key: PeerKey) -> Result<bool, StoreError> {
+        let filed = self.store.file_next_key(instance.clone(), key).await?;
+        if filed {
+            self.fleet.refresh_record(&self.store, instance).await?;
+        } else {
+            tracing::warn!(%instance, %key, "an agent's new key is or was another's; not filed");
         }
-        Ok(self.store.instance(dialled.clone()).await?.and_then(|record| record.key))
+        Ok(filed)
+    }
+
+    /// Records which keys of the controller's an admitted agent has written down.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn controller_known(
+        &self,
+        instance: &InstanceId,
+        mut keys: Vec<PeerKey>,
+    ) -> Result<(), StoreError> {
+        keys.truncate(MAX_CONTROLLER_KEYS);
+        let change = move |record: &mut InstanceRecord| record.terms.controller_keys = Some(keys);
+        self.store.update_instance(instance.clone(), change).await?;
+        self.fleet.refresh_record(&self.store, instance).await
+    }
+
+    /// An agent has proven the key that was filed as its next one: the one before counts no longer.
+    async fn take_up_key(&self, member: InstanceRecord, key: PeerKey) -> Result<InstanceRecord, Refusal> {
+        let taken = self.store.take_up_key(member.id, key, UnixMicros::now()).await.map_err(internal)?;
+        let record = taken.ok_or(Refusal::Replaced)?;
+        tracing::info!(instance = %record.id, %key, "an agent has taken up its new key");
+        self.write_down(key, "agent.new-key", &record.name, &record.id).await;
+        self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
+        Ok(record)
     }
 
     /// Records the policy that an admitted agent's owner changed.
@@ -129,8 +179,8 @@ impl Admission {
         dialled: Option<&InstanceId>,
     ) -> Result<InstanceRecord, Refusal> {
         let Some(JoinProof { token, secret }) = hello.join.clone() else {
-            let removed = self.store.is_removed_key(peer).await.map_err(internal)?;
-            return Err(if removed { Refusal::Removed } else { Refusal::NotRegistered });
+            let former = self.store.former_key(peer).await.map_err(internal)?;
+            return Err(former.map_or(Refusal::NotRegistered, redemption::former));
         };
         let now = UnixMicros::now();
         let dialled = dialled.cloned();
@@ -141,7 +191,7 @@ impl Admission {
             .await
             .map_err(internal)??;
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
-        self.write_down(peer, hello, &record.id).await;
+        self.write_down(peer, "agent.join", &hello.name, &record.id).await;
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         // The key that the instance had until now, if it had one, is revoked.
         if let Some(earlier) = self.registry.agent(&record.id) {
@@ -151,12 +201,12 @@ impl Admission {
     }
 
     /// Refusals are written down by whoever knows where the agent called from.
-    async fn write_down(&self, peer: PeerKey, hello: &Hello, instance: &InstanceId) {
-        let (who, detail) = (format!("agent {}", hello.name), format!("key {peer}"));
+    async fn write_down(&self, peer: PeerKey, what: &'static str, name: &str, instance: &InstanceId) {
+        let (who, detail) = (format!("agent {name}"), format!("key {peer}"));
         let entry = Entry {
             who: &who,
             address: None,
-            what: "agent.join",
+            what,
             target: Some(instance.as_str()),
             result: AuditResult::Done,
             detail: Some(&detail),

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use roadstead_protocol::message::ids::TokenId;
+use roadstead_protocol::message::time::UnixMicros;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,31 +15,35 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::controller::{Controller, Listening};
 use crate::http;
-use crate::model::Direction;
+use crate::reload::Configure;
+use crate::store::Store;
 
 mod audit;
+mod tokens;
 pub mod users;
 
 pub use audit::AuditCommand;
+use tokens::TokenWish;
 
 /// What the program can do besides running.
 #[derive(Subcommand)]
 pub enum Command {
     /// Make a join token and print it.
     JoinToken {
-        /// Who will dial.
-        #[arg(long, default_value = "outbound")]
-        mode: Mode,
-        /// How long it holds, in minutes.
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43_200))]
-        minutes: u32,
-        /// How many agents may use it.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-        uses: u32,
+        /// What it is to be.
+        #[command(flatten)]
+        wish: TokenWish,
         /// Write it to this file, readable by its owner alone, instead of printing it; an existing file is left as it
         /// is and no token is made.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// List the join tokens that are or were of use lately.
+    JoinTokens,
+    /// Revoke a join token; who has joined with it stays.
+    RevokeJoinToken {
+        /// Its id, as join-tokens lists it.
+        id: TokenId,
     },
     /// Give the user admin a new password and print it; ends every web session of his.
     ResetPassword,
@@ -52,6 +58,16 @@ pub enum Command {
         /// The file to write; must not exist.
         to: PathBuf,
     },
+    /// Read the whole database, or a backup, and say whether it is whole.
+    Verify {
+        /// A backup; without it the database in the data folder, which the controller may be using.
+        file: Option<PathBuf>,
+    },
+    /// Put a backup in the place of the database; the controller must not run. What was there is kept beside it.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+    },
     /// The audit log: verify its chain, or write it out.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -61,48 +77,49 @@ pub enum Command {
     Healthcheck,
 }
 
-/// Who dials.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Mode {
-    /// The agent dials the controller.
-    Outbound,
-    /// The controller dials the agent.
-    Inbound,
-}
-
 /// Runs one sub-command, or the controller.
 ///
 /// # Errors
 /// What went wrong, in words for the operator.
-pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
+pub fn run(command: Option<Command>, config: Config, configure: Box<Configure>) -> anyhow::Result<()> {
     if let Some(Command::Openapi) = command {
         return print(&http::openapi());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
         match command {
-            None | Some(Command::Openapi) => run_controller(config).await,
+            None | Some(Command::Openapi) => run_controller(config, configure).await,
             Some(Command::JoinToken { output: Some(file), .. }) if file.exists() => {
                 tracing::info!(file = %file.display(), "there is a join token already; made none");
                 Ok(())
             }
-            Some(Command::JoinToken { mode, minutes, uses, output }) => {
-                let direction = match mode {
-                    Mode::Outbound => Direction::Outbound,
-                    Mode::Inbound => Direction::Inbound,
+            Some(Command::JoinToken { wish, output }) => {
+                let offline = Controller::offline(&config).await?;
+                let token = match &wish.agent {
+                    Some(name) => offline.declared_token(name)?,
+                    None => offline.join_token(wish.into_token()?).await?,
                 };
-                let ttl = Duration::from_secs(u64::from(minutes) * 60);
-                let token = Controller::offline(&config)?.join_token(direction, ttl, uses).await?;
                 match output {
                     None => print(&token),
                     Some(file) => write_secret(&file, &token)
                         .with_context(|| format!("cannot write {}", file.display())),
                 }
             }
-            Some(Command::ResetPassword) => print(&Controller::offline(&config)?.reset_password().await?),
+            Some(Command::ResetPassword) => {
+                print(&Controller::offline(&config).await?.reset_password().await?)
+            }
+            Some(Command::Backup { to }) => Controller::offline(&config).await?.backup(to).await,
+            Some(Command::JoinTokens) => {
+                let tokens = Controller::offline(&config).await?.join_tokens().await?;
+                print(&tokens::listed(&tokens, UnixMicros::now()))
+            }
+            Some(Command::RevokeJoinToken { id }) => {
+                Controller::offline(&config).await?.revoke_token(id).await
+            }
+            Some(Command::Audit(command)) => command.run(&Controller::offline(&config).await?.audit()).await,
             Some(Command::Users { command }) => print(&users::run(command, &config).await?),
-            Some(Command::Backup { to }) => Controller::offline(&config)?.backup(to).await,
-            Some(Command::Audit(command)) => command.run(&Controller::offline(&config)?.audit()).await,
+            Some(Command::Verify { file }) => verify(&config, file).await,
+            Some(Command::Restore { from }) => restore(&config, &from),
             Some(Command::Healthcheck) => healthcheck(&config).await,
         }
     })
@@ -110,6 +127,21 @@ pub fn run(command: Option<Command>, config: Config) -> anyhow::Result<()> {
 
 fn print(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+async fn verify(config: &Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+    match file {
+        Some(file) => Store::check_file(&file)?,
+        None => Controller::offline(config).await?.verify().await?,
+    }
+    print("It is whole.")
+}
+
+fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    match Store::restore(&config.data_dir, from)? {
+        Some(former) => print(&format!("Restored. What was there is now {}", former.display())),
+        None => print("Restored."),
+    }
 }
 
 /// Files that may be open at once: each agent, browser and reader of the store takes one.
@@ -139,19 +171,28 @@ fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-async fn run_controller(config: Config) -> anyhow::Result<()> {
+async fn run_controller(config: Config, configure: Box<Configure>) -> anyhow::Result<()> {
     raise_file_limit();
-    let controller = Controller::start(config).await?;
+    let controller = Controller::start(config, configure).await?;
+    let reload = controller.reload();
     greet(controller.listening())?;
     let shutdown = CancellationToken::new();
     let run = controller.run(shutdown.clone());
     tokio::pin!(run);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             result = &mut run => return result,
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {
+                match reload.reload().await {
+                    Ok(reloaded) => tracing::info!(?reloaded, "read the configuration again"),
+                    Err(error) => tracing::error!("{error}"),
+                }
+                continue;
+            }
         }
         if shutdown.is_cancelled() {
             bail!("ended at once, on a second signal");

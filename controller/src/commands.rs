@@ -16,14 +16,16 @@ use tokio::sync::broadcast;
 
 pub use error::{CancelError, IssueError};
 
+pub use self::issuing::MAX_QUEUE;
 pub use crate::store::commands::CommandFilter;
 
 use self::open::{Live, OpenCommands};
 use self::state::{Effect, Input, step};
-use crate::model::{CommandRecord, LogLine};
+use crate::model::{Ceiling, CommandRecord, LogLine};
 use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
+mod clock;
 mod error;
 mod issuing;
 mod log;
@@ -34,6 +36,8 @@ pub mod state;
 mod tests;
 mod upkeep;
 pub mod work;
+
+use clock::Clock;
 
 /// Changes that a slow reader may fall behind before it has to read the whole again.
 const CHANGES: usize = 1024;
@@ -55,6 +59,7 @@ struct Inner {
     registry: Registry,
     changes: broadcast::Sender<CommandChange>,
     open: Mutex<OpenCommands>,
+    clock: Mutex<Clock>,
 }
 
 /// Something new in the ledger, told after it is on disk.
@@ -76,12 +81,16 @@ pub enum CommandChange {
 /// What a request for a command says beside the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IssueOptions<'a> {
+    /// Its identity, where that was stored before; none for a fresh one.
+    pub id: Option<CommandId>,
     /// How long it waits for an absent agent, at most seven days; none refuses it when the agent is away.
     pub queue_for: Option<Duration>,
     /// How long it may run, at most 24 hours; none for what is usual for the work.
     pub deadline: Option<Duration>,
     /// The agent's policy as last heard; what it does not allow is refused here already.
     pub policy: Option<&'a Policy>,
+    /// The most that may be asked of the instance; none for no such limit.
+    pub ceiling: Option<&'a Ceiling>,
 }
 
 impl Commands {
@@ -92,7 +101,8 @@ impl Commands {
     pub async fn load(store: Store, registry: Registry) -> Result<Self, StoreError> {
         let open = OpenCommands::load(&store, UnixMicros::now()).await?;
         let changes = broadcast::Sender::new(CHANGES);
-        Ok(Self { inner: Arc::new(Inner { store, registry, changes, open: Mutex::new(open) }) })
+        let (open, clock) = (Mutex::new(open), Mutex::new(Clock::new(UnixMicros::now())));
+        Ok(Self { inner: Arc::new(Inner { store, registry, changes, open, clock }) })
     }
 
     /// One command.

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use serde::Deserialize;
 
 use crate::dial_allow::DialAllow;
 use crate::networks::Networks;
 
+pub mod declared;
 mod secret;
 
+pub use declared::{DeclaredAgent, DeclaredSettings};
 pub use secret::Secret;
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
@@ -44,7 +46,7 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_AGENT_LISTEN", value_name = "ADDRESS")]
     pub agent_listen: Option<SocketAddr>,
 
-    /// Addresses that join tokens name (wss://host:port), separated by commas [default: this host's own address]
+    /// Addresses that join tokens name (wss://host:port, or wss://host/agent through a web server), separated by commas [default: this host's own address]
     #[arg(long, env = "ROADSTEAD_AGENT_URL", value_name = "URLS")]
     pub agent_url: Option<String>,
 
@@ -83,6 +85,13 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_DIAL_ALLOW", value_name = "NETWORKS")]
     pub dial_allow: Option<String>,
 
+    /// Keys of agents and of the controller that are older than so many days are replaced; 0 for never [default: 0]
+    #[arg(long, env = "ROADSTEAD_ROTATE_KEYS_DAYS", value_name = "DAYS")]
+    pub rotate_keys_days: Option<u32>,
+
+    /// Agents that this file declares.
+    #[arg(skip)]
+    pub agents: Vec<DeclaredSettings>,
     /// How many days entries of the audit log are kept; 0 keeps them, up to 200,000 of them [default: 400]
     #[arg(long, env = "ROADSTEAD_AUDIT_DAYS", value_name = "DAYS")]
     pub audit_days: Option<u32>,
@@ -112,7 +121,7 @@ pub struct Config {
     /// Where agents dial in.
     pub agent_listen: SocketAddr,
     /// Addresses that join tokens name; empty means this host's own.
-    pub agent_urls: Vec<AgentAddress>,
+    pub agent_urls: Vec<ControllerAddress>,
     /// Where everything durable lies.
     pub data_dir: PathBuf,
     /// Whether to run an agent for this host.
@@ -129,6 +138,10 @@ pub struct Config {
     pub trusted_proxies: Networks,
     /// Networks that may be dialled although they are close by.
     pub dial_allow: DialAllow,
+    /// The age in days at which keys are replaced; 0 for never.
+    pub rotate_keys_days: u32,
+    /// Agents that the file declares.
+    pub agents: Vec<DeclaredAgent>,
     /// How long entries of the audit log are kept; none: as long as there is room.
     pub audit_age: Option<Duration>,
 }
@@ -206,6 +219,8 @@ impl Settings {
             metrics_open: self.metrics_open.or(file.metrics_open),
             trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
             dial_allow: self.dial_allow.or(file.dial_allow),
+            rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days),
+            agents: if self.agents.is_empty() { file.agents } else { self.agents },
             audit_days: self.audit_days.or(file.audit_days),
         }
     }
@@ -241,7 +256,9 @@ impl Settings {
             .split(',')
             .map(str::trim)
             .filter(|text| !text.is_empty())
-            .map(|text| text.parse::<AgentAddress>().map_err(|error| value("ROADSTEAD_AGENT_URL", error)))
+            .map(|text| {
+                text.parse::<ControllerAddress>().map_err(|error| value("ROADSTEAD_AGENT_URL", error))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Config {
             password,
@@ -265,6 +282,8 @@ impl Settings {
                 .unwrap_or_default()
                 .parse()
                 .map_err(|error| value("ROADSTEAD_DIAL_ALLOW", error))?,
+            rotate_keys_days: self.rotate_keys_days.unwrap_or(0),
+            agents: declared::resolve(self.agents)?,
             audit_age: Some(self.audit_days.unwrap_or(AUDIT_DAYS))
                 .filter(|days| *days > 0)
                 .map(|days| Duration::from_secs(u64::from(days) * 86_400)),

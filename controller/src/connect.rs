@@ -2,28 +2,30 @@
 
 use std::sync::Arc;
 
-use roadstead_protocol::link::identity::Identity;
-
 use crate::admission::Admission;
 use crate::commands::Commands;
-use crate::dial_allow::DialAllow;
+use crate::enrolment::Enrolment;
 use crate::events::Events;
 use crate::fleet::Fleet;
+use crate::identities::Identities;
 use crate::probes::Probes;
 use crate::registry::Registry;
 
 pub mod dialling;
 pub mod listening;
 pub mod refused;
+pub mod relaying;
 pub mod serving;
+mod strangers;
 
 use refused::RefusedAgents;
+pub use strangers::Strangers;
 
 /// What every link needs, whoever dialled it.
 #[derive(Clone)]
 pub struct Front {
     /// Who the controller is.
-    pub identity: Identity,
+    pub identities: Identities,
     /// Who may become a session.
     pub admission: Arc<Admission>,
     /// Who is connected.
@@ -39,5 +41,7 @@ pub struct Front {
     /// Questions waiting for an answer.
     pub probes: Probes,
     /// What may be dialled.
-    pub dial_allow: Arc<DialAllow>,
+    pub enrolment: Enrolment,
+    /// Refusals in the log.
+    pub strangers: Arc<Strangers>,
 }

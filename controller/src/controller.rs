@@ -1,7 +1,7 @@
 //! The composition root: builds every part, hands each what it needs, runs them, ends them in order.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,20 +24,27 @@ use crate::audit::{self, Audit};
 use crate::commands::Commands;
 use crate::config::{Config, LocalAgent};
 use crate::connect::refused::RefusedAgents;
-use crate::connect::{Front, dialling, listening};
-use crate::enrolment::{DEFAULT_TOKEN_TTL, Enrolment, id};
+use crate::connect::{Front, Strangers, dialling, listening, relaying};
+use crate::enrolment::{Enrolment, NewToken, id};
 use crate::events::Events;
 use crate::events::retention::{self, Retention};
 use crate::fleet::{Fleet, persist};
 use crate::http::{self, About, Services};
+use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
-use crate::model::Direction;
 use crate::probes::Probes;
 use crate::registry::Registry;
+use crate::relayed::{Relay, Relayed};
+use crate::reload::{Configure, Reload};
+use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
 mod following;
+mod offline;
+
+pub use offline::Offline;
 
 /// Where a running controller can be reached. Also written to `listening.json` in its data folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +89,7 @@ pub struct Controller {
     web: TcpListener,
     web_tls: Option<Arc<rustls::ServerConfig>>,
     agents: Listener,
+    relayed: mpsc::Receiver<Relayed>,
     local_agent: Option<Supervised>,
     audit_age: Option<Duration>,
 }
@@ -96,9 +105,9 @@ impl Controller {
     ///
     /// # Errors
     /// If something cannot be opened or bound; the text says what.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, configure: Box<Configure>) -> anyhow::Result<Self> {
         let data_dir = config.data_dir.clone();
-        let core = Core::open(&config)?;
+        let core = Core::open(&config).await?;
         let web_tls = config.tls.as_ref().map(|(cert, key)| web_tls(cert, key)).transpose()?;
         let web = bind(config.listen, "ROADSTEAD_LISTEN").await?;
         let agents = bind(config.agent_listen, "ROADSTEAD_AGENT_LISTEN").await?;
@@ -107,7 +116,19 @@ impl Controller {
         let enrolment = core.enrolment(&config, agent_urls.clone());
         let fleet = core.fleet.clone();
         persist::load(&fleet, &core.store).await?;
+        apply_declared(&enrolment, &config).await?;
+        let rotation = Rotation::new(
+            core.identities.clone(),
+            enrolment.clone(),
+            fleet.clone(),
+            core.registry.clone(),
+            config.rotate_keys_days,
+        );
+        let own_address = own_agent_url(agents_bound);
+        let reload = Reload::new(&config, configure, enrolment.clone(), rotation.clone(), own_address);
+        let (relay, relayed) = Relay::new();
         let commands = Commands::load(core.store.clone(), core.registry.clone()).await?;
+        let rollouts = Rollouts::load(core.store.clone(), fleet.clone(), commands.clone()).await?;
         let (accounts, new_password) =
             Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
         let local_agent = local_agent(&config, agents_bound)?;
@@ -116,7 +137,7 @@ impl Controller {
         let lifecycles = Lifecycles::load(core.store.clone(), fleet.clone()).await?;
         let probes = Probes::default();
         let front = Arc::new(Front {
-            identity: core.identity.clone(),
+            identities: core.identities.clone(),
             admission: Arc::new(Admission::new(core.store.clone(), fleet.clone(), core.registry.clone())),
             registry: core.registry.clone(),
             fleet: fleet.clone(),
@@ -124,7 +145,8 @@ impl Controller {
             commands: commands.clone(),
             refused: Arc::new(RefusedAgents::new(Audit::new(core.store.clone()))),
             probes: probes.clone(),
-            dial_allow: Arc::new(config.dial_allow.clone()),
+            enrolment: enrolment.clone(),
+            strangers: Arc::new(Strangers::default()),
         });
         let web_bound = web.local_addr()?;
         let scheme = if web_tls.is_some() { "https" } else { "http" };
@@ -142,26 +164,30 @@ impl Controller {
             registry: core.registry,
             enrolment,
             commands,
+            rollouts,
             events,
             lifecycles,
             accounts: Arc::new(accounts),
             audit: Audit::new(core.store),
             probes,
+            rotation,
+            reload,
+            relay,
             about: About {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 this_instance,
                 name: config.name,
-                key: core.identity.key(),
-                agent_urls,
                 agent_image: AGENT_IMAGE.to_owned(),
                 open_metrics: config.metrics_open,
                 trusted_proxies: config.trusted_proxies,
             },
         };
+        let ring = core.identities.ring();
         let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
-        let agents = Listener::new(agents, core.identity, Trust::AnyProven, limits);
+        let mut agents = Listener::new(agents, ring.newest.clone(), Trust::AnyProven, limits);
+        agents.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
         let audit_age = config.audit_age;
-        Ok(Self { listening, front, services, web, web_tls, agents, local_agent, audit_age })
+        Ok(Self { listening, front, services, web, web_tls, agents, relayed, local_agent, audit_age })
     }
 
     /// Where it listens.
@@ -170,13 +196,19 @@ impl Controller {
         &self.listening
     }
 
+    /// Reads the configuration again when asked to.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.services.reload.clone()
+    }
+
     /// Serves until `shutdown`, then ends in order: no new links and requests, sessions say goodbye, pictures are
     /// saved.
     ///
     /// # Errors
     /// If a part ended that never should.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { front, services, web, web_tls, agents, local_agent, audit_age, .. } = self;
+        let Self { front, services, web, web_tls, agents, relayed, local_agent, audit_age, .. } = self;
         let saved = CancellationToken::new();
         let mut saving = JoinSet::new();
         saving.spawn(persist::run(services.fleet.clone(), services.store.clone(), saved.clone()));
@@ -184,6 +216,7 @@ impl Controller {
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(audit::retention::run(services.store.clone(), audit_age, shutdown.clone()));
         parts.spawn(services.commands.clone().run(shutdown.clone()));
+        parts.spawn(services.rollouts.clone().run(shutdown.clone()));
         let (lifecycles, commands) = (services.lifecycles.clone(), services.commands.clone());
         parts.spawn(lifecycles.clone().run(services.events.subscribe(), shutdown.clone()));
         parts.spawn(following::commands(lifecycles, commands, shutdown.clone()));
@@ -195,6 +228,8 @@ impl Controller {
             };
             parts.spawn(agent.run(join, shutdown.clone()));
         }
+        parts.spawn(services.rotation.clone().run(shutdown.clone()));
+        parts.spawn(relaying::relay(Arc::clone(&front), relayed, shutdown.clone()));
         parts.spawn(dialling::dial_all(Arc::clone(&front), shutdown.clone()));
         parts.spawn(listening::listen(front, agents, shutdown.clone()));
         parts.spawn(http::serve(web, web_tls, services, shutdown.clone()));
@@ -220,29 +255,29 @@ impl Controller {
     ///
     /// # Errors
     /// If no controller has run with the data folder, or it cannot be opened.
-    pub fn offline(config: &Config) -> anyhow::Result<Offline<'_>> {
+    pub async fn offline(config: &Config) -> anyhow::Result<Offline<'_>> {
         anyhow::ensure!(
             Store::exists(&config.data_dir),
             "{}: no controller has run with this data folder; set ROADSTEAD_DATA_DIR to the one that is meant",
             config.data_dir.display()
         );
-        Ok(Offline { core: Core::open(config)?, config })
+        Ok(Offline { core: Core::open(config).await?, config })
     }
 }
 
 /// What both the running controller and the sub-commands stand on.
 struct Core {
     store: Store,
-    identity: Identity,
+    identities: Identities,
     fleet: Fleet,
     registry: Registry,
 }
 
 impl Core {
-    fn open(config: &Config) -> anyhow::Result<Self> {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
-        let identity = Identity::load_or_create(&config.data_dir.join("identity"))?;
-        Ok(Self { store, identity, fleet: Fleet::new(), registry: Registry::default() })
+        let identities = Identities::load(&store, &config.data_dir.join("identity")).await?;
+        Ok(Self { store, identities, fleet: Fleet::new(), registry: Registry::default() })
     }
 
     fn enrolment(&self, config: &Config, agent_urls: Vec<String>) -> Enrolment {
@@ -250,63 +285,10 @@ impl Core {
             self.store.clone(),
             self.fleet.clone(),
             self.registry.clone(),
-            self.identity.key(),
+            self.identities.ring().newest.key(),
             agent_urls,
             config.dial_allow.clone(),
         )
-    }
-}
-
-/// A controller's data without a running controller.
-pub struct Offline<'a> {
-    core: Core,
-    config: &'a Config,
-}
-
-impl Offline<'_> {
-    /// Makes a join token.
-    ///
-    /// # Errors
-    /// If it cannot be stored.
-    pub async fn join_token(&self, direction: Direction, ttl: Duration, uses: u32) -> anyhow::Result<String> {
-        let agents = Listening::read(&self.config.data_dir)
-            .map_or(self.config.agent_listen, |listening| listening.agents);
-        let enrolment = self.core.enrolment(self.config, agent_urls(self.config, agents));
-        Ok(enrolment.issue_token(None, direction, ttl, uses).await?.text)
-    }
-
-    /// Gives the user admin a new password and returns it.
-    ///
-    /// # Errors
-    /// If it cannot be stored.
-    pub async fn reset_password(&self) -> anyhow::Result<String> {
-        let (accounts, made) = Accounts::open(self.core.store.clone(), None, false).await?;
-        match made {
-            Some(password) => Ok(password),
-            None => Ok(accounts.reset_admin().await?),
-        }
-    }
-
-    /// The accounts.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn accounts(&self) -> anyhow::Result<Accounts> {
-        Ok(Accounts::of(self.core.store.clone(), false).await?)
-    }
-
-    /// The audit log.
-    #[must_use]
-    pub fn audit(&self) -> Audit {
-        Audit::new(self.core.store.clone())
-    }
-
-    /// Writes a consistent copy of the database.
-    ///
-    /// # Errors
-    /// If the file exists or cannot be written.
-    pub async fn backup(&self, to: PathBuf) -> anyhow::Result<()> {
-        Ok(self.core.store.backup(to).await?)
     }
 }
 
@@ -316,10 +298,22 @@ async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener>
 
 fn agent_urls(config: &Config, bound: SocketAddr) -> Vec<String> {
     if config.agent_urls.is_empty() {
-        vec![format!("wss://{}", SocketAddr::new(reachable_address(bound.ip()), bound.port()))]
+        vec![own_agent_url(bound)]
     } else {
         config.agent_urls.iter().map(ToString::to_string).collect()
     }
+}
+
+async fn apply_declared(enrolment: &Enrolment, config: &Config) -> anyhow::Result<()> {
+    let applied = enrolment.apply_declared(&config.agents).await?;
+    for (name, reason) in &applied.failed {
+        tracing::error!(name, reason, "a declared agent cannot be as the configuration says");
+    }
+    Ok(())
+}
+
+fn own_agent_url(bound: SocketAddr) -> String {
+    format!("wss://{}", SocketAddr::new(reachable_address(bound.ip()), bound.port()))
 }
 
 /// The address others reach this host at, for a listener on all of them: the one that would be used to reach a
@@ -362,7 +356,7 @@ fn this_instance(agent_data: &Path) -> anyhow::Result<InstanceId> {
 }
 
 async fn local_join_token(enrolment: &Enrolment) -> Option<String> {
-    match enrolment.issue_token(None, Direction::Outbound, DEFAULT_TOKEN_TTL, 1).await {
+    match enrolment.issue_token(NewToken::default()).await {
         Ok(token) => Some(token.text),
         Err(error) => {
             tracing::error!(%error, "cannot make a join token for this host's agent");

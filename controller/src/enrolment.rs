@@ -1,6 +1,6 @@
 //! Registering, changing and removing instances; making and revoking join tokens.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use roadstead_protocol::message::ids::{InstanceId, PeerKey};
@@ -8,11 +8,12 @@ use roadstead_protocol::message::time::UnixMicros;
 
 use crate::dial_allow::{DialAllow, ResolveError};
 use crate::fleet::Fleet;
-use crate::model::{Direction, InstanceRecord};
+use crate::model::{Direction, InstanceRecord, MemberTerms};
 use crate::registry::Registry;
 use crate::store::instances::Conflict;
 use crate::store::{Store, StoreError};
 
+pub mod declared;
 mod error;
 pub mod fields;
 pub mod id;
@@ -23,7 +24,7 @@ mod tokens;
 
 pub use error::EnrolError;
 use error::conflict_error;
-pub use tokens::{DEFAULT_TOKEN_TTL, IssuedToken};
+pub use tokens::{DEFAULT_TOKEN_TTL, IssuedToken, NewToken};
 
 /// How long resolving an address may take, while somebody waits for the registration.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -34,13 +35,15 @@ pub struct Enrolment {
     store: Store,
     fleet: Fleet,
     registry: Registry,
-    terms: Arc<Terms>,
+    terms: Arc<RwLock<Terms>>,
 }
 
+/// What may change while the controller runs.
+#[derive(Clone)]
 struct Terms {
     controller_key: PeerKey,
     agent_urls: Vec<String>,
-    dial_allow: DialAllow,
+    dial_allow: Arc<DialAllow>,
 }
 
 /// An instance to register.
@@ -86,8 +89,30 @@ impl Enrolment {
         agent_urls: Vec<String>,
         dial_allow: DialAllow,
     ) -> Self {
-        let terms = Arc::new(Terms { controller_key, agent_urls, dial_allow });
-        Self { store, fleet, registry, terms }
+        let terms = Terms { controller_key, agent_urls, dial_allow: Arc::new(dial_allow) };
+        Self { store, fleet, registry, terms: Arc::new(RwLock::new(terms)) }
+    }
+
+    /// New tokens name this key of the controller from now on.
+    pub fn set_controller_key(&self, key: PeerKey) {
+        self.terms.write().unwrap_or_else(PoisonError::into_inner).controller_key = key;
+    }
+
+    /// New tokens name these addresses, and only these networks are dialled beside what always may be, from now on.
+    pub fn set_addresses(&self, agent_urls: Vec<String>, dial_allow: DialAllow) {
+        let mut terms = self.terms.write().unwrap_or_else(PoisonError::into_inner);
+        terms.agent_urls = agent_urls;
+        terms.dial_allow = Arc::new(dial_allow);
+    }
+
+    /// What may be dialled.
+    #[must_use]
+    pub fn dial_allow(&self) -> Arc<DialAllow> {
+        self.terms().dial_allow
+    }
+
+    fn terms(&self) -> Terms {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Registers an instance and makes the token its agent joins with.
@@ -110,9 +135,16 @@ impl Enrolment {
             agent_version: None,
             policy: None,
             abilities: Vec::new(),
+            terms: MemberTerms::default(),
         };
         let ttl = new.token_ttl.unwrap_or(DEFAULT_TOKEN_TTL);
-        let mut token = self.make_token(Some(record.id.clone()), direction(&record), ttl, 1, now)?;
+        let wish = NewToken {
+            instance: Some(record.id.clone()),
+            direction: direction(&record),
+            ttl,
+            ..NewToken::default()
+        };
+        let mut token = self.make_token(wish, now)?;
         let mut stored = self.insert(&record, &token).await?;
         if stored == Err(Conflict::Id) {
             // The instance that the id was derived for has moved to another address and keeps its id.
@@ -145,13 +177,18 @@ impl Enrolment {
         let before = self.store.instance(instance.clone()).await?;
         let before = before.ok_or_else(|| EnrolError::UnknownInstance(instance.clone()))?;
         let wished = InstanceRecord {
-            name: name.unwrap_or(before.name),
+            name: name.unwrap_or_else(|| before.name.clone()),
             url: url.unwrap_or_else(|| before.url.clone()),
-            description: description.unwrap_or(before.description),
-            environment: environment.unwrap_or(before.environment),
-            tags: tags.unwrap_or(before.tags),
-            ..before
+            description: description.unwrap_or_else(|| before.description.clone()),
+            environment: environment.unwrap_or_else(|| before.environment.clone()),
+            tags: tags.unwrap_or_else(|| before.tags.clone()),
+            ..before.clone()
         };
+        let decided = (&wished.name, &wished.url, &wished.environment, &wished.tags);
+        if wished.terms.declared && decided != (&before.name, &before.url, &before.environment, &before.tags)
+        {
+            return Err(EnrolError::Declared(before.name));
+        }
         let moved = wished.url != before.url;
         let stored = self
             .store
@@ -180,8 +217,13 @@ impl Enrolment {
     /// not touched.
     ///
     /// # Errors
-    /// If there is no such instance or the store fails.
+    /// If there is no such instance, the configuration file declares it, or the store fails.
     pub async fn remove(&self, instance: &InstanceId) -> Result<InstanceRecord, EnrolError> {
+        if let Some(record) = self.store.instance(instance.clone()).await?
+            && record.terms.declared
+        {
+            return Err(EnrolError::Declared(record.name));
+        }
         let removed = self.store.remove_instance(instance.clone(), UnixMicros::now()).await?;
         let record = removed.ok_or_else(|| EnrolError::UnknownInstance(instance.clone()))?;
         // In this order: a session that begins in between finds no host to feed, and ends.
@@ -203,7 +245,7 @@ impl Enrolment {
     async fn url(&self, text: Option<&str>) -> Result<Option<String>, EnrolError> {
         let Some(text) = text else { return Ok(None) };
         let address = fields::url(text)?;
-        match self.terms.dial_allow.resolve(address.host(), address.port(), RESOLVE).await {
+        match self.dial_allow().resolve(address.host(), address.port(), RESOLVE).await {
             Ok(_) | Err(ResolveError::Unresolved { .. }) => Ok(Some(address.to_string())),
             Err(ResolveError::Refused(refused)) => Err(refused.into()),
         }

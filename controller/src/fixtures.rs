@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::InstanceRecord;
+use crate::model::{InstanceRecord, MemberTerms};
 use crate::registry::AgentHandle;
 use crate::store::Store;
 
@@ -42,6 +42,7 @@ pub(crate) fn record(id: &str) -> InstanceRecord {
         agent_version: None,
         policy: None,
         abilities: Vec::new(),
+        terms: MemberTerms::default(),
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
 use axum::{Router, middleware};
-use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use roadstead_protocol::message::ids::InstanceId;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +18,13 @@ use utoipa_axum::routes;
 
 pub mod access;
 mod account;
+mod agent;
 mod api_tokens;
 mod assets;
 mod audit;
 mod command_log;
 mod commands;
+mod config;
 mod containers;
 mod events;
 pub mod extract;
@@ -28,6 +32,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod keys;
 mod lifecycle;
 mod live;
 mod metrics;
@@ -37,6 +42,7 @@ mod page;
 pub mod problem;
 mod proxied;
 mod refusals;
+mod rollouts;
 mod server;
 mod session;
 mod sessions;
@@ -50,7 +56,7 @@ mod users;
 pub mod views;
 mod watch;
 
-use crate::accounts::limits::Buckets;
+use crate::accounts::limits::{Buckets, Rate};
 use crate::accounts::{Accounts, LOGIN_RATE, network_of};
 use crate::audit::Audit;
 use crate::commands::Commands;
@@ -61,10 +67,17 @@ use crate::lifecycle::Lifecycles;
 use crate::networks::Networks;
 use crate::probes::Probes;
 use crate::registry::Registry;
+use crate::relayed::Relay;
+use crate::reload::Reload;
+use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 
 /// Addresses whose refusals without login are audited apart.
 const STRANGERS: usize = 10_000;
+
+/// Agents that are not known, from one network: a whole site may join at once, or have been removed.
+const KNOCKING_RATE: Rate = Rate { burst: 32, refill: Duration::from_secs(1) };
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -79,6 +92,8 @@ pub struct Services {
     pub enrolment: Enrolment,
     /// The command ledger.
     pub commands: Commands,
+    /// Syncs of many hosts.
+    pub rollouts: Rollouts,
     /// The event log.
     pub events: Events,
     /// Where containers and projects are in their life.
@@ -89,6 +104,12 @@ pub struct Services {
     pub audit: Audit,
     /// Checks under way.
     pub probes: Probes,
+    /// Replacing keys.
+    pub rotation: Rotation,
+    /// Reading the configuration again.
+    pub reload: Reload,
+    /// Where agents that come through a web server are handed over.
+    pub relay: Relay,
     /// The controller itself.
     pub about: About,
 }
@@ -102,10 +123,6 @@ pub struct About {
     pub name: String,
     /// Its own instance, if it runs an agent for its host.
     pub this_instance: Option<InstanceId>,
-    /// Its key, as agents pin it.
-    pub key: PeerKey,
-    /// Where agents reach it (`wss://host:port`), best first.
-    pub agent_urls: Vec<String>,
     /// Image reference of the agent, for the commands that start one.
     pub agent_image: String,
     /// Whether anybody may read the metrics.
@@ -121,6 +138,7 @@ pub struct App {
     streams: streams::Streams,
     watches: watch::Watches,
     strangers: Mutex<Buckets<IpAddr>>,
+    knocking: Mutex<Buckets<IpAddr>>,
     /// Requests that change something: they outlive whoever asked.
     changes: TaskTracker,
     ending: CancellationToken,
@@ -134,6 +152,7 @@ impl App {
             streams: streams::Streams::default(),
             watches: watch::Watches::default(),
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
+            knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
             changes: TaskTracker::new(),
             ending,
         }
@@ -144,6 +163,12 @@ impl App {
     fn may_audit_stranger(&self, address: IpAddr) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         strangers.take(network_of(address), Instant::now()).is_ok()
+    }
+
+    /// Whether an agent that is not known may still come in from there.
+    fn may_knock(&self, address: IpAddr) -> bool {
+        let mut knocking = self.knocking.lock().unwrap_or_else(PoisonError::into_inner);
+        knocking.take(network_of(address), Instant::now()).is_ok()
     }
 }
 
@@ -176,6 +201,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(containers::list_containers))
         .routes(routes!(containers::one_container))
         .routes(routes!(lifecycle::container_lifecycle))
+        .routes(routes!(lifecycle::instance_lifecycles))
         .routes(routes!(lifecycle::list_projects))
         .routes(routes!(orders::act_on_container))
         .routes(routes!(orders::sync))
@@ -185,11 +211,17 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(commands::list_commands))
         .routes(routes!(commands::one_command, commands::cancel_command))
         .routes(routes!(command_log::command_log))
+        .routes(routes!(rollouts::list_rollouts, rollouts::start_rollout))
+        .routes(routes!(rollouts::one_rollout, rollouts::stop_rollout))
         .routes(routes!(events::list_events))
         .routes(routes!(live::live))
         .routes(routes!(tokens::list_join_tokens, tokens::make_join_token))
         .routes(routes!(tokens::revoke_join_token))
         .routes(routes!(audit::audit_log))
+        .routes(routes!(keys::controller_keys))
+        .routes(routes!(keys::rotate_controller_key))
+        .routes(routes!(keys::rotate_agent_key))
+        .routes(routes!(config::reload_config))
         .routes(routes!(audit::export_audit_log))
 }
 
@@ -201,6 +233,7 @@ pub fn router(services: Services, ending: CancellationToken) -> Router {
 fn router_of(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
+        .route("/agent", get(agent::take_link))
         .fallback(assets::file_or_page)
         .method_not_allowed_fallback(page::no_such_method)
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))

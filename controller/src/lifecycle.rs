@@ -23,6 +23,7 @@ mod book;
 pub mod fact;
 pub mod history;
 pub mod machine;
+pub mod past;
 mod picture;
 pub mod project;
 #[cfg(test)]

@@ -35,11 +35,12 @@ fn main() -> ExitCode {
              set ROADSTEAD_PASSWORD or --password-file instead"
         );
     }
-    let configure = || -> anyhow::Result<Config> {
-        let file = arguments.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
-        Ok(arguments.settings.over(file).resolve()?)
+    let (file, near) = (arguments.config, arguments.settings);
+    let configure = move || -> anyhow::Result<Config> {
+        let file = file.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
+        Ok(near.clone().over(file).resolve()?)
     };
-    match configure().and_then(|config| cli::run(arguments.command, config)) {
+    match configure().and_then(|config| cli::run(arguments.command, config, Box::new(configure))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -1,13 +1,17 @@
 //! Plain records: what the controller knows and stores. No behaviour beyond what follows from the values.
 
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::{BootId, CommandId, Epoch, EventSeq, InstanceId, PeerKey, TokenId};
-use roadstead_protocol::message::policy::Policy;
+use roadstead_protocol::message::policy::{Policy, UnknownVerb, Verb};
 use roadstead_protocol::message::progress::Progress;
 use roadstead_protocol::message::time::UnixMicros;
 
 pub mod role;
+pub mod rollout;
 pub mod scope;
 
 /// A registered Docker host.
@@ -37,6 +41,69 @@ pub struct InstanceRecord {
     pub policy: Option<Policy>,
     /// Its abilities, as last heard.
     pub abilities: Vec<String>,
+    /// On what terms it is a member.
+    pub terms: MemberTerms,
+}
+
+/// On what terms an instance is a member: who decides over it here, and keys on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberTerms {
+    /// The most that may be asked of it, whatever its owner allows; none for no such limit.
+    pub ceiling: Option<Ceiling>,
+    /// Whether the controller's configuration file declares it.
+    pub declared: bool,
+    /// The key that its agent will show next; it counts as well as the present one.
+    pub next_key: Option<PeerKey>,
+    /// When the present key was first shown; none if that was never noted.
+    pub key_since: Option<UnixMicros>,
+    /// The controller's keys that its agent knows, newest first; none if it was never told of more than one.
+    pub controller_keys: Option<Vec<PeerKey>>,
+}
+
+/// The most that may be asked of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling(pub BTreeSet<Verb>);
+
+impl Ceiling {
+    /// Whether `verb` may be asked.
+    #[must_use]
+    pub fn allows(&self, verb: Verb) -> bool {
+        self.0.contains(&verb)
+    }
+
+    /// The verbs as words.
+    #[must_use]
+    pub fn words(&self) -> Vec<&'static str> {
+        self.0.iter().map(|verb| verb.as_str()).collect()
+    }
+}
+
+impl std::fmt::Display for Ceiling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words().join(" "))
+    }
+}
+
+impl FromStr for Ceiling {
+    type Err = UnknownVerb;
+
+    /// Reads verbs separated by commas or white space; looking is always allowed.
+    fn from_str(text: &str) -> Result<Self, UnknownVerb> {
+        let mut verbs = text.parse::<Policy>()?.allow;
+        verbs.insert(Verb::View);
+        Ok(Self(verbs))
+    }
+}
+
+/// What a join token gives to whatever joins with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Tags, sorted, without doubles, besides those that the agent brings.
+    pub tags: Vec<String>,
+    /// Environment label, instead of the agent's.
+    pub environment: Option<String>,
+    /// The most that may be asked of it.
+    pub ceiling: Option<Ceiling>,
 }
 
 /// A join token as stored: without its secret.
@@ -44,6 +111,10 @@ pub struct InstanceRecord {
 pub struct JoinTokenRecord {
     /// Its id.
     pub id: TokenId,
+    /// What it is called, to know it by.
+    pub name: Option<String>,
+    /// What it gives.
+    pub grants: Grants,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
     /// The instance it is for; none for a token that registers a new one.

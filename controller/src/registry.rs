@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
+use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ pub struct AgentHandle {
     pub boot: BootId,
     /// The boot that its memory of commands goes back to.
     pub memory: BootId,
+    /// When its instance was registered: what was asked of an earlier registration is none of its business.
+    pub registered: UnixMicros,
     messages: mpsc::Sender<ToAgent>,
     end: CancellationToken,
     supersede: CancellationToken,
@@ -50,13 +53,19 @@ impl AgentHandle {
         end: CancellationToken,
         supersede: CancellationToken,
     ) -> Self {
-        Self { session, boot, memory: boot, messages, end, supersede }
+        Self { session, boot, memory: boot, registered: UnixMicros(0), messages, end, supersede }
     }
 
     /// The same for an agent whose memory of commands goes back further than its process.
     #[must_use]
     pub fn remembering(self, memory: BootId) -> Self {
         Self { memory, ..self }
+    }
+
+    /// The same for an agent whose instance was registered then.
+    #[must_use]
+    pub fn registered_at(self, registered: UnixMicros) -> Self {
+        Self { registered, ..self }
     }
 
     /// Queues a message; never waits.

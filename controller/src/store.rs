@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 pub mod api_tokens;
@@ -15,16 +16,25 @@ pub mod audit;
 pub mod commands;
 pub mod events;
 mod figures;
+pub mod identities;
 pub mod instances;
+mod integrity;
 pub mod join_tokens;
 pub mod lifecycles;
 mod migrations;
 pub mod pictures;
+mod restore;
+mod seal;
+pub mod rollouts;
 mod second_factors;
 mod settings;
+#[cfg(test)]
+mod tests;
 pub mod users;
 pub mod web_sessions;
 mod writer;
+
+use seal::{Seal, State};
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.
 #[derive(Clone)]
@@ -34,12 +44,19 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
-    writes: mpsc::Sender<writer::Job>,
+    /// None only while it ends.
+    writes: Option<mpsc::Sender<writer::Job>>,
+    writer: Option<JoinHandle<Connection>>,
+    seal: Option<Seal>,
+    trouble: writer::Trouble,
     readers: Mutex<Vec<Connection>>,
 }
 
 /// Readers kept open when idle.
 const IDLE_READERS: usize = 4;
+
+/// Statements that a connection keeps prepared: all that there are.
+const STATEMENTS: usize = 128;
 
 /// Writes that may wait; a further writer waits for room.
 const WAITING_WRITES: usize = 4096;
@@ -69,6 +86,20 @@ pub enum StoreError {
         /// What this program knows.
         known: i64,
     },
+    /// The database is not what was written. The operator's to mend, from a backup.
+    #[error(
+        "store: {} is damaged: {what}; put a backup in its place with `roadstead-controller restore BACKUP`",
+        path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another process has it open.
+    #[error("store: {} is in use; stop the controller first", .0.display())]
+    InUse(PathBuf),
     /// A stored value cannot be read.
     #[error("store: unreadable value in {0}")]
     Corrupt(&'static str),
@@ -92,19 +123,51 @@ impl Store {
     /// # Errors
     /// If the folder or file cannot be used, or is from a newer program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, "FULL")
+    }
+
+    /// Opens a database whose commits do not wait for the disk: what a test of power cuts must find out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "test-util")]
+    pub fn open_careless(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, "NORMAL")
+    }
+
+    fn open_with(directory: &Path, synchronous: &str) -> Result<Self, StoreError> {
         Self::prepare_directory(directory)?;
         let path = directory.join(FILE);
-        let mut connection = Connection::open(&path)?;
-        restrict(&path, 0o600)?;
+        let existed = path.exists();
+        let (seal, state) = Seal::open(directory)?;
+        let connection = Self::connect(&path, synchronous, existed && state == State::Unsealed);
+        let connection = connection.map_err(|error| error.about(&path))?;
+        let (writes, jobs) = mpsc::channel(WAITING_WRITES);
+        let trouble = writer::Trouble::default();
+        let writer = writer::spawn(connection, jobs, trouble.clone())?;
+        let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
+        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, readers: Mutex::default() }) })
+    }
+
+    /// The connection that writes; with `doubtful`, of a database whose structure was checked.
+    fn connect(path: &Path, synchronous: &str, doubtful: bool) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        restrict(path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        if doubtful {
+            let complaints = integrity::complaints(&connection, "PRAGMA quick_check(5)")?;
+            if !complaints.is_empty() {
+                return Err(StoreError::Damaged { path: path.to_owned(), what: complaints.join("; ") });
+            }
+        }
         migrations::run(&mut connection)?;
-        let (writes, jobs) = mpsc::channel(WAITING_WRITES);
-        writer::spawn(connection, jobs)?;
-        Ok(Self { inner: Arc::new(Inner { path, writes, readers: Mutex::default() }) })
+        Ok(connection)
     }
 
     /// Makes a folder that only this user can read, or makes it so.
@@ -129,7 +192,8 @@ impl Store {
         restrict(&to, 0o600)?;
         self.read(move |connection| {
             connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
-            Ok(())
+            // A backup that cannot be restored should be known today.
+            Self::check_file(&to)
         })
         .await
     }
@@ -145,7 +209,8 @@ impl Store {
     {
         let (answer, answered) = oneshot::channel();
         let job = writer::job(write, answer);
-        self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
+        let writes = self.inner.writes.as_ref().ok_or(StoreError::Closed)?;
+        writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -170,6 +235,36 @@ impl Store {
     }
 }
 
+impl StoreError {
+    /// What SQLite calls a damaged file is one, and this is its name.
+    fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Sqlite(error)
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                ) =>
+            {
+                Self::Damaged { path: path.to_owned(), what: error.to_string() }
+            }
+            error => error,
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// Closes the database, and seals it if nobody else has it open.
+    fn drop(&mut self) {
+        self.writes = None;
+        self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        let (Some(writer), Some(seal)) = (self.writer.take(), self.seal.take()) else { return };
+        let Ok(connection) = writer.join() else { return };
+        if connection.close().is_ok() {
+            seal.close();
+        }
+    }
+}
+
 impl Inner {
     fn reader(&self) -> Result<Connection, StoreError> {
         if let Some(connection) = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop() {
@@ -177,6 +272,7 @@ impl Inner {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(connection)
     }

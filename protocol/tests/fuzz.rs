@@ -1,34 +1,33 @@
-//! Fuzzing of the codec, on stable Rust: whatever a peer sends, decoding neither panics nor takes much time or memory.
+//! Whatever a peer or a stranger sends, reading it neither panics nor takes much time or memory: the codec, join tokens,
+//! addresses, identifiers.
 //!
-//! The corpus is every frozen frame (`wire/v1.txt`). Inputs are frames that were cut, spliced, repeated, nested, given
-//! false lengths and false words. A normal run tries a fixed number of them. To fuzz for an hour:
+//! The corpus of the codec is every frozen frame (`wire/v1.txt`). To fuzz for an hour:
 //!
 //! ```sh
-//! ROADSTEAD_FUZZ_SECONDS=3600 cargo test --release -p roadstead-protocol --test fuzz
+//! ROADSTEAD_FUZZ_SECONDS=3600 cargo test -p roadstead-protocol --test fuzz
 //! ```
-//!
-//! A failing input is printed, made as small as proptest can, and its seed is printed to be replayed.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 use std::time::Duration;
 
-use proptest::collection::vec;
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
-use proptest::sample::{Index, select};
-use proptest::test_runner::{TestError, TestRunner};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use roadstead_protocol::fuzz::{fuzz, mutated, text};
 use roadstead_protocol::join_token::JoinToken;
+use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{
     DecodeError, MAX_HANDSHAKE, MAX_MESSAGE, decode, decode_directed, encode,
 };
 use roadstead_protocol::message::hello::{Hello, Reply};
+use roadstead_protocol::message::ids::{CommandId, ContainerId, InstanceId, PeerKey, TokenId};
+use roadstead_protocol::message::policy::{Policy, Verb};
+use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::time::Instant;
 
 const TABLE: &str = include_str!("wire/v1.txt");
-
-/// Inputs in a normal run.
-const CASES: u32 = 4000;
 
 /// No input may take longer to decode. Generous, since tests run beside each other without optimisation.
 const SLOWEST: Duration = Duration::from_secs(2);
@@ -44,7 +43,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Decodes as everything that can be expected of a peer. What is read can be written and read again.
-fn swallow(bytes: &[u8]) {
+fn swallow(bytes: &[u8]) -> bool {
     let start = Instant::now();
     let to_agent: Result<ToAgent, DecodeError> = decode_directed(bytes);
     let to_controller: Result<ToController, DecodeError> = decode_directed(bytes);
@@ -53,6 +52,7 @@ fn swallow(bytes: &[u8]) {
     let _: Result<JoinToken, DecodeError> = decode(bytes, MAX_HANDSHAKE);
     assert!(start.elapsed() < SLOWEST, "took {:?}", start.elapsed());
 
+    let accepted = to_agent.is_ok() || to_controller.is_ok() || hello.is_ok() || reply.is_ok();
     if let Ok(message) = to_agent {
         let again = encode(&message, usize::MAX).unwrap();
         assert_eq!(decode::<ToAgent>(&again, usize::MAX).unwrap(), message);
@@ -71,113 +71,95 @@ fn swallow(bytes: &[u8]) {
         let back: ToController = decode(&again, usize::MAX).unwrap();
         assert_eq!(encode(&back, usize::MAX).unwrap(), again);
     }
+    accepted
 }
 
-/// One thing done to a frame.
-#[derive(Clone, Debug)]
-enum Mutation {
-    Flip { at: Index, bits: u8 },
-    Cut { at: Index },
-    Drop { at: Index, length: usize },
-    Insert { at: Index, bytes: Vec<u8> },
-    Repeat { at: Index, length: usize, times: usize },
-    Splice { at: Index, other: Vec<u8>, from: Index },
-    Nest { at: Index, marker: u8, depth: usize },
-}
-
-impl Mutation {
-    fn apply(self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let place = |index: Index, bytes: &[u8]| index.index(bytes.len() + 1);
-        match self {
-            Self::Flip { at, bits } => {
-                let at = place(at, &bytes);
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= bits;
-                }
-            }
-            Self::Cut { at } => bytes.truncate(place(at, &bytes)),
-            Self::Drop { at, length } => {
-                let from = place(at, &bytes);
-                let to = (from + length).min(bytes.len());
-                bytes.drain(from..to);
-            }
-            Self::Insert { at, bytes: inserted } => {
-                let at = place(at, &bytes);
-                bytes.splice(at..at, inserted);
-            }
-            Self::Repeat { at, length, times } => {
-                let from = place(at, &bytes);
-                let to = (from + length).min(bytes.len());
-                let piece = bytes[from..to].repeat(times);
-                bytes.splice(to..to, piece);
-            }
-            Self::Splice { at, other, from } => {
-                bytes.truncate(place(at, &bytes));
-                bytes.extend_from_slice(&other[place(from, &other)..]);
-            }
-            Self::Nest { at, marker, depth } => {
-                let at = place(at, &bytes);
-                bytes.splice(at..at, std::iter::repeat_n(marker, depth));
-            }
-        }
-        bytes.truncate(MAX_MESSAGE);
-        bytes
-    }
-}
-
-/// The markers that announce more than they cost: arrays, maps, strings, byte strings and extensions of any length.
-fn marker() -> impl Strategy<Value = Vec<u8>> {
-    let long = select(vec![0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf]);
-    let length = prop_oneof![Just(vec![0xff; 4]), Just(vec![0; 4]), vec(any::<u8>(), 4)];
-    (long, length).prop_map(|(marker, length)| [vec![marker], length].concat())
-}
-
-fn mutation(corpus: &[Vec<u8>]) -> impl Strategy<Value = Mutation> + use<> {
-    let at = any::<Index>;
-    prop_oneof![
-        4 => (at(), 1..=u8::MAX).prop_map(|(at, bits)| Mutation::Flip { at, bits }),
-        1 => at().prop_map(|at| Mutation::Cut { at }),
-        2 => (at(), 1_usize..40).prop_map(|(at, length)| Mutation::Drop { at, length }),
-        2 => (at(), vec(any::<u8>(), 1..16)).prop_map(|(at, bytes)| Mutation::Insert { at, bytes }),
-        2 => (at(), marker()).prop_map(|(at, bytes)| Mutation::Insert { at, bytes }),
-        1 => (at(), 1_usize..400, 1_usize..2000)
-            .prop_map(|(at, length, times)| Mutation::Repeat { at, length, times }),
-        2 => (at(), select(corpus.to_vec()), at())
-            .prop_map(|(at, other, from)| Mutation::Splice { at, other, from }),
-        1 => (at(), select(vec![0x81, 0x91, 0x92, 0xdd]), 1_usize..MAX_MESSAGE)
-            .prop_map(|(at, marker, depth)| Mutation::Nest { at, marker, depth }),
-    ]
-}
-
-fn input() -> impl Strategy<Value = Vec<u8>> {
-    let corpus = corpus();
-    let mutations = vec(mutation(&corpus), 0..6);
-    let mutated = (select(corpus), mutations)
-        .prop_map(|(frame, mutations)| mutations.into_iter().fold(frame, |bytes, step| step.apply(bytes)));
-    prop_oneof![20 => mutated, 1 => vec(any::<u8>(), 0..300)]
+/// The markers that announce more than they cost: arrays, maps, strings, byte strings and extensions of any length; and
+/// depth.
+fn words() -> Vec<Vec<u8>> {
+    let markers = [0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf];
+    let lengths = [[0xff; 4], [0; 4], [0, 0, 0xff, 0xff], [0x7f, 0xff, 0xff, 0xff]];
+    let long = markers.iter().flat_map(|marker| lengths.map(|length| [&[*marker][..], &length].concat()));
+    let deep = [0x81, 0x91, 0x92, 0xdd].into_iter();
+    long.chain(deep.flat_map(|marker| [100, MAX_MESSAGE].map(|depth| vec![marker; depth]))).collect()
 }
 
 #[test]
-fn nothing_a_peer_sends_panics() {
-    let seconds = std::env::var("ROADSTEAD_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let budget = Duration::from_secs(seconds.unwrap_or(0));
-    let start = Instant::now();
-    loop {
-        let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
-        let mut runner = TestRunner::new(config);
-        let result = runner.run(&input(), |bytes| {
-            swallow(&bytes);
-            Ok(())
+fn fuzz_what_a_peer_sends() {
+    fuzz("messages", &mutated(corpus(), words(), MAX_MESSAGE), |bytes| swallow(&bytes));
+}
+
+#[test]
+fn fuzz_join_tokens() {
+    let token = JoinToken {
+        addresses: vec!["wss://controller.example:8081".to_owned()],
+        controller: PeerKey([7; 32]),
+        id: TokenId(uuid::Uuid::nil()),
+        secret: [9; 32],
+        expires_at: UnixMicros(1),
+    };
+    let sample = token.to_text().unwrap();
+    fuzz("join tokens", &text(&[&sample], &["rsj_", "-_", "=="]), |text| {
+        let Ok(token) = text.parse::<JoinToken>() else { return false };
+        assert_eq!(token.to_text().unwrap().parse::<JoinToken>().unwrap(), token);
+        true
+    });
+    // What is inside, since hardly any text above is still MessagePack.
+    let inside = encode(&token, MAX_HANDSHAKE).unwrap();
+    fuzz("join tokens, decoded", &mutated(vec![inside], words(), 4096), |bytes| {
+        format!("rsj_{}", URL_SAFE_NO_PAD.encode(bytes)).parse::<JoinToken>().is_ok()
+    });
+}
+
+#[test]
+fn fuzz_addresses() {
+    let samples =
+        ["wss://host.example:8443", "WSS://10.0.0.7:65535/", "wss://[2001:db8::1]:443", "wss://nas_2:1"];
+    fuzz(
+        "addresses",
+        &text(&samples, &["wss://", "[", "]", "0x", "xn--", "127.1", "user@", "::ffff:1.2.3.4"]),
+        |text| {
+            let Ok(address) = text.parse::<AgentAddress>() else { return false };
+            assert_eq!(address.to_string().parse::<AgentAddress>().unwrap(), address);
+            let host = address.host();
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.:".contains(c);
+            assert!(
+                !host.is_empty() && host.len() <= 253 && host.chars().all(plain) && address.port() != 0,
+                "{host:?}"
+            );
+            assert!(host.contains(':') == host.parse::<std::net::Ipv6Addr>().is_ok(), "{host:?}");
+            true
+        },
+    );
+}
+
+#[test]
+fn fuzz_masking() {
+    let samples = ["postgres://me:hunter2@db/x --password=x -p y", "authorization: Bearer abc"];
+    fuzz("masking", &text(&samples, &["=", "://", "@", " --token ", "eyJ", "ghp_"]), |text| {
+        masking::hide(&text) != text
+    });
+}
+
+#[test]
+fn fuzz_identifiers_and_policies() {
+    assert!("+a".repeat(32).parse::<PeerKey>().is_err(), "signs are no digits");
+    let key = PeerKey([0xa5; 32]).to_string();
+    let samples =
+        [&key, "0123456789abcdef", "e0640a4e3412", "01999999-0000-7000-8000-000000000001", "view,logs sync"];
+    fuzz("identifiers and policies", &text(&samples, &["all", "docker-api", "../"]), |text| {
+        let id =
+            text.parse::<InstanceId>().map(|id| assert_eq!(id.as_str().parse::<InstanceId>().unwrap(), id));
+        let container = text.parse::<ContainerId>().map(|id| {
+            assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
         });
-        match result {
-            Ok(()) => {}
-            Err(TestError::Fail(reason, bytes)) => panic!("{reason}\ninput: {bytes:02x?}"),
-            Err(error) => panic!("{error}"),
-        }
-        if start.elapsed() >= budget {
-            return;
-        }
-    }
+        let key = text
+            .parse::<PeerKey>()
+            .map(|key| assert_eq!(key.to_string(), text.to_ascii_lowercase(), "another text for a key"));
+        let command = text.parse::<CommandId>().is_ok();
+        let policy = text.parse::<Policy>().map(|policy| assert!(!policy.allows(Verb::Unknown)));
+        id.is_ok() || container.is_ok() || key.is_ok() || command || policy.is_ok()
+    });
 }
 
 /// Frames that are as large as they may be and become as much as they can.

@@ -142,7 +142,10 @@ async fn events_of_another_outbox_or_out_of_order_end_the_session_and_are_not_st
     assert_eq!(jumping.acknowledged().await, EventSeq(1 << 40));
     jumping.events(vec![(1, started("before"))]).await;
     assert_eq!(jumping.acknowledged().await, EventSeq(1 << 40));
-    assert_eq!(events_of(&site, &jumping.id).await.len(), 1);
+    // What it skipped is told as a gap.
+    let kinds: Vec<_> =
+        events_of(&site, &jumping.id).await.iter().map(|event| event["kind"].clone()).collect();
+    assert_eq!(kinds, ["agent_started", "gap"]);
 }
 
 #[tokio::test]
@@ -199,7 +202,8 @@ async fn endless_names_and_progress_end_where_the_limits_are() {
     let mut giant = Player::join(&site, |hello| hello).await;
     giant.send(whole(Vec::new())).await;
     site.healthy(&giant.id).await;
-    let long = "x".repeat(10_000);
+    // It stands in eight places of a container, which must still fit a message.
+    let long = "x".repeat(6_000);
     let mut sent = 0;
     let fill = async {
         while sent < 5_000 {
@@ -213,7 +217,7 @@ async fn endless_names_and_progress_end_where_the_limits_are() {
     timeout(Duration::from_secs(120), fill).await.unwrap();
     let line = logged(site.controller.log(), &["ending a session", "bytes"]).await;
     assert!(line.contains("the agent's containers take more than 33554432 bytes"), "{line}");
-    assert!(site.api.containers(&giant.id).await.len() < 600);
+    assert!(site.api.containers(&giant.id).await.len() < 1_000);
     assert_eq!(site.api.get("/health").await.status.as_u16(), 200);
 }
 

@@ -71,7 +71,10 @@ async fn everything(engine: &Dockerd) -> String {
     let containers =
         engine.docker(["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"]).await;
     let images = engine.docker(["images", "--all", "--no-trunc", "--quiet"]).await;
-    format!("{containers}\n{images}")
+    // The engine lists images of one second in any order.
+    let mut images: Vec<_> = images.lines().collect();
+    images.sort_unstable();
+    format!("{containers}\n{}", images.join("\n"))
 }
 
 fn install(with: Value) -> Work {

@@ -20,6 +20,7 @@ const ENVIRONMENT: &str = "seed-environment-4711";
 const LABEL: &str = "seed-label-0815";
 const ARGUMENT: &str = "seed-argument-1234";
 const URL: &str = "seed-url-5678";
+const WRONG: &str = "seed-wrong-password-3456";
 const INSTALLED: &str = "seed-installed-9012";
 
 /// Everything under a folder that is a file.
@@ -40,7 +41,7 @@ fn holds(bytes: &[u8], seed: &[u8]) -> bool {
 }
 
 /// Which of `seeds` is in the file.
-fn found_in(path: &Path, seeds: &[(&str, Vec<u8>)]) -> Vec<String> {
+fn found_in(path: &Path, seeds: &[Seed]) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let hits = seeds.iter().filter(|(_, seed)| holds(&bytes, seed));
     hits.map(|(name, _)| format!("{name} in {}", path.display())).collect()
@@ -52,6 +53,63 @@ async fn no_secret_is_logged_stored_or_answered() {
     push_image(&maker, &registry, "app:1", &ImageOptions::default()).await;
     registry.require_login().await;
     roadstead_tests::busybox_image(&engine, "local:1", &ImageOptions::default()).await;
+    run_with_secrets(&engine).await;
+    let site = Site::start_with(ControllerOptions::default().set("ROADSTEAD_LOG", "trace")).await;
+    let logins = tempfile::tempdir().unwrap();
+    let member = site
+        .join_with(Dial::Outbound, &engine, "host", |options| {
+            options
+                .set("ROADSTEAD_ALLOW", "view,logs,stats,sync,lifecycle,deploy,remove")
+                .set("ROADSTEAD_LOG", "trace")
+                .set("DOCKER_CONFIG", logins.path().display())
+        })
+        .await;
+    let login = site.api.login(LOGIN).await;
+    login.expect_status(200);
+    site.api.login(WRONG).await.expect_problem(401);
+
+    sow(&site, &member.id, &registry, logins.path()).await;
+
+    let join = member.agent.options.join.clone().unwrap();
+    let everywhere = of_everybody(join, cookie(&site).await);
+    let of_containers = of_containers();
+    let all = [everywhere.clone(), of_containers.clone()].concat();
+
+    let answers = answers(&site, &member.id).await;
+    let details = &answers.iter().find(|(path, _)| path.ends_with("/containers/shop_web_1")).unwrap().1;
+    assert!(
+        details.contains("DB_PASSWORD") && details.contains("api.token"),
+        "it is there without its value"
+    );
+    let mut found: Vec<_> = answers
+        .iter()
+        .flat_map(|(path, body)| {
+            let hits = all.iter().filter(|(_, seed)| holds(body.as_bytes(), seed));
+            hits.map(move |(name, _)| format!("{name} in the answer to {path}"))
+        })
+        .collect();
+    for log in [site.controller.log(), member.agent.log()] {
+        assert!(std::fs::metadata(log).unwrap().len() > 1_000, "it said something");
+        found.extend(found_in(log, &all));
+    }
+    for file in files(&site.controller.data()) {
+        found.extend(found_in(&file, &everywhere));
+        // What an order to install holds is kept with the order.
+        let of_others: Vec<_> = of_containers
+            .iter()
+            .filter(|(name, _)| *name != "an installed variable" && *name != "a label")
+            .cloned()
+            .collect();
+        found.extend(found_in(&file, &of_others));
+    }
+    for file in files(&member.agent.data()) {
+        found.extend(found_in(&file, &everywhere));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// A container whose environment, labels and arguments hold secrets.
+async fn run_with_secrets(engine: &Dockerd) {
     let project = |name: &str| format!("com.docker.compose.{name}");
     let run = [
         "run",
@@ -77,24 +135,12 @@ async fn no_secret_is_logged_stored_or_answered() {
     ]
     .map(str::to_owned);
     engine.docker(run).await;
+}
 
-    let site = Site::start_with(ControllerOptions::default().set("ROADSTEAD_LOG", "trace")).await;
-    let logins = tempfile::tempdir().unwrap();
-    let member = site
-        .join_with(Dial::Outbound, &engine, "host", |options| {
-            options
-                .set("ROADSTEAD_ALLOW", "view,logs,stats,sync,lifecycle,deploy,remove")
-                .set("ROADSTEAD_LOG", "trace")
-                .set("DOCKER_CONFIG", logins.path().display())
-        })
-        .await;
-    let login = site.api.login(LOGIN).await;
-    login.expect_status(200);
-    let wrong = "seed-wrong-password-3456";
-    site.api.login(wrong).await.expect_problem(401);
-
+/// Commands that carry secrets, some of which fail.
+async fn sow(site: &Site, instance: &str, registry: &Registry, logins: &Path) {
     let command = async |path: &str, body: &Value| {
-        let answer = site.api.post(&format!("/api/instances/{}/{path}", member.id), body).await;
+        let answer = site.api.post(&format!("/api/instances/{instance}/{path}"), body).await;
         let id = text(&answer.expect_status(202), "command_id");
         site.api.wait_command(&id, SOON).await
     };
@@ -102,9 +148,8 @@ async fn no_secret_is_logged_stored_or_answered() {
     let install = json!({ "name": "app", "image": image, "network": "none",
         "env": { "API_TOKEN": INSTALLED, "PLAIN": INSTALLED }, "labels": { "app.secret": LABEL } });
     assert_eq!(command("install", &install).await["state"], "failed", "nobody has logged in yet");
-    let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-    let config = json!({ "auths": { registry.address(): { "auth": auth } } });
-    std::fs::write(logins.path().join("config.json"), config.to_string()).unwrap();
+    let config = json!({ "auths": { registry.address(): { "auth": registry_login() } } });
+    std::fs::write(logins.join("config.json"), config.to_string()).unwrap();
     assert_eq!(command("install", &install).await["state"], "succeeded");
     assert_eq!(
         command("sync", &json!({ "project": "shop", "strategy": "engine" })).await["state"],
@@ -112,62 +157,40 @@ async fn no_secret_is_logged_stored_or_answered() {
     );
     assert_eq!(command("sync", &json!({ "project": "shop", "strategy": "script" })).await["state"], "failed");
     assert_eq!(command("reinstall", &json!({ "container": "app" })).await["state"], "succeeded");
-    let named = async || site.api.containers(&member.id).await.into_iter().find(|it| it["name"] == "app");
+    let named = async || site.api.containers(instance).await.into_iter().find(|it| it["name"] == "app");
     eventually("the new container in the picture", SOON, named).await;
+}
 
-    let join = member.agent.options.join.clone().unwrap();
+fn registry_login() -> String {
+    STANDARD.encode(format!("{USER}:{PASSWORD}"))
+}
+
+type Seed = (&'static str, Vec<u8>);
+
+/// Secrets of people and programs: nowhere at all.
+fn of_everybody(join: String, cookie: String) -> Vec<Seed> {
     let proof = join.parse::<JoinToken>().unwrap().proof();
-    let everywhere: Vec<(&str, Vec<u8>)> = vec![
+    vec![
         ("the join token", join.into_bytes()),
         ("the join token's secret", proof.secret.to_vec()),
         ("the password", LOGIN.as_bytes().to_vec()),
-        ("a wrong password", wrong.as_bytes().to_vec()),
+        ("a wrong password", WRONG.as_bytes().to_vec()),
         ("the registry's password", PASSWORD.as_bytes().to_vec()),
-        ("the registry's login", auth.into_bytes()),
-        ("the session's cookie", cookie(&site).await.into_bytes()),
-    ];
-    let of_containers: Vec<(&str, Vec<u8>)> = [
+        ("the registry's login", registry_login().into_bytes()),
+        ("the session's cookie", cookie.into_bytes()),
+    ]
+}
+
+/// Secrets of containers: not beyond their host.
+fn of_containers() -> Vec<Seed> {
+    let seeds = [
         ("a variable", ENVIRONMENT),
         ("a label", LABEL),
         ("an argument", ARGUMENT),
         ("a URL's password", URL),
         ("an installed variable", INSTALLED),
-    ]
-    .map(|(name, seed)| (name, seed.as_bytes().to_vec()))
-    .to_vec();
-    let all = [everywhere.clone(), of_containers.clone()].concat();
-
-    let answers = answers(&site, &member.id).await;
-    let details = &answers.iter().find(|(path, _)| path.ends_with("/containers/shop_web_1")).unwrap().1;
-    assert!(
-        details.contains("DB_PASSWORD") && details.contains("api.token"),
-        "it is there without its value"
-    );
-    let mut found: Vec<_> = answers
-        .iter()
-        .flat_map(|(path, body)| {
-            let hits = all.iter().filter(|(_, seed)| holds(body.as_bytes(), seed));
-            hits.map(move |(name, _)| format!("{name} in the answer to {path}"))
-        })
-        .collect();
-    for log in [site.controller.log(), member.agent.log()] {
-        assert!(std::fs::metadata(log).unwrap().len() > 10_000, "it was talkative");
-        found.extend(found_in(log, &all));
-    }
-    for file in files(&site.controller.data()) {
-        found.extend(found_in(&file, &everywhere));
-        // What an order to install holds is kept with the order.
-        let of_others: Vec<_> = of_containers
-            .iter()
-            .filter(|(name, _)| *name != "an installed variable" && *name != "a label")
-            .cloned()
-            .collect();
-        found.extend(found_in(&file, &of_others));
-    }
-    for file in files(&member.agent.data()) {
-        found.extend(found_in(&file, &everywhere));
-    }
-    assert_eq!(found, Vec::<String>::new());
+    ];
+    seeds.map(|(name, seed)| (name, seed.as_bytes().to_vec())).to_vec()
 }
 
 /// The cookie that the client was given.

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod api;
 pub mod condition;
+pub mod disk_fault;
 pub mod dockerd;
 pub mod images;
 pub mod netns;
@@ -16,9 +17,11 @@ pub mod registry;
 pub mod scratch;
 pub mod simulator;
 pub mod tool;
+pub mod web_server;
 
 pub use api::Api;
 pub use condition::eventually;
+pub use disk_fault::DiskFault;
 pub use dockerd::{Dockerd, DockerdOptions};
 pub use images::{ImageOptions, busybox_image};
 pub use netns::Netns;
@@ -27,3 +30,4 @@ pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
 pub use simulator::Simulator;
+pub use web_server::{Make, WebServer};

@@ -24,6 +24,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("strace", "strace"),
+    ("faketime", "faketime"),
+    ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
 ];
 
 /// Where `program` is, looked for on the path and in the folders of system programs.
@@ -41,6 +44,18 @@ pub fn find(program: &str) -> anyhow::Result<PathBuf> {
         (None, Some((_, package))) => bail!("{program} is missing: run `apt-get install {package}`"),
         (None, None) => bail!("{program} is missing on this machine"),
     }
+}
+
+/// The library that makes programs see another time, beside the `faketime` that is installed.
+///
+/// # Errors
+/// When it is not there.
+pub fn faketime_library(program: &Path) -> anyhow::Result<PathBuf> {
+    let machine = std::env::consts::ARCH;
+    let root = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+    let library = root.join(format!("lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1"));
+    anyhow::ensure!(library.is_file(), "{} is missing: run `apt-get install faketime`", library.display());
+    Ok(library)
 }
 
 /// A command for `program`, which a dropped future kills.

@@ -1,6 +1,6 @@
 //! Which controller an agent belongs to, and where to find it.
 
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use roadstead_protocol::message::ids::PeerKey;
 
 use super::AgentError;
@@ -11,21 +11,21 @@ use crate::membership::Membership;
 pub(super) fn whom_to_join(
     config: &Config,
     membership: Option<&Membership>,
-) -> Result<(PeerKey, Vec<AgentAddress>), AgentError> {
-    let member_of = membership.map(|membership| membership.controller);
+) -> Result<(PeerKey, Vec<ControllerAddress>), AgentError> {
+    let ours = |key| membership.is_some_and(|membership| membership.is_same(key));
     let (controller, mut addresses) = match (&config.join, membership) {
-        (Some(join), _) if member_of != Some(join.controller) => (join.controller, &join.addresses),
+        (Some(join), _) if !ours(join.controller) => (join.controller, &join.addresses),
         (_, Some(membership)) => (membership.controller, &membership.addresses),
         (_, None) => return Err(AgentError::NoController),
     };
     // A newer token of the same controller may name newer addresses.
     if let Some(join) = &config.join
-        && join.controller == controller
+        && ours(join.controller)
         && !join.addresses.is_empty()
     {
         addresses = &join.addresses;
     }
-    let addresses: Vec<AgentAddress> = match &config.controller {
+    let addresses: Vec<ControllerAddress> = match &config.controller {
         Some(address) => vec![address.clone()],
         None => addresses.iter().filter_map(|text| text.parse().ok()).collect(),
     };
@@ -46,6 +46,7 @@ mod tests {
 
     const OURS: PeerKey = PeerKey([1; 32]);
     const OTHER: PeerKey = PeerKey([2; 32]);
+    const FORMER: PeerKey = PeerKey([3; 32]);
 
     fn config(join: Option<(PeerKey, &str)>, listen: bool) -> Config {
         let settings =
@@ -62,7 +63,13 @@ mod tests {
 
     fn member(address: &str) -> Membership {
         let addresses = Some(address.to_owned()).filter(|address| !address.is_empty()).into_iter().collect();
-        Membership { controller: OURS, instance: "web-1".parse().unwrap(), addresses }
+        Membership {
+            controller: OURS,
+            instance: "web-1".parse().unwrap(),
+            addresses,
+            earlier: None,
+            former: vec![FORMER],
+        }
     }
 
     fn join(config: &Config, membership: Option<&Membership>) -> Result<(PeerKey, Vec<String>), String> {
@@ -82,6 +89,9 @@ mod tests {
         assert_eq!(join(&config(None, false), Some(&old)), Ok((OURS, vec!["wss://old:1".to_owned()])));
         let newer = config(Some((OURS, "wss://new:1")), false);
         assert_eq!(join(&newer, Some(&old)), Ok((OURS, vec!["wss://new:1".to_owned()])));
+        // The controller has had a new key since the token was made.
+        let former = config(Some((FORMER, "wss://new:1")), false);
+        assert_eq!(join(&former, Some(&old)), Ok((OURS, vec!["wss://new:1".to_owned()])));
     }
 
     #[test]

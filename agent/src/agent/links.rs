@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::address::AgentAddress;
+use roadstead_protocol::link::address::ControllerAddress;
 use roadstead_protocol::link::backoff::Backoff;
-use roadstead_protocol::link::dialer::dial;
+use roadstead_protocol::link::dialer::{DialError, dial};
 use roadstead_protocol::link::handshake::{GreetError, greet};
 use roadstead_protocol::link::listener::Listener;
-use roadstead_protocol::link::tls::Trust;
+use roadstead_protocol::link::relayed::dial_relayed;
 use roadstead_protocol::message::hello::{Hello, Refusal, Welcome};
 use roadstead_protocol::message::version;
 use tokio::net::TcpStream;
@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Agent;
 use crate::engine::Engine;
-use crate::membership::Membership;
 use crate::serving::serve;
 
 /// How long to wait after a refusal that only a person can lift.
@@ -40,6 +39,9 @@ impl<E: Engine> Agent<E> {
     pub(super) async fn keep_dialling(&self, shutdown: &CancellationToken) {
         let mut backoff = Backoff::default();
         for address in self.addresses.iter().cycle() {
+            if self.through_web.get().is_some_and(|web| *web != is_web(address)) {
+                continue;
+            }
             let began = Instant::now();
             let pause = self.dial_once(address, shutdown).await;
             let delay = match pause {
@@ -57,12 +59,11 @@ impl<E: Engine> Agent<E> {
         }
     }
 
-    async fn dial_once(&self, address: &AgentAddress, shutdown: &CancellationToken) -> Pause {
+    async fn dial_once(&self, address: &ControllerAddress, shutdown: &CancellationToken) -> Pause {
         // Only dialling is broken off: a session says goodbye.
-        let dialling = Box::pin(dial(address, &self.identity, Trust::Only(self.controller)));
-        match shutdown.run_until_cancelled(dialling).await {
+        match shutdown.run_until_cancelled(Box::pin(self.dial(address))).await {
             None => Pause::BackOff,
-            Some(Ok(link)) => self.serve_link(link, shutdown.child_token()).await,
+            Some(Ok(link)) => self.serve_link(link, Some(address), shutdown.child_token()).await,
             Some(Err(error)) => {
                 tracing::warn!(%address, %error, "cannot reach the controller; trying again");
                 Pause::BackOff
@@ -70,14 +71,29 @@ impl<E: Engine> Agent<E> {
         }
     }
 
+    async fn dial(&self, address: &ControllerAddress) -> Result<Link<TcpStream>, DialError> {
+        let identity = self.keys.identity();
+        match (address, &self.roots) {
+            (ControllerAddress::Direct(address), _) => dial(address, &identity, self.keys.trust()).await,
+            (ControllerAddress::Web(address), Some(roots)) => dial_relayed(address, &identity, roots).await,
+            (ControllerAddress::Web(_), None) => unreachable!("there are roots where there is a web address"),
+        }
+    }
+
     /// Inbound: waits for the controller to dial. A newer link takes the place of an older one, which may be half
     /// open without our knowing.
     pub(super) async fn serve_dialled(&self, mut listener: Listener, shutdown: &CancellationToken) {
         let mut current = shutdown.child_token();
+        let mut changes = self.keys.subscribe();
         let mut serving = FuturesUnordered::new();
         loop {
             let accepted = tokio::select! {
                 Some(_ended) = serving.next() => continue,
+                Ok(()) = changes.changed() => {
+                    let door = self.keys.door();
+                    listener.replace(&door.identity, door.earlier.as_ref(), door.trust);
+                    continue;
+                }
                 () = shutdown.cancelled(), if serving.is_empty() => return,
                 accepted = listener.accept(), if !shutdown.is_cancelled() => accepted,
             };
@@ -86,7 +102,7 @@ impl<E: Engine> Agent<E> {
                     current.cancel();
                     while serving.next().await.is_some() {}
                     current = shutdown.child_token();
-                    serving.push(self.serve_link(link, current.clone()));
+                    serving.push(self.serve_link(link, None, current.clone()));
                 }
                 Err(error) => {
                     tracing::error!(%error, "the controller cannot dial in any more");
@@ -97,18 +113,23 @@ impl<E: Engine> Agent<E> {
     }
 
     /// One link, from Hello to its end.
-    async fn serve_link(&self, mut link: Link<TcpStream>, stop: CancellationToken) -> Pause {
+    async fn serve_link(
+        &self,
+        mut link: Link<TcpStream>,
+        address: Option<&ControllerAddress>,
+        stop: CancellationToken,
+    ) -> Pause {
         let remote = link.remote().to_owned();
         let hello = self.hello();
         let greeting = stop.run_until_cancelled(Box::pin(greet(&mut link, &hello))).await;
         match greeting {
             None => Pause::BackOff,
             Some(Ok(welcome)) => {
-                self.remember(&welcome);
+                self.remember(&welcome, address);
                 tracing::info!(controller = %remote, instance = %welcome.instance, session = %welcome.session,
                     version = %welcome.controller_version, "connected as {:?}", welcome.name);
                 self.linked.store(true, Ordering::Relaxed);
-                let end = serve(&self.parts, link, &welcome, stop).await;
+                let end = serve(&self.parts, &self.keys, link, &welcome, stop).await;
                 self.linked.store(false, Ordering::Relaxed);
                 tracing::info!(controller = %remote, %end, "disconnected");
                 Pause::AfterSession
@@ -118,7 +139,12 @@ impl<E: Engine> Agent<E> {
             }
             Some(Err(GreetError::Refused(refusal))) => {
                 tracing::error!(controller = %remote, "refused: {refusal}");
-                if refusal.is_temporary() { Pause::BackOff } else { Pause::AtLeast(REFUSED_PAUSE) }
+                match refusal {
+                    // A controller that was restored from a backup may know the key before this one.
+                    refusal if refusal.is_temporary() => Pause::BackOff,
+                    refusal if is_of_key(&refusal) && self.keys.refused() => Pause::BackOff,
+                    _ => Pause::AtLeast(REFUSED_PAUSE),
+                }
             }
             Some(Err(error)) => {
                 tracing::warn!(controller = %remote, %error, "no session; trying again");
@@ -136,7 +162,7 @@ impl<E: Engine> Agent<E> {
             join: config
                 .join
                 .as_ref()
-                .filter(|join| join.controller == self.controller)
+                .filter(|join| self.keys.shows_token() && self.keys.is_controllers(join.controller))
                 .map(|join| join.proof()),
             name: config.name.clone(),
             environment: config.environment.clone(),
@@ -149,18 +175,33 @@ impl<E: Engine> Agent<E> {
         }
     }
 
-    fn remember(&self, welcome: &Welcome) {
-        let membership = Membership {
-            controller: self.controller,
-            instance: welcome.instance.clone(),
-            addresses: self.addresses.iter().map(ToString::to_string).collect(),
-        };
-        let saved = match Membership::load(&self.config.data_dir) {
-            Ok(Some(known)) if known == membership => return,
-            _ => membership.save(&self.config.data_dir),
-        };
-        if let Err(error) = saved {
+    fn remember(&self, welcome: &Welcome, address: Option<&ControllerAddress>) {
+        if let Some(address) = address {
+            // Whoever comes second finds the same.
+            let _ = self.through_web.set(is_web(address));
+        }
+        let same_way = |other: &&ControllerAddress| address.is_none_or(|used| is_web(used) == is_web(other));
+        let addresses = self.addresses.iter().filter(same_way).map(ToString::to_string).collect();
+        if let Err(error) = self.keys.welcomed(&welcome.instance, addresses) {
             tracing::error!(%error, "cannot remember the controller: the join token will be needed again");
         }
     }
+}
+
+/// Whether another key, or a token, might be let in.
+const fn is_of_key(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::NotRegistered
+            | Refusal::Removed
+            | Refusal::Replaced
+            | Refusal::TokenUnknown
+            | Refusal::TokenExpired
+            | Refusal::TokenUsed
+            | Refusal::TokenMismatch
+    )
+}
+
+const fn is_web(address: &ControllerAddress) -> bool {
+    matches!(address, ControllerAddress::Web(_))
 }

@@ -158,6 +158,12 @@ impl FakeEngine {
         self.model().samplings
     }
 
+    /// How often a call was made, by its first word (`identify`, `containers`, `figures`, …).
+    #[must_use]
+    pub fn asked(&self, word: &str) -> u64 {
+        self.model().asked.get(word).copied().unwrap_or(0)
+    }
+
     /// The container the agent believes it runs in.
     pub fn set_own_container(&self, id: Option<ContainerId>) {
         self.model().own = id;
@@ -248,6 +254,8 @@ impl FakeEngine {
     async fn call(&self, line: &str, changes: bool) -> Result<(), EngineError> {
         let waits = {
             let mut model = self.model();
+            let word = line.split(' ').next().unwrap_or_default();
+            *model.asked.entry(word.to_owned()).or_default() += 1;
             if changes {
                 model.calls.push(line.to_owned());
             }

@@ -47,6 +47,12 @@ pub(super) struct Index {
     pub last: u64,
     /// The last event when the outbox was opened.
     pub last_at_open: u64,
+    /// The last event that was handed out to be sent.
+    pub handed_out: u64,
+    /// Whether the controller holds events that were never sent from here, and that is not dealt with yet.
+    pub is_set_back: bool,
+    /// Whether the newest events may be missing without a trace.
+    pub in_doubt: bool,
     /// The last event the controller holds. Beyond `last` if the outbox was set back to an older copy.
     pub acknowledged: u64,
     dropped: u64,
@@ -56,12 +62,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub fn new(mark: &Mark, segments: Vec<(u64, u64)>) -> Self {
+    pub fn new(mark: &Mark, segments: Vec<(u64, u64)>, in_doubt: bool) -> Self {
         Self {
             epoch: mark.epoch,
             segments: segments.into_iter().map(|(first, bytes)| Segment { first, bytes }).collect(),
             last: mark.last,
             last_at_open: mark.last,
+            handed_out: 0,
+            is_set_back: false,
+            in_doubt,
             acknowledged: mark.acknowledged,
             dropped: mark.dropped,
             engine_time: mark.engine_time,
@@ -128,11 +137,24 @@ impl Index {
         Some(oldest.first)
     }
 
-    /// Goes on after `acknowledged`, which is beyond `last`; the numbers between were used in another life.
-    pub fn jump(&mut self) {
-        self.last = self.acknowledged;
-        self.recent.clear();
-        self.recent_bytes = 0;
+    /// Takes note of an acknowledgement. One of events that were never sent from here tells that this outbox was set
+    /// back to an older copy.
+    pub fn acknowledge(&mut self, up_to: u64) {
+        self.is_set_back |= up_to > self.last_at_open.max(self.handed_out);
+        self.acknowledged = up_to;
+    }
+
+    /// Goes on after what the controller holds, whose numbers were used in another life. Tells how many events of this
+    /// life have such a number: they cannot be sent.
+    pub fn jump(&mut self) -> u64 {
+        let conflicting = self.acknowledged.min(self.last).saturating_sub(self.last_at_open);
+        if self.acknowledged > self.last {
+            self.last = self.acknowledged;
+            self.recent.clear();
+            self.recent_bytes = 0;
+        }
+        self.last_at_open = self.last;
+        conflicting
     }
 
     /// Where the events after `after` come from, at most `max_bytes` of them, but at least one.

@@ -128,14 +128,7 @@ impl Shared {
     fn forget(&self, writer: &mut Writer) {
         let lost = {
             let mut index = locked(&self.index);
-            let ahead = index.acknowledged > index.last;
-            let first = index.last_at_open + 1;
-            let lost = (index.last + 1).saturating_sub(first);
-            if ahead {
-                index.jump();
-                index.last_at_open = index.last;
-            }
-            ahead.then_some(lost)
+            std::mem::take(&mut index.is_set_back).then(|| index.jump())
         };
         writer.forget(&self.index);
         let Some(count) = lost else { return };

@@ -103,6 +103,7 @@ async fn a_restart_keeps_events_numbers_epoch_and_engine_time() {
         inferred: true,
     };
     outbox.append(UnixMicros(99), inferred).await.unwrap();
+    everything(&outbox, 0).await;
     outbox.acknowledge(EventSeq(1));
     end(outbox).await;
 
@@ -116,18 +117,24 @@ async fn a_restart_keeps_events_numbers_epoch_and_engine_time() {
 }
 
 #[tokio::test]
-async fn the_marks_loss_costs_repeats_and_nothing_else() {
+async fn the_marks_loss_costs_repeats_and_leaves_a_doubt_that_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = open(&directory);
     let epoch = outbox.epoch();
     append(&outbox, 1).await;
     append(&outbox, 2).await;
+    everything(&outbox, 0).await;
     outbox.acknowledge(EventSeq(2));
     end(outbox).await;
     fs::remove_file(directory.path().join("mark")).unwrap();
     let outbox = open(&directory);
-    assert_eq!((outbox.epoch(), outbox.last()), (epoch, EventSeq(2)));
-    assert_eq!(shape(&everything(&outbox, 0).await), ["1", "2"]);
+    outbox.settle().await;
+    assert_eq!((outbox.epoch(), outbox.last()), (epoch, EventSeq(3)));
+    let events = everything(&outbox, 0).await;
+    assert_eq!(shape(&events), ["1", "2", "3-3"]);
+    assert!(
+        matches!(&events[2].what, EventKind::Gap { count: 0, reason, .. } if reason.contains("cannot be told"))
+    );
 }
 
 #[tokio::test]
@@ -146,7 +153,7 @@ async fn without_mark_and_headers_a_new_epoch_begins_with_a_gap() {
     let outbox = open(&directory);
     assert_ne!(outbox.epoch(), epoch);
     append(&outbox, 3).await;
-    assert_eq!(shape(&everything(&outbox, 0).await), ["1-2", "3"]);
+    assert_eq!(shape(&everything(&outbox, 0).await), ["1-2", "3-3", "4"]);
 }
 
 #[tokio::test]
@@ -181,6 +188,7 @@ async fn acknowledged_segments_go_and_the_newest_history_stays() {
         outbox.append(UnixMicros(0), large.clone()).await.unwrap();
     }
     assert!(segments(directory.path()).len() > 5);
+    everything(&outbox, 0).await;
     outbox.acknowledge(EventSeq(40));
     outbox.settle().await;
     assert_eq!(segments(directory.path()).len(), 2);

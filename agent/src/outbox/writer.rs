@@ -35,30 +35,34 @@ struct Active {
     bytes: u64,
 }
 
-/// Takes the directory for this process: two outboxes in one directory would number their events alike.
-pub(super) fn lock(directory: &Path) -> Result<File, OutboxError> {
+/// Takes the directory for this process: two outboxes in one directory would number their events alike. Tells whether
+/// there was an outbox before.
+pub(super) fn lock(directory: &Path) -> Result<(File, bool), OutboxError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)
         .map_err(|error| OutboxError::io("create", directory, error))?;
     let path = directory.join("lock");
+    let used = path.exists();
     let file = read_write(&path).map_err(|error| OutboxError::io("create", &path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok((file, used)),
         Err(fs::TryLockError::WouldBlock) => Err(OutboxError::InUse(directory.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(OutboxError::io("lock", &path, error)),
     }
 }
 
 impl Writer {
-    /// Finds out how far the outbox in `directory` got, whatever state its files are in.
-    pub fn open(directory: &Path, limit_bytes: u64) -> Result<(Self, Index), OutboxError> {
+    /// Finds out how far the outbox in `directory` got, whatever state its files are in. If there was one (`used`) and
+    /// its mark is gone, nobody knows whether its newest segments are gone too: then the index says so.
+    pub fn open(directory: &Path, limit_bytes: u64, used: bool) -> Result<(Self, Index), OutboxError> {
         let mut segments =
             segment::list(directory).map_err(|error| OutboxError::io("read", directory, error))?;
         let path = directory.join("mark");
         let file = read_write(&path).map_err(|error| OutboxError::io("open", &path, error))?;
         let (mut marks, found) = MarkFile::open(file);
+        let in_doubt = found.is_none() && (used || !segments.is_empty());
         let mut mark = match found.or_else(|| from_headers(directory, &segments)) {
             Some(mark) => mark,
             None => renewed(directory, &mut segments),
@@ -76,7 +80,7 @@ impl Writer {
         if let Err(error) = marks.write_both(&mark) {
             tracing::warn!(path = %path.display(), %error, "cannot write the outbox's mark");
         }
-        let index = Index::new(&mark, segments);
+        let index = Index::new(&mark, segments, in_doubt);
         let directory = directory.to_owned();
         Ok((Self { directory, epoch: mark.epoch, marks, active, limit_bytes }, index))
     }

@@ -92,6 +92,8 @@ pub(super) fn plain(path: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     fn strings(list: &[&str]) -> Vec<String> {
@@ -169,5 +171,31 @@ mod tests {
             !under(&root, "way-out") && !under(&root, "way-out/shadow") && !under(&root, "way-out/none/x")
         );
         assert!(under(&folder.path().join("alias"), "new"));
+    }
+
+    #[test]
+    fn fuzz_images_and_paths() {
+        let (images, paths) = (strings(&["ghcr.io/team"]), strings(&["/srv"]));
+        let samples = [
+            "ghcr.io/team/web:1",
+            "ghcr.io/teamwork/web",
+            "team/web@sha256:ab",
+            "/srv/shop/data",
+            "/srv/../etc",
+        ];
+        fuzz(
+            "images and paths of a policy",
+            &text(&samples, &["ghcr.io/team", "/srv", "/../", "/./", "//"]),
+            |text| {
+                let image = Images(&images).allow(&text);
+                assert!(!image || text.to_ascii_lowercase().starts_with("ghcr.io/team"), "{text:?}");
+                let path = Paths(&paths).allow_with(&text, |_| None);
+                assert!(
+                    !path || (Path::new(&text).starts_with("/srv") && !text.contains("/../")),
+                    "{text:?}"
+                );
+                image || path
+            },
+        );
     }
 }

@@ -133,6 +133,12 @@ impl PictureHandle {
         self.publish(picture.inventory.upsert(container));
     }
 
+    /// Takes over that a container's process ended.
+    pub(super) fn ended(&self, id: &ContainerId, at: UnixMicros, exit_code: Option<i64>) {
+        let mut picture = self.locked();
+        self.publish(picture.inventory.ended(id, at, exit_code));
+    }
+
     /// Forgets one container.
     pub(super) fn remove(&self, id: &ContainerId) {
         let mut picture = self.locked();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -146,6 +147,12 @@ impl<'a, E: EngineView> Session<'a, E> {
 
     fn take(&mut self, event: EngineEvent) {
         if let Some(what) = event.what {
+            if let EventKind::Container { id, action, attributes, .. } = &what
+                && action == "die"
+            {
+                let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+                self.picture.ended(id, event.at, exit_code);
+            }
             self.teller.tell(event.at, what);
         }
         let Some(id) = event.container else { return };

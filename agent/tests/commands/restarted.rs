@@ -155,6 +155,7 @@ fn an_outcome_in_the_outbox_is_not_told_twice_when_the_end_was_not_noted() {
         let at = roadstead_protocol::message::time::UnixMicros::now();
         let told = outbox.append(at, ended).await.unwrap();
         // Even where the controller has it already.
+        outbox.next_batch(EventSeq(0), 1).await;
         outbox.acknowledge(told);
         outbox.settle().await;
     });

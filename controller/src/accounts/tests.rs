@@ -57,7 +57,7 @@ async fn a_configured_password_replaces_the_old_one_and_ends_its_sessions() {
     drop(accounts);
 
     let (accounts, _) = open(&folder, Some("second")).await;
-    assert!(!who(&accounts, &session.token).await.is_some());
+    assert_eq!(who(&accounts, &session.token).await, None);
     let old = accounts.log_in(login(ADMIN, "first", HOME)).await;
     assert!(matches!(old, Err(LoginError::Wrong)));
     assert!(accounts.log_in(login(ADMIN, "second", HOME)).await.is_ok());

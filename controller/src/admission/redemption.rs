@@ -8,8 +8,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::enrolment::fields::{self, InvalidField};
 use crate::enrolment::id;
-use crate::model::{Direction, InstanceRecord, JoinTokenRecord};
-use crate::store::join_tokens::{Binding, TokenFacts};
+use crate::model::{Direction, InstanceRecord, JoinTokenRecord, MemberTerms};
+use crate::store::instances::Former;
+use crate::store::join_tokens::{Binding, TokenFacts, give};
 
 /// A stranger that brought a join token.
 pub(super) struct Newcomer {
@@ -46,6 +47,7 @@ impl Newcomer {
             agent_version: None,
             policy: None,
             abilities: Vec::new(),
+            terms: MemberTerms::default(),
         };
         Ok(Self { secret, direction, dialled, now, record, spare_id: id::random() })
     }
@@ -53,21 +55,33 @@ impl Newcomer {
 
 /// What the token makes of the newcomer. Whoever does not know the secret learns nothing about the token. A removed
 /// key is told that it was removed, whatever is wrong with its token: most likely it still has its old one.
-pub(super) fn decide(facts: &TokenFacts, newcomer: Newcomer) -> Result<Binding, Refusal> {
-    let token = valid(facts.token.as_ref(), &newcomer)
-        .map_err(|refusal| if facts.removed { Refusal::Removed } else { refusal })?;
+pub(super) fn decide(facts: &TokenFacts, mut newcomer: Newcomer) -> Result<Binding, Refusal> {
+    let token =
+        valid(facts.token.as_ref(), &newcomer).map_err(|refusal| facts.former.map_or(refusal, former))?;
+    let grants = token.grants.clone();
     match (&token.instance, &newcomer.dialled, &facts.target) {
         // For one instance: it joins, or rejoins with a new key after a reinstallation.
-        (Some(instance), None, Some(_)) => Ok(Binding::Existing(instance.clone())),
+        (Some(instance), None, Some(_)) => Ok(Binding::Existing(instance.clone(), grants)),
         (Some(instance), Some(dialled), Some(_)) if instance == dialled => {
-            Ok(Binding::Existing(instance.clone()))
+            Ok(Binding::Existing(instance.clone(), grants))
         }
         // For any, and the controller dialled an instance that nobody has joined as yet.
-        (None, Some(dialled), Some(target)) if target.key.is_none() => Ok(Binding::Existing(dialled.clone())),
+        (None, Some(dialled), Some(target)) if target.key.is_none() => {
+            Ok(Binding::Existing(dialled.clone(), grants))
+        }
         (None, None, _) => {
+            give(&mut newcomer.record, grants);
             Ok(Binding::New { record: Box::new(newcomer.record), spare_id: newcomer.spare_id })
         }
         _ => Err(Refusal::TokenMismatch),
+    }
+}
+
+/// How a key that counts no longer is refused.
+pub(super) const fn former(why: Former) -> Refusal {
+    match why {
+        Former::Removed => Refusal::Removed,
+        Former::Replaced => Refusal::Replaced,
     }
 }
 

@@ -11,11 +11,13 @@ use tempfile::TempDir;
 
 use super::{AT_ONCE, Admission};
 use crate::dial_allow::DialAllow;
-use crate::enrolment::{Enrolment, IssuedToken, NewInstance, id};
+use crate::enrolment::{Enrolment, IssuedToken, NewInstance, NewToken, id};
 use crate::fixtures::{agent, hello, instance, record, store};
 use crate::fleet::{Fleet, Health, health};
 use crate::model::Direction::{self, Inbound, Outbound};
 use crate::registry::Registry;
+
+mod keys;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const KEY: PeerKey = PeerKey([1; 32]);
@@ -49,11 +51,17 @@ impl Controller {
     }
 
     async fn token(&self, direction: Direction, uses: u32) -> IssuedToken {
-        self.enrolment.issue_token(None, direction, HOUR, uses).await.unwrap()
+        self.enrolment.issue_token(wish(None, direction, uses)).await.unwrap()
     }
 
     async fn outbound(&self, key: PeerKey, hello: &Hello) -> Result<InstanceId, Refusal> {
         self.admission.admit(key, hello, Outbound, None).await.map(|record| record.id)
+    }
+
+    /// The keys that alone are let through at a dialled address; none if any is.
+    async fn pins(&self, dialled: &InstanceId) -> Vec<PeerKey> {
+        let pinned = self.admission.pinned_keys(dialled).await.unwrap();
+        if pinned.others_too { Vec::new() } else { pinned.keys }
     }
 
     async fn inbound(
@@ -69,6 +77,10 @@ impl Controller {
 fn joining(name: &str, token: &IssuedToken) -> Hello {
     let token: JoinToken = token.text.parse().unwrap();
     Hello { join: Some(token.proof()), ..hello(name) }
+}
+
+fn wish(instance: Option<InstanceId>, direction: Direction, uses: u32) -> NewToken {
+    NewToken { instance, direction, uses, ttl: HOUR, ..NewToken::default() }
 }
 
 #[tokio::test]
@@ -169,25 +181,25 @@ async fn a_reinstalled_host_takes_its_instance_over_with_a_token_for_it() {
     controller.outbound(KEY, &joining("nas", &token)).await.unwrap();
     let (handle, _sent, ended) = agent(hello("nas").boot);
     let (_registration, _) = controller.registry.enter(id.clone(), handle);
-    let rejoin = controller.enrolment.issue_token(Some(id.clone()), Outbound, HOUR, 1).await.unwrap();
+    let rejoin = controller.enrolment.issue_token(wish(Some(id.clone()), Outbound, 1)).await.unwrap();
     assert_eq!(controller.outbound(OTHER_KEY, &joining("nas", &rejoin)).await, Ok(id.clone()));
     assert_eq!(controller.fleet.host(&id).unwrap().record.key, Some(OTHER_KEY));
     assert!(ended.is_cancelled(), "the revoked key's session ends, whether or not the new one's begins");
-    assert_eq!(controller.outbound(KEY, &hello("nas")).await, Err(Refusal::Removed));
+    assert_eq!(controller.outbound(KEY, &hello("nas")).await, Err(Refusal::Replaced));
 }
 
 #[tokio::test]
 async fn a_dialled_agent_is_pinned_unless_a_token_waits_for_it() {
     let controller = controller();
     let (id, token) = controller.register("nas", Some("wss://127.0.0.1:9000")).await;
-    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), None);
+    assert_eq!(controller.pins(&id).await, []);
     controller.inbound(KEY, &joining("nas", &token), &id).await.unwrap();
-    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), Some(KEY));
-    let rejoin = controller.enrolment.issue_token(Some(id.clone()), Inbound, HOUR, 1).await.unwrap();
-    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), None);
+    assert_eq!(controller.pins(&id).await, [KEY]);
+    let rejoin = controller.enrolment.issue_token(wish(Some(id.clone()), Inbound, 1)).await.unwrap();
+    assert_eq!(controller.pins(&id).await, []);
     assert_eq!(controller.inbound(OTHER_KEY, &hello("nas"), &id).await, Err(Refusal::NotRegistered));
     controller.inbound(OTHER_KEY, &joining("nas", &rejoin), &id).await.unwrap();
-    assert_eq!(controller.admission.pinned_key(&id).await.unwrap(), Some(OTHER_KEY));
+    assert_eq!(controller.pins(&id).await, [OTHER_KEY]);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ pub enum RoleArgument {
 
 /// Does it, and returns what to print.
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<String> {
-    let offline = Controller::offline(config)?;
+    let offline = Controller::offline(config).await?;
     let (accounts, audit) = (offline.accounts().await?, offline.audit());
     let (what, name, done) = match command {
         Command::List => return list(&accounts).await,
@@ -129,7 +129,7 @@ mod tests {
         assert!(run(forgotten, &config).await.unwrap_err().to_string().contains("no user"));
         let listed = run(Command::List, &config).await.unwrap();
         assert!(listed.contains("anna\toperator\tshop\tpassword alone"), "{listed}");
-        let audit = Controller::offline(&config).unwrap().audit();
+        let audit = Controller::offline(&config).await.unwrap().audit();
         let told: Vec<_> =
             audit.page(None, 10).await.unwrap().into_iter().map(|record| record.entry.what).collect();
         assert_eq!(told, ["user.second-factor", "user.password", "user.add", "user.add"]);

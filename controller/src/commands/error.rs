@@ -20,6 +20,17 @@ pub enum IssueError {
         /// The verb it needs.
         verb: Verb,
     },
+    /// More than may be asked of the instance here.
+    #[error(
+        "`{verb}` may not be asked of this instance (allowed: {ceiling}): the join token or the configuration that it \
+         came with says so, whatever its owner allows; to change that, let it join again with another token"
+    )]
+    Ceiling {
+        /// The verb it needs.
+        verb: Verb,
+        /// What may be asked.
+        ceiling: String,
+    },
     /// An unfinished command changes the same project or container.
     #[error("command {running} changes the same project or container; wait for it to end, or cancel it")]
     Busy {

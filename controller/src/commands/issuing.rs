@@ -95,6 +95,11 @@ fn new_record(
     if deadline < Duration::from_secs(1) || deadline > MAX_DEADLINE {
         return Err(IssueError::Invalid("the deadline is from 1 second to 24 hours".to_owned()));
     }
+    if let Some(ceiling) = options.ceiling
+        && !ceiling.allows(work.verb())
+    {
+        return Err(IssueError::Ceiling { verb: work.verb(), ceiling: ceiling.to_string() });
+    }
     if let Some(policy) = options.policy
         && !policy.allows(work.verb())
     {
@@ -102,7 +107,7 @@ fn new_record(
     }
     let now = UnixMicros::now();
     Ok(CommandRecord {
-        id: CommandId::generate(),
+        id: options.id.unwrap_or_else(CommandId::generate),
         instance: instance.clone(),
         work,
         issued_by: by.to_owned(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use roadstead_protocol::message::ids::{CommandId, InstanceId, SessionId};
 use roadstead_protocol::message::time::UnixMicros;
 
+use super::clock::Step;
 use super::error::IssueError;
 use super::log::LogMark;
 use super::state::{Answers, Tracked};
@@ -161,6 +162,14 @@ impl OpenCommands {
     /// Notes that an agent is seen to be away, and returns since when.
     pub fn away(&mut self, instance: &InstanceId, now: UnixMicros) -> UnixMicros {
         *self.away_since.entry(instance.clone()).or_insert(now)
+    }
+
+    /// Moves what is known by the former clock.
+    pub fn clock_was_set(&mut self, step: Step) {
+        let finished = self.entries.values_mut().filter_map(|entry| entry.finished_at.as_mut());
+        for time in self.away_since.values_mut().chain(finished) {
+            *time = step.after(*time);
+        }
     }
 
     pub fn back(&mut self, instance: &InstanceId) {

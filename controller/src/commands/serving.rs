@@ -19,6 +19,7 @@ impl Commands {
     /// An agent's session is up and in the registry: sends what waits for it, enquires about what is out, and about
     /// the last lines of what ended lately.
     pub async fn agent_connected(&self, instance: &InstanceId, agent: &AgentHandle) {
+        self.mind_the_clock(UnixMicros::now()).await;
         let entries = {
             let mut open = self.open();
             open.back(instance);
@@ -26,7 +27,10 @@ impl Commands {
         };
         for entry in entries {
             let mut live = entry.live.lock().await;
-            if live.tracked.record.state.is_final() {
+            if live.tracked.record.issued_at < agent.registered {
+                // Asked of an instance that was removed; this one only has the same id.
+                self.apply_or_warn(&mut live, Input::Removed, None, UnixMicros::now()).await;
+            } else if live.tracked.record.state.is_final() {
                 // If the session takes no more, the log lacks its end until the next one.
                 let _ = live.tell(agent, Effect::Enquire);
             } else {

@@ -35,6 +35,7 @@ use roadstead_protocol::message::time::UnixMicros;
 
 use self::timing::expires_at;
 use self::words::{in_words, refusal_in_words};
+use super::clock::Step;
 use crate::model::{CommandRecord, CommandState};
 
 mod answers;
@@ -59,6 +60,8 @@ pub struct Tracked {
     pub answered: bool,
     /// The agent's answer puts its end in doubt.
     pub doubt: Option<Doubt>,
+    /// By how much the clock was set since the record's times were taken.
+    pub(super) clock_set: Step,
 }
 
 /// Something that an agent's answer put in doubt.
@@ -146,7 +149,16 @@ impl Tracked {
     /// A command as it was issued or loaded: nothing is owed yet.
     #[must_use]
     pub const fn new(record: CommandRecord, now: UnixMicros) -> Self {
-        Self { record, asked_at: now, answered: true, doubt: None }
+        Self { record, asked_at: now, answered: true, doubt: None, clock_set: Step::NONE }
+    }
+
+    /// Keeps what is left of its time when the clock is set.
+    pub(super) fn clock_was_set(&mut self, step: Step) {
+        self.asked_at = step.after(self.asked_at);
+        if let Some(doubt) = &mut self.doubt {
+            doubt.since = step.after(doubt.since);
+        }
+        self.clock_set = self.clock_set.and(step);
     }
 
     fn ask(&mut self, now: UnixMicros) {
@@ -181,8 +193,8 @@ pub fn step(mut tracked: Tracked, input: Input, now: UnixMicros) -> (Tracked, Ve
 
 fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect> {
     match input {
-        Input::Connected { .. } | Input::Expired if now >= expires_at(&tracked.record) => {
-            let waited = expires_at(&tracked.record).since(tracked.record.issued_at);
+        Input::Connected { .. } | Input::Expired if now >= expires_at(tracked) => {
+            let waited = expires_at(tracked).since(tracked.clock_set.after(tracked.record.issued_at));
             let reason = format!(
                 "not begun: the agent did not come back, or took no order, within {}",
                 in_words(waited)

@@ -32,6 +32,7 @@ impl Commands {
         let mut forget_at = Instant::now();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let now = UnixMicros::now();
+            self.mind_the_clock(now).await;
             self.tick(now).await;
             if Instant::now() >= forget_at {
                 forget_at = Instant::now() + FORGET_EVERY;

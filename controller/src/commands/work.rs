@@ -18,7 +18,8 @@ const MAX_ENTRIES: usize = 256;
 const MAX_IMAGE: usize = 512;
 const MAX_PORT: usize = 128;
 const MAX_MOUNT: usize = 4096;
-const MAX_VERIFY_SECS: u32 = 3600;
+/// The longest that a restarted service may take, in seconds.
+pub const MAX_VERIFY_SECS: u32 = 3600;
 const RESTART_POLICIES: [&str; 4] = ["no", "always", "unless-stopped", "on-failure"];
 
 /// What a command changes, so that two that change the same are not out at once; none if it changes nothing. A

@@ -1,5 +1,7 @@
 //! What may be set, what wins, and what an error must not show.
 
+use roadstead_protocol::fuzz::{fuzz, text};
+
 use super::*;
 
 #[test]
@@ -72,4 +74,20 @@ fn what_cannot_be_used_is_named() {
         let error = settings.resolve().err().unwrap().to_string();
         assert!(error.contains(names), "{error}");
     }
+}
+
+#[test]
+fn fuzz_settings() {
+    let file = "listen = '127.0.0.1:1'\npassword = 'long enough'\ndemo-mode = true\nlocal-agent = 'off'\n\
+                agent-url = 'wss://a.example:1, wss://[::1]:2'\ndial-allow = '10.0.0.0/8'\naudit-days = 7\n";
+    let words = ["audit-days = 4294967295", "dial-allow = '::/129'", "tls-cert = 'x'", "\n[[", "\\U0010FFFF"];
+    fuzz("the controller's settings", &text(&[file, ""], &words), |text| {
+        let Ok(settings) = toml::from_str::<Settings>(&text) else { return false };
+        // Nothing that is only text is looked for on the disk.
+        let settings = Settings { password_file: None, ..settings };
+        let Ok(config) = settings.resolve() else { return false };
+        assert!(!config.name.trim().is_empty() && config.agent_urls.iter().all(|url| url.to_string().parse().as_ref() == Ok(url)));
+        assert!(config.password.is_none_or(|password| password.chars().count() >= SHORTEST_PASSWORD));
+        true
+    });
 }

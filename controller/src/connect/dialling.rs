@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use roadstead_protocol::link::address::AgentAddress;
 use roadstead_protocol::link::backoff::Backoff;
-use roadstead_protocol::link::dialer::dial_socket;
+use roadstead_protocol::link::dialer::{DialError, dial_socket};
 use roadstead_protocol::link::tls::Trust;
 use roadstead_protocol::message::ids::InstanceId;
 use tokio::sync::Semaphore;
@@ -105,8 +105,8 @@ async fn keep_dialled(
         };
         match dialled {
             Ok(link) => {
-                serve(Arc::clone(&front), Box::new(link), Dialled::ByUs(id.clone()), stop.child_token())
-                    .await;
+                let dialled = Dialled::ByUs(id.clone());
+                serve(Arc::clone(&front), Box::new(link), dialled, None, stop.child_token()).await;
                 backoff.session_lasted(began.elapsed());
             }
             Err(reason) => {
@@ -126,15 +126,28 @@ type TcpLink = roadstead_protocol::link::Link<tokio::net::TcpStream>;
 
 /// One attempt. The address that was vetted is the address that is dialled: no second look-up in between.
 async fn dial(front: &Front, id: &InstanceId, address: &AgentAddress) -> Result<TcpLink, String> {
-    let sockets = front.dial_allow.resolve(address.host(), address.port(), RESOLVE).await;
+    let sockets = front.enrolment.dial_allow().resolve(address.host(), address.port(), RESOLVE).await;
     let sockets = sockets.map_err(|error| error.to_string())?;
-    let key = front.admission.pinned_key(id).await.map_err(|error| error.to_string())?;
-    let trust = key.map_or(Trust::AnyProven, Trust::Only);
+    let pinned = front.admission.pinned_keys(id).await.map_err(|error| error.to_string())?;
+    let trust = match *pinned.keys {
+        [] => Trust::AnyProven,
+        [first, ..] if pinned.others_too => Trust::Preferably(first),
+        [key] => Trust::Only(key),
+        [next, present, ..] => Trust::Either(next, present),
+    };
+    let known = front.fleet.host(id).and_then(|host| host.record.terms.controller_keys.clone());
+    let identities = front.identities.ring().for_agent(known.as_deref());
     let mut reason = format!("{}: no address", address.host());
     for socket in sockets {
-        match dial_socket(socket, address, &front.identity, trust).await {
-            Ok(link) => return Ok(link),
-            Err(error) => reason = error.to_string(),
+        for identity in &identities {
+            match dial_socket(socket, address, identity, trust).await {
+                Ok(link) => return Ok(link),
+                Err(error @ DialError::KeyRefused { .. }) => reason = error.to_string(),
+                Err(error) => {
+                    reason = error.to_string();
+                    break;
+                }
+            }
         }
     }
     Err(reason)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roadstead_protocol::link::listener::Listener;
+use roadstead_protocol::link::tls::Trust;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,14 @@ use super::serving::{Dialled, serve};
 /// Serves every agent that dials in, until `shutdown`; then waits for the sessions to end.
 pub async fn listen(front: Arc<Front>, mut listener: Listener, shutdown: CancellationToken) {
     let mut links = JoinSet::new();
+    let mut identities = front.identities.subscribe();
     loop {
         let accepted = tokio::select! {
+            Ok(()) = identities.changed() => {
+                let ring = identities.borrow_and_update().clone();
+                listener.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
+                continue;
+            }
             () = shutdown.cancelled() => break,
             Some(_) = links.join_next() => continue,
             accepted = listener.accept() => accepted,
@@ -24,6 +31,7 @@ pub async fn listen(front: Arc<Front>, mut listener: Listener, shutdown: Cancell
                     Arc::clone(&front),
                     Box::new(link),
                     Dialled::ByAgent,
+                    None,
                     shutdown.child_token(),
                 ));
             }

@@ -7,21 +7,26 @@ use roadstead_protocol::link::handshake::{answer, receive_hello};
 use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
-use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, SessionId};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, PeerKey, SessionId};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Front;
 use crate::events::IntakeError;
 use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
+use crate::identities::Ring;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::{AgentHandle, Registration};
 use crate::store::StoreError;
+
+/// What carries a link: the agent's own connection, or what a web server has taken TLS off.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// Who dialled, and for whom.
 pub enum Dialled {
@@ -47,32 +52,43 @@ impl Dialled {
     }
 }
 
-/// Greets, admits and serves one link until it ends. The future is small, since there may be ten thousand: what is
-/// large and does not last is in a box of its own.
-pub async fn serve(front: Arc<Front>, link: Box<Link<TcpStream>>, dialled: Dialled, stop: CancellationToken) {
+/// Greets, admits and serves one link until it ends. `place` is what the link takes up until it is a session. The future
+/// is small, since there may be ten thousand: what is large and does not last is in a box of its own.
+pub async fn serve<S: Stream>(
+    front: Arc<Front>,
+    link: Box<Link<S>>,
+    dialled: Dialled,
+    place: Option<OwnedSemaphorePermit>,
+    stop: CancellationToken,
+) {
     let admitted = tokio::select! {
         () = stop.cancelled() => return,
         admitted = Box::pin(admit(&front, link, &dialled)) => admitted,
     };
+    drop(place);
     let Some(admitted) = admitted else { return };
     let Some(begun) = begin(&front, admitted, dialled.direction()) else { return };
     serve_session(begun, stop).await;
 }
 
-struct Admitted {
-    link: Box<Link<TcpStream>>,
+struct Admitted<S> {
+    link: Box<Link<S>>,
     hello: Hello,
     record: InstanceRecord,
     session: SessionId,
     acknowledged: EventSeq,
 }
 
-async fn admit(front: &Front, mut link: Box<Link<TcpStream>>, dialled: &Dialled) -> Option<Box<Admitted>> {
+async fn admit<S: Stream>(
+    front: &Front,
+    mut link: Box<Link<S>>,
+    dialled: &Dialled,
+) -> Option<Box<Admitted<S>>> {
     let remote = link.remote().to_owned();
     let hello = match receive_hello(&mut link).await {
         Ok(hello) => hello,
         Err(error) => {
-            tracing::info!(%remote, %error, "a link ended before its hello");
+            front.strangers.note(|| tracing::info!(%remote, %error, "a link ended before its hello"));
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &error.to_string());
             }
@@ -96,7 +112,9 @@ async fn admit(front: &Front, mut link: Box<Link<TcpStream>>, dialled: &Dialled)
             }
         }
         Err(refusal) => {
-            tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent");
+            front.strangers.note(
+                || tracing::info!(%remote, peer = %link.peer(), name = ?hello.name, %refusal, "refused an agent"),
+            );
             front.refused.record(&remote, link.peer(), &hello.name, &refusal).await;
             if let Some(instance) = dialled.instance() {
                 front.fleet.dial_failed(instance, &refusal.to_string());
@@ -136,6 +154,9 @@ struct Begun<'a> {
     incoming: Incoming<ToController>,
     health: watch::Receiver<LinkHealth>,
     heartbeats: watch::Receiver<u64>,
+    identities: watch::Receiver<Ring>,
+    /// The controller's keys that the agent knows, as far as it has said.
+    known: Option<Vec<PeerKey>>,
     closer: CancellationToken,
     registration: Registration,
     session: SessionId,
@@ -143,7 +164,7 @@ struct Begun<'a> {
 }
 
 /// Opens the session and enters it everywhere. None if the instance was removed meanwhile.
-fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option<Begun<'_>> {
+fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direction) -> Option<Begun<'_>> {
     let Admitted { link, hello, record, session: id, acknowledged } = *admitted;
     let remote = link.remote().to_owned();
     let (session, pump) = open::<_, ToAgent, ToController>(*link, Heartbeat::Expect);
@@ -151,8 +172,9 @@ fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option
     let mut pumping = JoinSet::new();
     pumping.spawn(pump);
     let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
-    let handle =
-        AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder).remembering(hello.memory());
+    let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
+        .remembering(hello.memory())
+        .registered_at(record.created_at);
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
@@ -161,6 +183,7 @@ fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
+    let known = record.terms.controller_keys;
     let serving = Serving {
         front,
         instance: record.id,
@@ -175,6 +198,8 @@ fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option
         incoming,
         health,
         heartbeats,
+        identities: front.identities.subscribe(),
+        known,
         closer,
         registration,
         session: id,
@@ -183,19 +208,26 @@ fn begin(front: &Front, admitted: Box<Admitted>, direction: Direction) -> Option
 }
 
 async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
-    let Begun { mut serving, mut pumping, mut incoming, mut health, mut heartbeats, closer, .. } = begun;
+    let Begun { mut serving, mut pumping, mut incoming, mut health, mut heartbeats, .. } = begun;
+    let (mut identities, closer) = (begun.identities, begun.closer);
     Box::pin(serving.greet(begun.acknowledged)).await;
+    serving.tell_keys(&identities.borrow_and_update().clone(), begun.known.as_deref());
 
     let end = loop {
         let step = tokio::select! {
             Some(end) = pumping.join_next() => break ended(end),
             () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
+            Ok(()) = identities.changed() => Step::Identities,
             Ok(()) = heartbeats.changed() => Step::Heartbeat,
             Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
             Some(message) = incoming.recv() => Step::Message(message),
         };
         match step {
             Step::Stop => closer.cancel(),
+            Step::Identities => {
+                let ring = identities.borrow_and_update().clone();
+                serving.tell_keys(&ring, Some(&[]));
+            }
             Step::Health(LinkHealth::Late) => serving.feed.late(),
             Step::Health(LinkHealth::Live) => serving.feed.recovered(),
             Step::Heartbeat => {
@@ -225,6 +257,7 @@ fn ended(end: Result<SessionEnd, JoinError>) -> SessionEnd {
 
 enum Step {
     Stop,
+    Identities,
     Heartbeat,
     Health(LinkHealth),
     Message(ToController),
@@ -275,6 +308,16 @@ impl Serving<'_> {
             }
             ToController::Inspected { nonce, found } => front.probes.inspected(nonce, found),
             ToController::Policy { policy } => front.admission.policy_changed(instance, policy).await?,
+            ToController::NextKey { key } => {
+                if front.admission.next_key(instance, key).await?
+                    && let Err(error) = self.handle.send(ToAgent::KeyFiled { key })
+                {
+                    tracing::debug!(%instance, %error, "the agent says its new key again");
+                }
+            }
+            ToController::ControllerKnown { keys } => {
+                front.admission.controller_known(instance, keys).await?;
+            }
             ToController::Snapshot(_) | ToController::Change { .. } | ToController::Figures { .. } => {}
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
@@ -301,6 +344,19 @@ impl Serving<'_> {
         }
         self.drained_to(up_to).await;
         Ok(())
+    }
+
+    /// Tells the agent the controller's keys, unless it is known to know them or there never was but one.
+    fn tell_keys(&self, ring: &Ring, known: Option<&[PeerKey]>) {
+        let keys = ring.keys();
+        // Whoever joined since the last replacement has its one key from its token.
+        let never_told = known.is_none() && ring.earlier.is_none();
+        if never_told || known == Some(&*keys) {
+            return;
+        }
+        if let Err(error) = self.handle.send(ToAgent::ControllerKeys { keys }) {
+            tracing::debug!(instance = %self.instance, %error, "the controller's keys are told with the next session");
+        }
     }
 
     async fn drained_to(&mut self, stored: EventSeq) {
@@ -335,13 +391,13 @@ enum Broken {
 mod tests {
     use super::serve;
 
-    fn size_of_future<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+    fn size_of_future<A, B, C, D, E, F: Future>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
     fn what_serves_an_idle_agent_is_small() {
-        let size = size_of_future(serve);
+        let size = size_of_future(serve::<tokio::net::TcpStream>);
         assert!(size <= 2560, "{size} bytes for each of ten thousand agents");
     }
 }

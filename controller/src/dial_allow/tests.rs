@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use roadstead_protocol::fuzz::{fuzz, text};
+
 use super::{DialAllow, Forbidden, ResolveError};
 
 fn refused(allow: &str, address: &str) -> Option<Forbidden> {
@@ -85,4 +87,22 @@ async fn names_are_as_good_as_their_addresses() {
     assert!(text.contains("ROADSTEAD_DIAL_ALLOW"), "{text}");
     let address: IpAddr = "10.0.0.1".parse().unwrap();
     assert_eq!(allow.resolve("10.0.0.1", 1, Duration::from_secs(5)).await.unwrap()[0].ip(), address);
+}
+
+#[test]
+fn fuzz_networks() {
+    let samples = ["127.0.0.0/8, fd00::/8", "10.1.2.3", "::ffff:10.0.0.0/104", "0.0.0.0/0"];
+    let own: IpAddr = "127.0.0.1".parse().unwrap();
+    fuzz(
+        "ROADSTEAD_DIAL_ALLOW",
+        &text(&samples, &["/0", "/33", "/129", "/-1", "::", "255.255.255.255"]),
+        |text| {
+            let Ok(allowed) = text.parse::<DialAllow>() else { return false };
+            // Whatever is allowed, these are never dialled.
+            for never in ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1"] {
+                assert!(allowed.permits(never.parse().unwrap()).is_err(), "{text}: {never}");
+            }
+            allowed.permits(own).is_ok()
+        },
+    );
 }

@@ -24,6 +24,12 @@ pub enum EnrolError {
     /// Another instance has the address.
     #[error("An instance with the address {0} is registered already. Change or remove that one.")]
     UrlTaken(String),
+    /// The configuration file decides about the instance.
+    #[error(
+        "`{0}` is declared in the controller's configuration file, which decides about its name, address, tags, \
+         environment and whether it is there. Change [[agents]] there, then reload the configuration."
+    )]
+    Declared(String),
     /// No such instance.
     #[error("There is no instance `{0}`. It may have been removed; list the instances.")]
     UnknownInstance(InstanceId),

@@ -25,7 +25,7 @@ impl Enrolment {
         };
         let hash: [u8; 32] = Sha256::digest(offered.secret).into();
         let known =
-            offered.controller == self.terms.controller_key && bool::from(hash.ct_eq(&token.secret_hash));
+            offered.controller == self.terms().controller_key && bool::from(hash.ct_eq(&token.secret_hash));
         Ok(match () {
             () if !known => Err(Refusal::TokenUnknown),
             () if token.uses_left == 0 => Err(Refusal::TokenUsed),

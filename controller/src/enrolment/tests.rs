@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use roadstead_protocol::join_token::JoinToken;
-use roadstead_protocol::message::ids::{BootId, PeerKey, TokenId};
+use roadstead_protocol::message::ids::{BootId, InstanceId, PeerKey, TokenId};
 use tempfile::TempDir;
 
-use super::{EnrolError, Enrolment, InstanceChange, NewInstance, id};
+use super::{EnrolError, Enrolment, InstanceChange, NewInstance, NewToken, id};
 use crate::dial_allow::DialAllow;
 use crate::fixtures::{agent, instance, store};
 use crate::fleet::Fleet;
-use crate::model::Direction::{Inbound, Outbound};
+use crate::model::Direction::{self, Inbound, Outbound};
 use crate::registry::Registry;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -30,6 +30,10 @@ fn enrolment() -> (Enrolment, TempDir) {
 
 fn new(name: &str, url: Option<&str>) -> NewInstance {
     NewInstance { name: name.to_owned(), url: url.map(str::to_owned), ..NewInstance::default() }
+}
+
+fn wish(instance: Option<InstanceId>, direction: Direction, uses: u32) -> NewToken {
+    NewToken { instance, direction, uses, ttl: HOUR, ..NewToken::default() }
 }
 
 #[tokio::test]
@@ -143,16 +147,16 @@ async fn a_change_touches_what_it_names_and_a_new_address_ends_the_link() {
 async fn tokens_for_instances_are_bounded_and_go_with_them() {
     let (enrolment, _directory) = enrolment();
     let (record, _) = enrolment.register(new("nas", None)).await.unwrap();
-    let wrong_way = enrolment.issue_token(Some(record.id.clone()), Inbound, HOUR, 1).await;
+    let wrong_way = enrolment.issue_token(wish(Some(record.id.clone()), Inbound, 1)).await;
     assert!(matches!(wrong_way, Err(EnrolError::WrongDirection { .. })));
     for (target, uses) in [(Some(record.id.clone()), 2), (None, 0), (None, 1001)] {
-        let refused = enrolment.issue_token(target, Outbound, HOUR, uses).await;
+        let refused = enrolment.issue_token(wish(target, Outbound, uses)).await;
         assert!(matches!(refused, Err(EnrolError::Invalid(_))));
     }
-    let unknown = enrolment.issue_token(Some(instance("x")), Outbound, HOUR, 1).await;
+    let unknown = enrolment.issue_token(wish(Some(instance("x")), Outbound, 1)).await;
     assert!(matches!(unknown, Err(EnrolError::UnknownInstance(_))));
 
-    let unbound = enrolment.issue_token(None, Outbound, HOUR, 5).await.unwrap();
+    let unbound = enrolment.issue_token(wish(None, Outbound, 5)).await.unwrap();
     assert_eq!(enrolment.tokens().await.unwrap().len(), 2);
     enrolment.remove(&record.id).await.unwrap();
     assert_eq!(enrolment.tokens().await.unwrap(), std::slice::from_ref(&unbound.record));

@@ -7,9 +7,9 @@ use roadstead_protocol::message::ids::{InstanceId, TokenId};
 use roadstead_protocol::message::time::UnixMicros;
 use sha2::{Digest as _, Sha256};
 
-use super::fields::InvalidField;
+use super::fields::{self, InvalidField};
 use super::{EnrolError, Enrolment, direction};
-use crate::model::{Direction, JoinTokenRecord};
+use crate::model::{Direction, Grants, JoinTokenRecord};
 
 /// How long a token lives if nobody says otherwise.
 pub const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(3600);
@@ -41,24 +41,49 @@ impl std::fmt::Debug for IssuedToken {
     }
 }
 
+/// A join token to make.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// What it is called, to know it by; at most 64 characters.
+    pub name: Option<String>,
+    /// The instance it is for; none for whichever agent comes with it.
+    pub instance: Option<InstanceId>,
+    /// Who dials.
+    pub direction: Direction,
+    /// How long it lives.
+    pub ttl: Duration,
+    /// How often it may be used.
+    pub uses: u32,
+    /// What it gives to whatever joins with it.
+    pub grants: Grants,
+}
+
+impl Default for NewToken {
+    /// For one agent that dials within an hour.
+    fn default() -> Self {
+        Self {
+            name: None,
+            instance: None,
+            direction: Direction::Outbound,
+            ttl: DEFAULT_TOKEN_TTL,
+            uses: 1,
+            grants: Grants::default(),
+        }
+    }
+}
+
 impl Enrolment {
-    /// Makes a join token: for one instance, or for whichever agent comes with it. A token for an instance that has
-    /// joined already lets its reinstalled agent take its place.
+    /// Makes a join token. One for an instance that has joined already lets its reinstalled agent take its place: the
+    /// instance keeps its id and history, and its earlier key is filed as replaced.
     ///
     /// # Errors
-    /// If lifetime or uses are out of bounds, the instance is unknown or dialled the other way, or the store fails.
-    pub async fn issue_token(
-        &self,
-        for_instance: Option<InstanceId>,
-        direction: Direction,
-        ttl: Duration,
-        uses: u32,
-    ) -> Result<IssuedToken, EnrolError> {
+    /// If a field is out of bounds, the instance is unknown or dialled the other way, or the store fails.
+    pub async fn issue_token(&self, new: NewToken) -> Result<IssuedToken, EnrolError> {
         let now = UnixMicros::now();
-        if let Some(instance) = &for_instance {
-            self.check_token_target(instance, direction, uses).await?;
+        if let Some(instance) = &new.instance {
+            self.check_token_target(instance, new.direction, new.uses).await?;
         }
-        let token = self.make_token(for_instance, direction, ttl, uses, now)?;
+        let token = self.make_token(new, now)?;
         self.store.prune_join_tokens(now.minus(KEEP_EXPIRED)).await?;
         self.store.insert_join_token(token.record.clone()).await?;
         Ok(token)
@@ -98,14 +123,8 @@ impl Enrolment {
         Ok(())
     }
 
-    pub(super) fn make_token(
-        &self,
-        instance: Option<InstanceId>,
-        direction: Direction,
-        ttl: Duration,
-        uses: u32,
-        now: UnixMicros,
-    ) -> Result<IssuedToken, EnrolError> {
+    pub(super) fn make_token(&self, new: NewToken, now: UnixMicros) -> Result<IssuedToken, EnrolError> {
+        let NewToken { name, instance, direction, ttl, uses, grants } = new;
         if !(MIN_TOKEN_TTL..=MAX_TOKEN_TTL).contains(&ttl) {
             let problem =
                 "A token lives at least a minute and at most 30 days. Choose a lifetime in between.";
@@ -115,20 +134,17 @@ impl Enrolment {
             let problem = format!("A token has 1 to {MAX_TOKEN_USES} uses. Choose a number in between.");
             return Err(InvalidField::new("uses", problem).into());
         }
-        let addresses = match direction {
-            Direction::Inbound => Vec::new(),
-            Direction::Outbound if self.terms.agent_urls.is_empty() => return Err(EnrolError::NoAgentUrl),
-            Direction::Outbound => self.terms.agent_urls.clone(),
+        let name = name.as_deref().map(fields::name).transpose()?;
+        let grants = Grants {
+            tags: fields::tags(&grants.tags)?,
+            environment: fields::environment(grants.environment.as_deref())?,
+            ceiling: grants.ceiling,
         };
-        let token = JoinToken {
-            addresses,
-            controller: self.terms.controller_key,
-            id: TokenId::generate(),
-            secret: rand::random(),
-            expires_at: now.plus(ttl),
-        };
+        let token = self.token_text(direction, TokenId::generate(), rand::random(), now.plus(ttl))?;
         let record = JoinTokenRecord {
             id: token.id,
+            name,
+            grants,
             secret_hash: Sha256::digest(token.secret).into(),
             instance,
             direction,
@@ -138,5 +154,22 @@ impl Enrolment {
             used_at: None,
         };
         Ok(IssuedToken { record, text: token.to_text()? })
+    }
+
+    /// What a token says.
+    pub(super) fn token_text(
+        &self,
+        direction: Direction,
+        id: TokenId,
+        secret: [u8; 32],
+        expires_at: UnixMicros,
+    ) -> Result<JoinToken, EnrolError> {
+        let terms = self.terms();
+        let addresses = match direction {
+            Direction::Inbound => Vec::new(),
+            Direction::Outbound if terms.agent_urls.is_empty() => return Err(EnrolError::NoAgentUrl),
+            Direction::Outbound => terms.agent_urls,
+        };
+        Ok(JoinToken { addresses, controller: terms.controller_key, id, secret, expires_at })
     }
 }

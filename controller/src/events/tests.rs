@@ -103,7 +103,8 @@ async fn pages_go_back_without_holes_and_filters_hold() {
         attributes: std::collections::BTreeMap::new(),
         inferred: false,
     };
-    let about = EventBatch { epoch, events: vec![Event { what: what.clone(), ..event(8) }] };
+    let about =
+        EventBatch { epoch, events: vec![Event { seq: EventSeq(1), what: what.clone(), ..event(8) }] };
     events.intake(&instance("b"), about).await.unwrap();
 
     let of_a = EventFilter { instance: Some(instance("a")), ..EventFilter::default() };

@@ -32,7 +32,7 @@ pub struct Overseer(pub Person);
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether it came over TLS.
+    /// Whether it came over TLS, here or to a proxy in front that is believed.
     pub tls: bool,
 }
 
@@ -40,8 +40,13 @@ impl Peer {
     /// The peer of a request; nowhere if the server did not say.
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
-        let nowhere = Self { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), tls: false };
-        parts.extensions.get().copied().unwrap_or(nowhere)
+        parts.extensions.get().copied().unwrap_or_else(Self::nowhere)
+    }
+
+    /// Of which nothing is known.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), tls: false }
     }
 
     /// Its network address.

@@ -35,6 +35,7 @@ pub enum ScopeView {
 #[serde(deny_unknown_fields)]
 pub struct NewApiTokenRequest {
     /// Name, unique among one's own.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
     /// The most it may do.
     scope: ScopeView,

@@ -40,6 +40,7 @@ pub struct InstancesView {
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// Name, unique regardless of case.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
     /// Where the controller dials the agent (`wss://host:port`); left out if the agent is to dial.
     url: Option<String>,

@@ -32,6 +32,7 @@ use crate::commands::{CommandChange, CommandFilter};
 use crate::fleet::FleetChange;
 use crate::lifecycle::LifecycleChange;
 use crate::model::{CommandRecord, EventRecord};
+use crate::rollouts::RolloutChange;
 use crate::store::StoreError;
 use batch::Batch;
 use told::LiveEvent;
@@ -58,6 +59,21 @@ const MAX_COMMANDS: usize = 1000;
 pub struct LiveQuery {
     /// Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open.
     watch: Option<String>,
+    /// `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
+    /// own, so that the fleet is there before the last of very many containers is.
+    #[param(inline)]
+    containers: Option<ContainersWish>,
+}
+
+/// How containers come with a whole view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainersWish {
+    /// Within it.
+    #[default]
+    Within,
+    /// After it, those of each instance by themselves.
+    Apart,
 }
 
 /// The whole view.
@@ -65,7 +81,7 @@ pub struct LiveQuery {
 pub struct LiveView {
     /// Every instance, by name.
     instances: Vec<InstanceView>,
-    /// The containers of each instance.
+    /// The containers of each instance; none with `containers=apart`.
     containers: Vec<ContainersView>,
     /// The commands that have not ended, newest first.
     commands: Vec<CommandView>,
@@ -74,8 +90,8 @@ pub struct LiveView {
 }
 
 /// Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
-/// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
-/// `event` as things change. A `view` may come again at any time and replaces everything.
+/// remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines},
+/// `rollout` {rollout, steps} and `event` as things change. A `view` may come again at any time and replaces everything.
 #[utoipa::path(get, path = "/api/live", tag = "live", params(LiveQuery),
     responses((status = OK, body = LiveEvent, content_type = "text/event-stream")))]
 pub async fn live(
@@ -87,7 +103,8 @@ pub async fn live(
 ) -> Result<Response, Problem> {
     let place = app.streams.place(&person)?;
     let watched = watched(&query)?;
-    let viewer = Viewer::new(app, watched, Visit::new(person, &headers, &peer)?, place);
+    let visit = Visit::new(person, &headers, &peer)?;
+    let viewer = Viewer::new(app, watched, query.containers.unwrap_or_default(), visit, place);
     let answer = Sse::new(viewer.into_stream()).keep_alive(KeepAlive::new());
     // Proxies that gather answers would hold changes back.
     Ok(([("x-accel-buffering", "no")], answer).into_response())
@@ -112,6 +129,7 @@ fn watched(query: &LiveQuery) -> Result<Vec<InstanceId>, Problem> {
 struct Viewer {
     app: Arc<App>,
     watched: Vec<InstanceId>,
+    containers: ContainersWish,
     visit: Visit,
     /// The instances that were told, where not all are seen.
     told: BTreeSet<InstanceId>,
@@ -128,6 +146,7 @@ struct Sources {
     commands: broadcast::Receiver<CommandChange>,
     events: broadcast::Receiver<Arc<EventRecord>>,
     lifecycles: broadcast::Receiver<LifecycleChange>,
+    rollouts: broadcast::Receiver<RolloutChange>,
 }
 
 /// What a source said.
@@ -136,6 +155,7 @@ enum News {
     Command(CommandChange),
     Event(Arc<EventRecord>),
     Lifecycle(LifecycleChange),
+    Rollout(RolloutChange),
     /// A source ran ahead of us.
     Lagged,
     /// The time to gather is over.
@@ -145,10 +165,26 @@ enum News {
 }
 
 impl Viewer {
-    fn new(app: Arc<App>, watched: Vec<InstanceId>, visit: Visit, place: StreamPlace) -> Self {
+    fn new(
+        app: Arc<App>,
+        watched: Vec<InstanceId>,
+        containers: ContainersWish,
+        visit: Visit,
+        place: StreamPlace,
+    ) -> Self {
         let now = Instant::now();
         let told = BTreeSet::new();
-        Self { app, watched, visit, told, sources: None, tell_at: now, recheck_at: now, _place: place }
+        Self {
+            app,
+            watched,
+            containers,
+            visit,
+            told,
+            sources: None,
+            tell_at: now,
+            recheck_at: now,
+            _place: place,
+        }
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
@@ -176,6 +212,7 @@ impl Viewer {
                 News::Command(change) => batch.add_command(&change),
                 News::Event(event) => batch.add_event(event),
                 News::Lifecycle(change) => batch.add_lifecycle(change),
+                News::Rollout(change) => batch.add_rollout(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
                     let events = self.seen(batch).into_events(&self.app.services);
@@ -199,6 +236,7 @@ impl Viewer {
         let commands = services.commands.subscribe();
         let events = services.events.subscribe();
         let lifecycles = services.lifecycles.subscribe();
+        let rollouts = services.rollouts.subscribe();
         let unfinished = match self.unfinished().await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -209,18 +247,26 @@ impl Viewer {
         let (mut hosts, fleet) = services.fleet.subscribe();
         hosts.retain(|host| self.visit.person.scope.holds(&host.record));
         self.told = hosts.iter().map(|host| host.record.id.clone()).collect();
-        self.sources = Some(Sources { fleet, commands, events, lifecycles });
+        self.sources = Some(Sources { fleet, commands, events, lifecycles, rollouts });
         let now = UnixMicros::now();
+        let apart = self.containers == ContainersWish::Apart;
+        let within = if apart { &[][..] } else { &hosts[..] };
         let view = LiveView {
             instances: instances::views(&hosts),
-            containers: hosts
+            containers: within
                 .iter()
                 .map(|host| ContainersView::new(host, &services.lifecycles, now))
                 .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
         };
-        Some(vec![LiveEvent::View(Box::new(view))])
+        let mut events = vec![LiveEvent::View(Box::new(view))];
+        if apart {
+            let lifecycles = &services.lifecycles;
+            events
+                .extend(hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, now))));
+        }
+        Some(events)
     }
 
     async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {
@@ -277,6 +323,7 @@ impl Sources {
             change = self.commands.recv() => news(change, News::Command),
             event = self.events.recv() => news(event, News::Event),
             change = self.lifecycles.recv() => news(change, News::Lifecycle),
+            change = self.rollouts.recv() => news(change, News::Rollout),
         }
     }
 }

@@ -6,14 +6,14 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::problem::{MEDIA_TYPE, ProblemDocument};
 
 const ABOUT: &str = "One picture of many Docker hosts, and a way to act on them. Log in with POST /api/login and send \
-the cookie along. Every refusal and failure is a problem document (RFC 9457) whose `detail` says what to do. Times \
+the cookie along, or send an API token as `Authorization: Bearer rst_…`; docs/permissions.md has who may do what. Every refusal and failure is a problem document (RFC 9457) whose `detail` says what to do. Times \
 are RFC 3339, UTC; every figure comes with its age.";
 
 /// The description of this API.
@@ -41,7 +41,11 @@ pub(super) fn document() -> String {
 
 fn describe_login(document: &mut OpenApi) {
     let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("roadstead_session")));
-    document.components.get_or_insert_default().add_security_scheme("session", cookie);
+    let bearer =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API token (`rst_…`)")).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("session", cookie);
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
 }
 
 /// Every operation may answer with a problem.

@@ -227,9 +227,11 @@ async fn issue(
     let instance = &host.record.id;
     let (what, target) = describe(instance, &work);
     let options = IssueOptions {
+        id: None,
         queue_for: queue_for.map(|Span(span)| span),
         deadline: None,
         policy: host.record.policy.as_ref(),
+        ceiling: host.record.terms.ceiling.as_ref(),
     };
     let issued = app.services.commands.issue(instance, work, &person.label(), options).await;
     let issued = issued.map_err(Problem::from);

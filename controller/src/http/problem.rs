@@ -155,7 +155,7 @@ impl From<StoreError> for Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             "store",
             "Store unavailable",
-            "The controller's store does not work; look at the controller's log, and at the disk that holds its data.",
+            format!("The controller's store does not work ({error}); look at the disk that holds its data."),
         )
     }
 }

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use crate::accounts::{LoginError, UserError};
 use crate::commands::{CancelError, IssueError};
 use crate::enrolment::EnrolError;
+use crate::rollouts::{ChooseError, StartError, StopError};
 
 /// There is no such instance.
 pub fn unknown_instance(id: &InstanceId) -> Problem {
@@ -48,6 +49,10 @@ impl From<IssueError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "policy", "Refused by the agent's policy", detail)
                     .with("verb", verb.as_str())
             }
+            IssueError::Ceiling { verb, .. } => {
+                Self::new(StatusCode::FORBIDDEN, "ceiling", "More than may be asked of this instance", detail)
+                    .with("verb", verb.as_str())
+            }
             IssueError::Busy { running } => {
                 Self::new(StatusCode::CONFLICT, "busy", "Busy", detail).with("running", running.to_string())
             }
@@ -75,6 +80,32 @@ impl From<CancelError> for Problem {
     }
 }
 
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StartError::Choose(ChooseError::Unknown(id)) => unknown_instance(&id),
+            StartError::Choose(_) => Self::invalid(detail),
+            StartError::Batch(_) => Self::invalid(detail).with("field", "batch_size"),
+            StartError::TooMany => {
+                Self::new(StatusCode::CONFLICT, "too-many-rollouts", "Too many rollouts", detail)
+            }
+            StartError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StopError> for Problem {
+    fn from(error: StopError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            StopError::NotFound => Self::unknown("unknown-rollout", detail),
+            StopError::Ended => Self::new(StatusCode::CONFLICT, "rollout-ended", "Rollout ended", detail),
+            StopError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<EnrolError> for Problem {
     fn from(error: EnrolError) -> Self {
         let detail = sentence(&error.to_string());
@@ -94,6 +125,9 @@ impl From<EnrolError> for Problem {
             EnrolError::UnknownToken(_) => Self::unknown("unknown-token", detail),
             EnrolError::WrongDirection { .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong-direction", "Wrong direction", detail)
+            }
+            EnrolError::Declared(_) => {
+                Self::new(StatusCode::CONFLICT, "declared", "Declared in the configuration file", detail)
             }
             EnrolError::NoAgentUrl | EnrolError::TokenText(_) => {
                 Self::new(StatusCode::CONFLICT, "no-agent-url", "Controller not set up", detail)

@@ -173,7 +173,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(StallGuard::new(stream)), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(StallGuard::new(stream)), TowerToHyperService::new(service))
+        .with_upgrades();
     async move {
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

@@ -24,19 +24,27 @@ use crate::accounts::{
 };
 use crate::audit::Audit;
 use crate::commands::Commands;
+use crate::config::Settings;
 use crate::dial_allow::DialAllow;
 use crate::enrolment::{Enrolment, NewInstance};
 use crate::events::Events;
 use crate::fleet::{Feed, Fleet};
+use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::model::scope::Scope;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
+use crate::relayed::Relay;
+use crate::reload::Reload;
+use crate::rotation::Rotation;
+use crate::rollouts::Rollouts;
 use crate::store::Store;
 
+mod agent;
 mod audit;
 mod fleet;
+mod fuzz;
 mod hanging_up;
 mod inspecting;
 mod lifecycles;
@@ -45,6 +53,7 @@ mod orders;
 mod people;
 mod permissions;
 mod problems;
+mod rollouts;
 mod server;
 mod sessions;
 mod streams;
@@ -94,10 +103,22 @@ impl Site {
         );
         let (accounts, _) =
             Accounts::open(store.clone(), Some("secret".to_owned()), demo_mode).await.unwrap();
+        let identities = Identities::load(&store, folder.path()).await.unwrap();
+        let rotation = Rotation::new(identities, enrolment.clone(), fleet.clone(), registry.clone(), 0);
+        let configure = || anyhow::Result::Ok(Settings::default().resolve()?);
+        let reload = Reload::new(
+            &configure().unwrap(),
+            Box::new(configure),
+            enrolment.clone(),
+            rotation.clone(),
+            agent_urls[0].clone(),
+        );
+        let commands = Commands::load(store.clone(), registry.clone()).await.unwrap();
         let services = Services {
             fleet: fleet.clone(),
             enrolment,
-            commands: Commands::load(store.clone(), registry.clone()).await.unwrap(),
+            rollouts: Rollouts::load(store.clone(), fleet.clone(), commands.clone()).await.unwrap(),
+            commands,
             registry,
             events: Events::new(store.clone()),
             lifecycles: Lifecycles::load(store.clone(), fleet.clone()).await.unwrap(),
@@ -108,12 +129,13 @@ impl Site {
                 version: "1.2.3".to_owned(),
                 name: "home".to_owned(),
                 this_instance: Some("home".parse().unwrap()),
-                key,
-                agent_urls,
                 agent_image: "roadstead-agent:1.2.3".to_owned(),
                 open_metrics: false,
                 trusted_proxies: "10.0.0.0/8".parse().unwrap(),
             },
+            rotation,
+            reload,
+            relay: Relay::new().0,
             store,
         };
         let ending = CancellationToken::new();

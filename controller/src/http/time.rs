@@ -61,7 +61,11 @@ pub struct Span(pub Duration);
 
 impl PartialSchema for Span {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).examples(["24h"]).into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9]{1,9}[smhd]$"))
+            .examples(["24h"])
+            .into()
     }
 }
 
@@ -93,6 +97,8 @@ impl<'de> Deserialize<'de> for Span {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     #[test]
@@ -124,5 +130,28 @@ mod tests {
         for text in ["", "h", "24", "-1h", "1.5h", "24 h", "9é", "99999999999999999999d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn fuzz_times_and_spans() {
+        let samples = ["2026-11-20T13:28:34.25Z", "2026-11-20 13:28:34+02:00", "90s", "15m", "2d"];
+        fuzz(
+            "times and spans",
+            &text(&samples, &["T", "Z", "-000001", "[UTC]", "+25:00", "23:59:60"]),
+            |text| {
+                let span = text.parse::<Span>();
+                if let Ok(Span(span)) = span {
+                    // Whatever somebody asks for, no time overflows.
+                    let _ = (UnixMicros::now().plus(span), UnixMicros::now().minus(span));
+                }
+                let time = serde_json::from_value::<Time>(text.into());
+                if let Ok(time) = &time {
+                    let shown = serde_json::to_value(time).unwrap();
+                    assert_eq!(serde_json::from_value::<Time>(shown).unwrap(), *time);
+                    let _ = age_seconds(time.0, UnixMicros::now());
+                }
+                span.is_ok() || time.is_ok()
+            },
+        );
     }
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use roadstead_protocol::message::ids::{InstanceId, TokenId};
+use roadstead_protocol::message::policy::UnknownVerb;
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -17,8 +18,8 @@ use super::join::JoinView;
 use super::problem::Problem;
 use super::time::{Span, Time};
 use crate::accounts::Person;
-use crate::enrolment::{DEFAULT_TOKEN_TTL, EnrolError};
-use crate::model::{Direction, JoinTokenRecord};
+use crate::enrolment::{DEFAULT_TOKEN_TTL, EnrolError, NewToken};
+use crate::model::{Ceiling, Direction, Grants, JoinTokenRecord};
 
 /// A join token to make.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -33,6 +34,16 @@ pub struct JoinTokenRequest {
     ttl: Option<Span>,
     /// How often it may be used; once if left out.
     uses: Option<u32>,
+    /// What to call it, to know it by.
+    name: Option<String>,
+    /// Tags that it gives to what joins with it, besides the agent's own.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Environment label that it gives, instead of the agent's.
+    environment: Option<String>,
+    /// The most that may be asked of what joins with it, as verbs, whatever its owner allows; left out for no such
+    /// limit. The controller refuses the rest; the agent's own policy rules beside it.
+    ceiling: Option<Vec<String>>,
 }
 
 /// Who dials.
@@ -62,6 +73,14 @@ pub struct JoinTokenView {
     uses_left: u32,
     /// When it was last used.
     used_at: Option<Time>,
+    /// What it is called.
+    name: Option<String>,
+    /// Tags that it gives.
+    tags: Vec<String>,
+    /// Environment label that it gives.
+    environment: Option<String>,
+    /// The most that may be asked of what joins with it; none for no such limit.
+    ceiling: Option<Vec<&'static str>>,
 }
 
 /// Every join token.
@@ -108,10 +127,26 @@ pub async fn make_join_token(
         None => Direction::Outbound,
     };
     let target = request.instance.as_ref().map_or("new instance", InstanceId::as_str).to_owned();
-    let ttl = request.ttl.map_or(DEFAULT_TOKEN_TTL, |Span(ttl)| ttl);
-    let issued =
-        app.services.enrolment.issue_token(request.instance, direction, ttl, request.uses.unwrap_or(1)).await;
-    let issued = issued.map_err(Problem::from);
+    if !(person.scope.is_everything()
+        || request.tags.is_empty() && request.environment.is_none() && request.ceiling.is_none())
+    {
+        let detail =
+            "Who has a limit by tags decides about neither tags nor what a token gives; leave them out.";
+        return Err(outside(&person, detail).with("field", "tags"));
+    }
+    let wish = NewToken {
+        name: request.name,
+        instance: request.instance,
+        direction,
+        ttl: request.ttl.map_or(DEFAULT_TOKEN_TTL, |Span(ttl)| ttl),
+        uses: request.uses.unwrap_or(1),
+        grants: Grants {
+            tags: request.tags,
+            environment: request.environment,
+            ceiling: request.ceiling.map(ceiling).transpose()?,
+        },
+    };
+    let issued = app.services.enrolment.issue_token(wish).await.map_err(Problem::from);
     app.audit(&person, peer, "join-token.make", &target, &issued).await;
     let join = JoinView::new(&issued?, url.as_deref(), &app.services.about);
     let location = format!("/api/join-tokens/{}", join.token_id);
@@ -140,6 +175,13 @@ pub async fn revoke_join_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn ceiling(verbs: Vec<String>) -> Result<Ceiling, Problem> {
+    verbs
+        .join(" ")
+        .parse()
+        .map_err(|error: UnknownVerb| Problem::invalid(format!("{error}.")).with("field", "ceiling"))
+}
+
 /// Whether `person` sees what the token is for.
 fn sees(app: &App, person: &Person, token: &JoinTokenRecord) -> bool {
     let instance = token.instance.as_ref();
@@ -156,6 +198,10 @@ impl JoinTokenView {
             expires_at: Time(record.expires_at),
             uses_left: record.uses_left,
             used_at: record.used_at.map(Time),
+            name: record.name.clone(),
+            tags: record.grants.tags.clone(),
+            environment: record.grants.environment.clone(),
+            ceiling: record.grants.ceiling.as_ref().map(Ceiling::words),
         }
     }
 }

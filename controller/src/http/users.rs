@@ -32,8 +32,10 @@ pub enum RoleView {
 #[serde(deny_unknown_fields)]
 pub struct NewUserRequest {
     /// Name: small letters, digits, and `. _ - @ +`.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._@+-]{0,63}$")]
     name: String,
     /// Password, at least 8 characters; left out, one is made and answered once.
+    #[schema(min_length = 8, max_length = 256)]
     password: Option<String>,
     /// What the user may do.
     role: RoleView,

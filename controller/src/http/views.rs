@@ -7,4 +7,5 @@ pub mod event;
 pub mod instance;
 pub mod lifecycle;
 pub mod project;
+pub mod rollout;
 mod status;

@@ -42,7 +42,7 @@ pub(super) fn spans(told: &History, container: &Container, now: UnixMicros) -> V
     explained(told, container).spans(now)
 }
 
-fn explains(machine: &Machine, container: &Container) -> bool {
+pub(super) fn explains(machine: &Machine, container: &Container) -> bool {
     let phase = machine.phase;
     let running = match container.health {
         _ if phase == Phase::Paused => false,

@@ -54,13 +54,16 @@ impl Store {
         self.write(move |transaction| {
             let before = read_mark(transaction, &instance, batch.epoch)?;
             let mut intake = Intake { mark: before, ..Intake::default() };
+            if let Some(missing) = missing(before, &batch.events) {
+                intake.stored.push(insert(transaction, &instance, None, missing, received_at)?);
+            }
             for event in batch.events {
                 if event.seq <= before {
                     intake.duplicates += 1;
                     continue;
                 }
                 intake.mark = event.seq;
-                intake.stored.push(insert(transaction, &instance, batch.epoch, event, received_at)?);
+                intake.stored.push(insert(transaction, &instance, Some(batch.epoch), event, received_at)?);
             }
             if intake.mark > before {
                 transaction
@@ -221,6 +224,21 @@ pub const fn kind(what: &EventKind) -> &'static str {
     }
 }
 
+/// What stands for the events between the mark and the first new one: an agent tells every number, and forgets only what
+/// was acknowledged, so they were acknowledged once and are not here.
+fn missing(mark: EventSeq, events: &[Event]) -> Option<Event> {
+    let first = events.iter().find(|event| event.seq > mark)?;
+    let begins = match first.what {
+        EventKind::Gap { from, .. } => from,
+        _ => first.seq,
+    };
+    let (from, to) = (EventSeq(mark.0 + 1), EventSeq(begins.0.saturating_sub(1)));
+    let reason = "the agent had told these to a controller before, but they are not in this one's store: it was set \
+                  back to an older copy, damaged, or is another one";
+    let what = EventKind::Gap { from, to, count: to.0.checked_sub(mark.0)?, reason: reason.to_owned() };
+    (from <= to).then_some(Event { seq: to, at: first.at, what })
+}
+
 fn read_mark(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
     let mark: Option<i64> = connection
         .prepare_cached("SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2")?
@@ -232,7 +250,7 @@ fn read_mark(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Re
 fn insert(
     connection: &Connection,
     instance: &InstanceId,
-    epoch: Epoch,
+    epoch: Option<Epoch>,
     event: Event,
     received_at: UnixMicros,
 ) -> Result<EventRecord, StoreError> {
@@ -248,14 +266,14 @@ fn insert(
             received_at.0,
             kind(&event.what),
             container(&event.what).map(ContainerId::as_str),
-            epoch.0.into_bytes(),
-            to_i64(event.seq)?,
+            epoch.map(|epoch| epoch.0.into_bytes()),
+            epoch.map(|_| to_i64(event.seq)).transpose()?,
             what,
         ])?;
     Ok(EventRecord {
         id,
         instance: instance.clone(),
-        origin: Some((epoch, event.seq)),
+        origin: epoch.map(|epoch| (epoch, event.seq)),
         at: event.at,
         received_at,
         what: event.what,

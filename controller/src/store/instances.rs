@@ -4,10 +4,10 @@ use roadstead_protocol::message::codec;
 use roadstead_protocol::message::ids::{InstanceId, PeerKey};
 use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError};
-use crate::model::InstanceRecord;
+use crate::model::{InstanceRecord, MemberTerms};
 
 /// Longest name in characters.
 pub const MAX_NAME: usize = 64;
@@ -25,7 +25,16 @@ pub enum Conflict {
     Key,
 }
 
-const COLUMNS: &str = "id, name, url, description, environment, tags, key, created_at, last_seen, agent_version, policy, abilities";
+/// Why a key counts no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Former {
+    /// Its instance was removed.
+    Removed,
+    /// A newer key of the same instance took its place.
+    Replaced,
+}
+
+const COLUMNS: &str = "id, name, url, description, environment, tags, key, created_at, last_seen, agent_version, policy, abilities, next_key, key_since, controller_keys, ceiling, declared";
 
 impl Store {
     /// Every instance, by name.
@@ -54,7 +63,7 @@ impl Store {
         self.read(move |connection| by_id(connection, &id)).await
     }
 
-    /// The instance whose agent has `key`.
+    /// The instance whose agent has `key`, or will have it next.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -62,12 +71,12 @@ impl Store {
         self.read(move |connection| by_key(connection, &key)).await
     }
 
-    /// Whether `key` belonged to an instance that was removed.
+    /// Why `key` no longer counts; none if it never did, or does.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn is_removed_key(&self, key: PeerKey) -> Result<bool, StoreError> {
-        self.read(move |connection| is_removed(connection, &key)).await
+    pub async fn former_key(&self, key: PeerKey) -> Result<Option<Former>, StoreError> {
+        self.read(move |connection| former(connection, &key)).await
     }
 
     /// Enters a new instance.
@@ -124,9 +133,60 @@ impl Store {
         self.write(move |transaction| {
             let Some(record) = by_id(transaction, &id)? else { return Ok(None) };
             transaction.execute("DELETE FROM instances WHERE id = ?1", [id.as_str()])?;
-            if let Some(key) = record.key {
-                remember_removed(transaction, &key, now)?;
+            for key in record.key.iter().chain(&record.terms.next_key) {
+                file(transaction, key, Former::Removed, now)?;
             }
+            Ok(Some(record))
+        })
+        .await
+    }
+
+    /// Files the key that an instance's agent will show next, beside its present one. False, and nothing is filed, if
+    /// the key is or was somebody else's, or there is no such instance.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn file_next_key(&self, id: InstanceId, key: PeerKey) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let Some(mut record) = by_id(transaction, &id)? else { return Ok(false) };
+            if record.key == Some(key) || record.terms.next_key == Some(key) {
+                return Ok(true);
+            }
+            record.terms.next_key = Some(key);
+            if former(transaction, &key)?.is_some() || conflict(transaction, &record)?.is_some() {
+                return Ok(false);
+            }
+            update(transaction, &record)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// The agent of `id` has proven `key`: if that was its next one, it is the present one from now on, and the one
+    /// before is filed as replaced. None if the key counts no longer.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn take_up_key(
+        &self,
+        id: InstanceId,
+        key: PeerKey,
+        now: UnixMicros,
+    ) -> Result<Option<InstanceRecord>, StoreError> {
+        self.write(move |transaction| {
+            let Some(mut record) = by_id(transaction, &id)? else { return Ok(None) };
+            if record.key == Some(key) {
+                return Ok(Some(record));
+            }
+            if record.terms.next_key != Some(key) {
+                return Ok(None);
+            }
+            if let Some(earlier) = record.key.replace(key) {
+                file(transaction, &earlier, Former::Replaced, now)?;
+            }
+            record.terms.next_key = None;
+            record.terms.key_since = Some(now);
+            update(transaction, &record)?;
             Ok(Some(record))
         })
         .await
@@ -154,29 +214,42 @@ pub(super) fn by_id(connection: &Connection, id: &InstanceId) -> Result<Option<I
 }
 
 pub(super) fn by_key(connection: &Connection, key: &PeerKey) -> Result<Option<InstanceRecord>, StoreError> {
-    one(connection, "key", key.0)
+    match one(connection, "key", key.0)? {
+        None => one(connection, "next_key", key.0),
+        found => Ok(found),
+    }
 }
 
 pub(super) fn name_is_taken(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("SELECT 1 FROM instances WHERE name = ?1")?.exists([name])?)
 }
 
-pub(super) fn is_removed(connection: &Connection, key: &PeerKey) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached("SELECT 1 FROM removed_keys WHERE key = ?1")?.exists([key.0])?)
+pub(super) fn former(connection: &Connection, key: &PeerKey) -> Result<Option<Former>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT reason FROM removed_keys WHERE key = ?1")?;
+    let reason: Option<String> = statement.query_row([key.0], |row| row.get(0)).optional()?;
+    Ok(reason.map(|reason| if reason == REPLACED { Former::Replaced } else { Former::Removed }))
 }
 
-pub(super) fn remember_removed(
+/// Remembers a key that counts no longer, and why.
+pub(super) fn file(
     connection: &Connection,
     key: &PeerKey,
+    why: Former,
     now: UnixMicros,
 ) -> Result<(), StoreError> {
+    let why = match why {
+        Former::Removed => "removed",
+        Former::Replaced => REPLACED,
+    };
     connection.execute(
-        "INSERT INTO removed_keys (key, removed_at) VALUES (?1, ?2)
-         ON CONFLICT (key) DO UPDATE SET removed_at = excluded.removed_at",
-        params![key.0, now.0],
+        "INSERT INTO removed_keys (key, removed_at, reason) VALUES (?1, ?2, ?3)
+         ON CONFLICT (key) DO UPDATE SET removed_at = excluded.removed_at, reason = excluded.reason",
+        params![key.0, now.0, why],
     )?;
     Ok(())
 }
+
+const REPLACED: &str = "replaced";
 
 pub(super) fn forget_removed(connection: &Connection, key: &PeerKey) -> Result<(), StoreError> {
     connection.execute("DELETE FROM removed_keys WHERE key = ?1", [key.0])?;
@@ -186,7 +259,8 @@ pub(super) fn forget_removed(connection: &Connection, key: &PeerKey) -> Result<(
 pub(super) fn insert(connection: &Connection, record: &InstanceRecord) -> Result<(), StoreError> {
     connection
         .prepare_cached(&format!(
-            "INSERT INTO instances ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+            "INSERT INTO instances ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+             ?13, ?14, ?15, ?16, ?17)"
         ))?
         .execute(values(record)?.each_ref().map(AsRef::as_ref))?;
     Ok(())
@@ -196,7 +270,8 @@ pub(super) fn update(connection: &Connection, record: &InstanceRecord) -> Result
     connection
         .prepare_cached(
             "UPDATE instances SET name = ?2, url = ?3, description = ?4, environment = ?5, tags = ?6, key = ?7,
-             created_at = ?8, last_seen = ?9, agent_version = ?10, policy = ?11, abilities = ?12 WHERE id = ?1",
+             created_at = ?8, last_seen = ?9, agent_version = ?10, policy = ?11, abilities = ?12,
+             next_key = ?13, key_since = ?14, controller_keys = ?15, ceiling = ?16, declared = ?17 WHERE id = ?1",
         )?
         .execute(values(record)?.each_ref().map(AsRef::as_ref))?;
     Ok(())
@@ -224,13 +299,17 @@ fn conflict(connection: &Connection, record: &InstanceRecord) -> Result<Option<C
     if taken("SELECT 1 FROM instances WHERE name = ?1 AND id <> ?2", &record.name)? {
         return Ok(Some(Conflict::Name));
     }
-    let key = record.key.map(|key| key.0);
-    Ok(taken("SELECT 1 FROM instances WHERE key = ?1 AND id <> ?2", &key)?.then_some(Conflict::Key))
+    for key in record.key.iter().chain(&record.terms.next_key) {
+        if taken("SELECT 1 FROM instances WHERE (key = ?1 OR next_key = ?1) AND id <> ?2", &key.0)? {
+            return Ok(Some(Conflict::Key));
+        }
+    }
+    Ok(None)
 }
 
 type Value = Box<dyn rusqlite::ToSql>;
 
-fn values(record: &InstanceRecord) -> Result<[Value; 12], StoreError> {
+fn values(record: &InstanceRecord) -> Result<[Value; 17], StoreError> {
     let json = |list: &[String]| serde_json::to_string(list).map_err(|_| StoreError::Corrupt("tags"));
     let policy = match &record.policy {
         Some(policy) => {
@@ -251,6 +330,17 @@ fn values(record: &InstanceRecord) -> Result<[Value; 12], StoreError> {
         Box::new(record.agent_version.clone()),
         Box::new(policy),
         Box::new(json(&record.abilities)?),
+        Box::new(record.terms.next_key.map(|key| key.0)),
+        Box::new(record.terms.key_since.map(|at| at.0)),
+        Box::new(
+            record
+                .terms
+                .controller_keys
+                .as_ref()
+                .map(|keys| keys.iter().flat_map(|key| key.0).collect::<Vec<u8>>()),
+        ),
+        Box::new(record.terms.ceiling.as_ref().map(ToString::to_string)),
+        Box::new(record.terms.declared),
     ])
 }
 
@@ -263,6 +353,10 @@ fn one(
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM instances WHERE {column} = ?1"))?;
     let mut rows = statement.query([value])?;
     rows.next()?.map(read_instance).transpose()
+}
+
+fn keys_of(bytes: &[u8]) -> Vec<PeerKey> {
+    bytes.chunks_exact(32).filter_map(|key| key.try_into().ok().map(PeerKey)).collect()
 }
 
 fn read_instance(row: &Row<'_>) -> Result<InstanceRecord, StoreError> {
@@ -285,6 +379,17 @@ fn read_instance(row: &Row<'_>) -> Result<InstanceRecord, StoreError> {
         agent_version: row.get(9)?,
         policy,
         abilities: json(row.get(11)?)?,
+        terms: MemberTerms {
+            next_key: row.get::<_, Option<[u8; 32]>>(12)?.map(PeerKey),
+            key_since: row.get::<_, Option<i64>>(13)?.map(UnixMicros),
+            controller_keys: row.get::<_, Option<Vec<u8>>>(14)?.map(|bytes| keys_of(&bytes)),
+            ceiling: row
+                .get::<_, Option<String>>(15)?
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|_| corrupt())?,
+            declared: row.get(16)?,
+        },
     })
 }
 

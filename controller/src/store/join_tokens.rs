@@ -6,9 +6,9 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::instances::{self, Conflict};
+use super::instances::{self, Conflict, Former};
 use super::{Store, StoreError};
-use crate::model::{Direction, InstanceRecord, JoinTokenRecord};
+use crate::model::{Direction, Grants, InstanceRecord, JoinTokenRecord};
 
 /// What redeeming a token is decided by, all read in the transaction that redeems it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +17,15 @@ pub struct TokenFacts {
     pub token: Option<JoinTokenRecord>,
     /// The instance the token is for, or else the one that was dialled.
     pub target: Option<InstanceRecord>,
-    /// Whether the key is that of a removed instance.
-    pub removed: bool,
+    /// Why the key counts no longer, if it ever did.
+    pub former: Option<Former>,
 }
 
 /// What a redeemed token makes of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Binding {
-    /// The key of an instance that exists.
-    Existing(InstanceId),
+    /// The key of an instance that exists, with what the token gives it.
+    Existing(InstanceId, Grants),
     /// The key of an instance that is made now.
     New {
         /// What it is to be. A name that is taken gets a number.
@@ -35,7 +35,7 @@ pub enum Binding {
     },
 }
 
-const COLUMNS: &str = "id, secret_hash, instance, direction, created_at, expires_at, uses_left, used_at";
+const COLUMNS: &str = "id, secret_hash, instance, direction, created_at, expires_at, uses_left, used_at, name, tags, environment, ceiling";
 
 impl Store {
     /// Stores a new token.
@@ -114,6 +114,26 @@ impl Store {
         .await
     }
 
+    /// Deletes the tokens for `instance` that end at `expires_at`, but for `except`.
+    ///
+    /// # Errors
+    /// If they cannot be deleted.
+    pub async fn delete_join_tokens_of(
+        &self,
+        instance: InstanceId,
+        expires_at: UnixMicros,
+        except: Option<TokenId>,
+    ) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            transaction.execute(
+                "DELETE FROM join_tokens WHERE instance = ?1 AND expires_at = ?2 AND id IS NOT ?3",
+                params![instance.as_str(), expires_at.0, except.map(|id| id.0.into_bytes())],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Deletes tokens that expired before `before`. How many.
     ///
     /// # Errors
@@ -174,7 +194,7 @@ fn facts(
         Some(target) => instances::by_id(connection, &target)?,
         None => None,
     };
-    Ok(TokenFacts { token, target, removed: instances::is_removed(connection, key)? })
+    Ok(TokenFacts { token, target, former: instances::former(connection, key)? })
 }
 
 fn bind(
@@ -184,16 +204,20 @@ fn bind(
     now: UnixMicros,
 ) -> Result<InstanceRecord, StoreError> {
     match binding {
-        Binding::Existing(id) => {
+        Binding::Existing(id, grants) => {
             let mut record = instances::by_id(connection, &id)?.ok_or(StoreError::Corrupt("join_tokens"))?;
-            if let Some(earlier) = record.key.replace(key) {
-                instances::remember_removed(connection, &earlier, now)?;
+            for earlier in record.key.replace(key).iter().chain(&record.terms.next_key.take()) {
+                instances::file(connection, earlier, Former::Replaced, now)?;
             }
+            record.terms.key_since = Some(now);
+            record.terms.controller_keys = None;
+            give(&mut record, grants);
             instances::update(connection, &record)?;
             Ok(record)
         }
         Binding::New { mut record, spare_id } => {
             record.key = Some(key);
+            record.terms.key_since = Some(now);
             record.name = free_name(connection, &record.name)?;
             if instances::by_id(connection, &record.id)?.is_some() {
                 record.id = spare_id;
@@ -201,6 +225,19 @@ fn bind(
             instances::insert(connection, &record)?;
             Ok(*record)
         }
+    }
+}
+
+/// What a token gives to an instance that exists: tags are added, the rest takes the place of what was.
+pub fn give(record: &mut InstanceRecord, grants: Grants) {
+    record.tags.extend(grants.tags);
+    record.tags.sort();
+    record.tags.dedup();
+    if grants.environment.is_some() {
+        record.environment = grants.environment;
+    }
+    if grants.ceiling.is_some() {
+        record.terms.ceiling = grants.ceiling;
     }
 }
 
@@ -219,7 +256,9 @@ fn free_name(connection: &Connection, name: &str) -> Result<String, StoreError> 
 
 fn insert(connection: &Connection, record: &JoinTokenRecord) -> Result<(), StoreError> {
     connection.execute(
-        &format!("INSERT INTO join_tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
+        &format!(
+            "INSERT INTO join_tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        ),
         params![
             record.id.0.into_bytes(),
             record.secret_hash,
@@ -229,6 +268,10 @@ fn insert(connection: &Connection, record: &JoinTokenRecord) -> Result<(), Store
             record.expires_at.0,
             record.uses_left,
             record.used_at.map(|at| at.0),
+            record.name,
+            serde_json::to_string(&record.grants.tags).map_err(|_| StoreError::Corrupt("tags"))?,
+            record.grants.environment,
+            record.grants.ceiling.as_ref().map(ToString::to_string),
         ],
     )?;
     Ok(())
@@ -259,5 +302,15 @@ fn read_token(row: &Row<'_>) -> Result<JoinTokenRecord, StoreError> {
         expires_at: UnixMicros(row.get(5)?),
         uses_left: row.get(6)?,
         used_at: row.get::<_, Option<i64>>(7)?.map(UnixMicros),
+        name: row.get(8)?,
+        grants: Grants {
+            tags: serde_json::from_str(&row.get::<_, String>(9)?).map_err(|_| corrupt())?,
+            environment: row.get(10)?,
+            ceiling: row
+                .get::<_, Option<String>>(11)?
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|_| corrupt())?,
+        },
     })
 }

@@ -9,11 +9,13 @@ use super::StoreError;
 use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 6] = [
     include_str!("migrations/001-first.sql"),
     include_str!("migrations/002-lifecycles.sql"),
     AUDIT_CHAIN,
     include_str!("migrations/004-people.sql"),
+    include_str!("migrations/005-joining.sql"),
+    include_str!("migrations/006-rollouts.sql"),
 ];
 
 /// The step that hashes what is there, which SQL cannot do.

@@ -1,5 +1,6 @@
 //! Small named values that the controller keeps for itself.
 
+use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::OptionalExtension as _;
 
 use super::{Store, StoreError};
@@ -31,11 +32,15 @@ impl Store {
         .await
     }
 
-    /// Whether the store answers: a read that touches the file.
+    /// Whether the store answers: a read that touches the file, and, if the last commit failed, a write to see
+    /// whether the disk has recovered.
     ///
     /// # Errors
     /// If it does not.
     pub async fn answers(&self) -> Result<(), StoreError> {
+        if self.inner.trouble.now().is_some() {
+            self.put_setting("probed_at", UnixMicros::now().0.to_string()).await?;
+        }
         self.read(|connection| {
             connection.query_row("SELECT count(*) FROM settings", [], |_| Ok(()))?;
             Ok(())

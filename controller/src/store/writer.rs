@@ -1,4 +1,11 @@
 //! The one thread that writes: gathers waiting writes into a transaction, commits, answers.
+//!
+//! A full or failing disk makes SQLite roll back the whole transaction by itself, in the middle of a batch. From then
+//! on nothing more of that batch may run: each write would be a transaction of its own, stored and yet reported as
+//! failed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +17,8 @@ const BATCH: usize = 1024;
 
 /// One waiting write: runs within the transaction, and afterwards is told how the commit went.
 pub(super) trait Run: Send {
-    fn run(&mut self, transaction: &Transaction<'_>);
+    /// Why it failed, if it did.
+    fn run(&mut self, transaction: &Transaction<'_>) -> Option<String>;
     fn answer(self: Box<Self>, commit: Result<(), String>);
 }
 
@@ -20,6 +28,30 @@ struct Write<T, F> {
     write: Option<F>,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+/// Why the last commit failed, until one succeeds again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    pub fn now(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of how a commit went, and says it where that is news.
+    fn note(&self, commit: &Result<(), String>, writes: usize) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (commit, known.is_some()) {
+            (Err(error), false) => {
+                tracing::error!(%error, writes, "the store could not commit; make room on, or see to, its disk");
+            }
+            (Err(error), true) => tracing::debug!(%error, writes, "the store still cannot commit"),
+            (Ok(()), true) => tracing::info!("the store can commit again"),
+            (Ok(()), false) => {}
+        }
+        *known = commit.clone().err();
+    }
 }
 
 pub(super) fn job<T, F>(write: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Job
@@ -35,9 +67,11 @@ where
     T: Send + 'static,
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
-    fn run(&mut self, transaction: &Transaction<'_>) {
-        let Some(write) = self.write.take() else { return };
-        self.result = Some(within_savepoint(transaction, write));
+    fn run(&mut self, transaction: &Transaction<'_>) -> Option<String> {
+        let result = within_savepoint(transaction, self.write.take()?);
+        let failed = result.as_ref().err().map(cause);
+        self.result = Some(result);
+        failed
     }
 
     fn answer(self: Box<Self>, commit: Result<(), String>) {
@@ -58,42 +92,71 @@ fn within_savepoint<T>(
     transaction: &Transaction<'_>,
     write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    transaction.execute_batch("SAVEPOINT one")?;
+    run_cached(transaction, "SAVEPOINT one")?;
     let result = write(transaction);
-    let end = if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    transaction.execute_batch(end)?;
+    if transaction.is_autocommit() {
+        // Rolled back by SQLite itself, savepoint included: the error that made it do so says more than one of ours.
+        return result.and(Err(StoreError::Commit(ROLLED_BACK.to_owned())));
+    }
+    if result.is_err() {
+        run_cached(transaction, "ROLLBACK TO one")?;
+    }
+    run_cached(transaction, "RELEASE one")?;
     result
 }
 
-pub(super) fn spawn(connection: Connection, jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
+/// Every write needs these: parsing them anew would cost as much as a small write itself.
+fn run_cached(transaction: &Transaction<'_>, sql: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn cause(error: &StoreError) -> String {
+    match error {
+        StoreError::Sqlite(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+const ROLLED_BACK: &str = "the database rolled back";
+
+pub(super) fn spawn(
+    connection: Connection,
+    jobs: mpsc::Receiver<Job>,
+    trouble: Trouble,
+) -> Result<JoinHandle<Connection>, StoreError> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
-        .spawn(move || write_loop(connection, jobs))
-        .map(drop)
+        .spawn(move || write_loop(connection, jobs, &trouble))
         .map_err(|error| StoreError::File { path: "store-writer".into(), error })
 }
 
-fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+/// Writes until nobody is left who could ask for it; gives the connection back, to be closed.
+fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, trouble: &Trouble) -> Connection {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let commit = run_batch(&mut connection, &mut batch).map_err(|error| {
-            tracing::error!(%error, writes = batch.len(), "the store could not commit; check the disk");
-            error.to_string()
-        });
+        let commit = run_batch(&mut connection, &mut batch);
+        trouble.note(&commit, batch.len());
         for job in batch.drain(..) {
             job.answer(commit.clone());
         }
     }
+    connection
 }
 
-fn run_batch(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
+/// Runs and commits a batch; the error says why none of it is stored.
+fn run_batch(connection: &mut Connection, batch: &mut [Job]) -> Result<(), String> {
     // A transaction that reads first and writes later fails at once, without waiting, where another process (a
     // sub-command beside the running controller) has written in between.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| error.to_string())?;
     for job in batch.iter_mut() {
-        job.run(&transaction);
+        let failed = job.run(&transaction);
+        if transaction.is_autocommit() {
+            return Err(failed.unwrap_or_else(|| ROLLED_BACK.to_owned()));
+        }
     }
-    transaction.commit()
+    transaction.commit().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -101,9 +164,46 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use rusqlite::Connection;
+    use tokio::sync::oneshot;
+
+    use super::{job, run_batch};
     use crate::store::{Store, StoreError};
 
     const CHECK: &str = "SELECT count(*) FROM settings";
+
+    /// A write of `bytes` and what became of it.
+    fn insert(bytes: i64) -> (super::Job, oneshot::Receiver<Result<(), StoreError>>) {
+        let (answer, answered) = oneshot::channel();
+        let write = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute("INSERT INTO rows (value) VALUES (zeroblob(?1))", [bytes])?;
+            Ok(())
+        };
+        (job(write, answer), answered)
+    }
+
+    #[test]
+    fn after_the_disk_ran_full_nothing_of_the_batch_is_stored_and_everybody_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join("small.db")).unwrap();
+        connection.execute_batch("CREATE TABLE rows (value BLOB); PRAGMA max_page_count = 20").unwrap();
+        let (jobs, answers): (Vec<_>, Vec<_>) = [10, 1_000_000, 20, 30].map(insert).into_iter().unzip();
+        let mut jobs = jobs;
+        let commit = run_batch(&mut connection, &mut jobs);
+        assert!(commit.as_ref().is_err_and(|error| error.contains("full")), "{commit:?}");
+        for job in jobs {
+            job.answer(commit.clone());
+        }
+        for mut answer in answers {
+            let told = answer.try_recv().unwrap().unwrap_err().to_string();
+            assert!(told.contains("full"), "{told}");
+        }
+        let stored: i64 = connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).unwrap();
+        assert_eq!(stored, 0, "what was reported as failed is not there");
+        let (again, mut answered) = insert(10);
+        let commit = run_batch(&mut connection, &mut [again]);
+        assert!(commit.is_ok() && answered.try_recv().is_err());
+    }
 
     #[tokio::test]
     async fn another_process_between_reading_and_writing_spoils_nothing() {

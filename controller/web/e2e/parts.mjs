@@ -2,6 +2,7 @@
 // registry, in a network namespace of its own. Everything ends with the test.
 import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binaries = process.env.ROADSTEAD_BINARIES ?? join(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'), 'debug')
+export const binaries = process.env.ROADSTEAD_BINARIES ?? join(process.env.CARGO_TARGET_DIR ?? join(repository, 'target'), 'debug')
 
 export const PASSWORD = 'a-password-for-tests'
 
@@ -98,8 +99,8 @@ export class Parts {
   }
 
   /** A Docker engine, with a registry at 127.0.0.1:5000 as it sees it. */
-  async engine() {
-    const folder = join(this.folder, 'engine')
+  async engine(name = 'engine') {
+    const folder = join(this.folder, name)
     mkdirSync(folder)
     const registry = join(folder, 'registry.yml')
     const storage = `storage:\n  filesystem:\n    rootdirectory: ${folder}/registry\n`
@@ -121,7 +122,17 @@ export class Parts {
       const ids = await docker('ps', '--quiet', '--all').catch(() => '')
       if (ids) await docker('rm', '--force', ...ids.split('\n')).catch(() => undefined)
     })
-    return { ...started, host, folder, docker, image: (name, command) => image(folder, docker, name, command) }
+    return { ...started, host, folder, docker, image: (name, marker, command) => image(folder, docker, name, marker, command) }
+  }
+
+  /** Registers a host as whoever is signed in to `page` and starts its agent; answers with its id. */
+  async host(page, name, engine, env = {}) {
+    const origin = new URL(page.url()).origin
+    const answer = await page.request.post('/api/instances', { data: { name }, headers: { origin } })
+    if (!answer.ok()) throw new Error(`${name} was not registered: ${await answer.text()}`)
+    const { instance, join } = await answer.json()
+    const agent = await this.agent(name, engine, { ROADSTEAD_JOIN: join.token, ...env })
+    return { id: instance.id, agent }
   }
 
   /** A compose project on `engine`. */
@@ -134,8 +145,47 @@ export class Parts {
   }
 }
 
+/** Somebody in the middle of a link who can hold back every byte without closing anything, as a dead network does. */
+export async function cuttable(target) {
+  const [host, port] = target.split(':')
+  const pairs = new Set()
+  let cut = false
+  const server = createServer((near) => {
+    const far = connect({ host, port: Number(port) })
+    const pair = [near, far]
+    pairs.add(pair)
+    for (const [from, to] of [pair, [far, near]]) {
+      from.on('data', (bytes) => cut || to.write(bytes))
+      from.on('error', () => undefined)
+      from.on('close', () => {
+        if (!cut) to.destroy()
+        pairs.delete(pair)
+      })
+    }
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    address: `127.0.0.1:${server.address().port}`,
+    cut: () => (cut = true),
+    heal: () => (cut = false),
+    close: () => {
+      for (const pair of pairs) for (const socket of pair) socket.destroy()
+      return new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** A port that nobody listens on just now. */
+export async function freePort() {
+  const server = createServer()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 /** An image with nothing but busybox, pushed to the engine's registry. `marker` makes it differ from others. */
-async function image(folder, docker, name, marker) {
+async function image(folder, docker, name, marker, command = ['/bin/busybox', 'sleep', '1000000']) {
   const root = join(folder, `image-${Math.random().toString(36).slice(2)}`)
   mkdirSync(join(root, 'bin'), { recursive: true })
   const { stdout } = await run('sh', ['-c', 'command -v busybox'])
@@ -144,7 +194,7 @@ async function image(folder, docker, name, marker) {
   const tar = `${root}.tar`
   await run('tar', ['-C', root, '-cf', tar, '.'])
   const reference = `127.0.0.1:5000/${name}`
-  await docker('import', '--change', 'CMD ["/bin/busybox", "sleep", "1000000"]', tar, reference)
+  await docker('import', '--change', `CMD ${JSON.stringify(command)}`, tar, reference)
   await docker('push', reference)
   return reference
 }

@@ -1,4 +1,5 @@
-//! Addresses at which a program listens for links: `wss://host:port`, nothing more.
+//! Addresses at which a program takes links: `wss://host:port` of its own port for them, or
+//! `wss://host[:port]/agent` of a web server in front of a controller.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,6 +14,82 @@ pub struct AgentAddress {
     host: String,
     port: u16,
 }
+
+/// Where a controller is reached through a web server that ends TLS in front of it: `wss://host[:port]/agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebAddress {
+    host: String,
+    port: u16,
+}
+
+/// Where an agent reaches its controller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ControllerAddress {
+    /// At the controller's own port for agents, both sides known by their keys.
+    Direct(AgentAddress),
+    /// Through a web server, which is known by its certificate, and the agent by a secret.
+    Web(WebAddress),
+}
+
+impl WebAddress {
+    /// The host name in lower case, or the IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port; never 0.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `host:port`, as the `Host` header has it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match (self.host.contains(':'), self.port) {
+            (true, HTTPS) => format!("[{}]", self.host),
+            (true, port) => format!("[{}]:{port}", self.host),
+            (false, HTTPS) => self.host.clone(),
+            (false, port) => format!("{}:{port}", self.host),
+        }
+    }
+}
+
+impl fmt::Display for WebAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wss://{}{WEB_PATH}", self.authority())
+    }
+}
+
+impl fmt::Display for ControllerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct(address) => address.fmt(f),
+            Self::Web(address) => address.fmt(f),
+        }
+    }
+}
+
+impl FromStr for ControllerAddress {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let trimmed = text.trim();
+        let Some(rest) = trimmed.strip_suffix(WEB_PATH) else { return trimmed.parse().map(Self::Direct) };
+        let authority = rest.split_once("://").map_or(rest, |(_, authority)| authority);
+        let bare = authority.strip_prefix('[').map_or(!authority.contains(':'), |rest| rest.ends_with(']'));
+        let with_port = if bare { format!("{rest}:{HTTPS}") } else { rest.to_owned() };
+        let AgentAddress { host, port } = with_port.parse()?;
+        Ok(Self::Web(WebAddress { host, port }))
+    }
+}
+
+/// The path at which links are made, on a web server as on a port of their own.
+pub(super) const WEB_PATH: &str = "/agent";
+
+/// What `wss://` without a port stands for.
+const HTTPS: u16 = 443;
 
 /// Text that is no address. The one who wrote it has to act.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +191,38 @@ fn parse_port(text: &str) -> Result<u16, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::AgentAddress;
+    use super::{AgentAddress, ControllerAddress};
+
+    #[test]
+    fn tells_a_web_servers_address_by_its_path() {
+        for (text, authority, shown) in [
+            ("wss://Road.example/agent", "road.example", "wss://road.example/agent"),
+            ("wss://road.example:443/agent", "road.example", "wss://road.example/agent"),
+            ("wss://road.example:8443/agent", "road.example:8443", "wss://road.example:8443/agent"),
+            ("wss://[2001:db8::1]/agent", "[2001:db8::1]", "wss://[2001:db8::1]/agent"),
+            ("wss://[2001:db8::1]:1/agent", "[2001:db8::1]:1", "wss://[2001:db8::1]:1/agent"),
+        ] {
+            let ControllerAddress::Web(address) = text.parse().unwrap() else { panic!("{text}") };
+            assert_eq!((address.authority().as_str(), address.to_string().as_str()), (authority, shown));
+            assert_eq!(shown.parse(), Ok(ControllerAddress::Web(address)));
+        }
+        assert!(matches!("wss://road.example:1".parse(), Ok(ControllerAddress::Direct(_))));
+        for text in [
+            "ws://road.example/agent",
+            "ws://127.0.0.1:8080/agent",
+            "https://road.example/agent",
+            "wss://user@road.example/agent",
+            "wss://road.example//agent",
+            "wss://road.example/other/agent",
+            "wss:///agent",
+            "wss://road.example:0/agent",
+            "wss://road.example/agent?x",
+            "wss://road.example",
+            "/agent",
+        ] {
+            assert!(text.parse::<ControllerAddress>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn reads_and_shows_what_it_read() {

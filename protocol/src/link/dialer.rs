@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -16,6 +15,7 @@ use tokio_tungstenite::tungstenite::Error as SocketError;
 
 use super::Link;
 use super::address::AgentAddress;
+use super::carrier::Carrier;
 use super::identity::Identity;
 use super::metered::Metered;
 use super::tls::{self, Trust, WrongKey};
@@ -127,27 +127,9 @@ pub async fn dial(
     identity: &Identity,
     trust: Trust,
 ) -> Result<Link<TcpStream>, DialError> {
-    let clock = Clock::start(address);
-    let sockets: Vec<SocketAddr> = clock
-        .bound(Phase::Resolve, lookup_host((address.host(), address.port())))
-        .await?
-        .map_err(|source| DialError::Resolve { host: address.host().to_owned(), source })?
-        .collect();
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", address.host()));
-    for (position, socket) in sockets.iter().enumerate() {
-        let attempt = clock.bound(Phase::Connect, async {
-            if position + 1 == sockets.len() {
-                return TcpStream::connect(socket).await;
-            }
-            let limited = tokio::time::timeout(NEXT_ADDRESS, TcpStream::connect(socket)).await;
-            limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        });
-        match attempt.await? {
-            Ok(stream) => return secure(stream, *socket, &clock, identity, trust).await,
-            Err(error) => failure = error,
-        }
-    }
-    Err(DialError::Connect { address: address.to_string(), source: failure })
+    let clock = Clock::start(address.to_string());
+    let (stream, socket) = connect(&clock, address.host(), address.port()).await?;
+    upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
 
 /// Makes a link to whoever listens at `socket`, which the caller has found for `address` and approved, within 10 s.
@@ -160,12 +142,13 @@ pub async fn dial_socket(
     identity: &Identity,
     trust: Trust,
 ) -> Result<Link<TcpStream>, DialError> {
-    let clock = Clock::start(address);
+    let clock = Clock::start(address.to_string());
     let stream = clock
         .bound(Phase::Connect, TcpStream::connect(socket))
         .await?
         .map_err(|source| DialError::Connect { address: address.to_string(), source })?;
-    secure(stream, socket, &clock, identity, trust).await
+    send_at_once(&stream, socket);
+    upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
 
 /// As [`dial_socket`], from `source`, an address of this machine: for a program that is many agents at once.
@@ -182,7 +165,7 @@ pub async fn dial_from(
 ) -> Result<Link<TcpStream>, DialError> {
     use tokio::net::TcpSocket;
 
-    let clock = Clock::start(address);
+    let clock = Clock::start(address.to_string());
     let connect = async {
         let own = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         own.bind(SocketAddr::new(source, 0))?;
@@ -192,91 +175,121 @@ pub async fn dial_from(
         .bound(Phase::Connect, connect)
         .await?
         .map_err(|source| DialError::Connect { address: address.to_string(), source })?;
-    secure(stream, socket, &clock, identity, trust).await
+    send_at_once(&stream, socket);
+    upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
 
-async fn secure(
-    stream: TcpStream,
-    socket: SocketAddr,
-    clock: &Clock<'_>,
-    identity: &Identity,
-    trust: Trust,
-) -> Result<Link<TcpStream>, DialError> {
+/// The first address of `host` that answers.
+pub(super) async fn connect(
+    clock: &Clock,
+    host: &str,
+    port: u16,
+) -> Result<(TcpStream, SocketAddr), DialError> {
+    let sockets: Vec<SocketAddr> = clock
+        .bound(Phase::Resolve, lookup_host((host, port)))
+        .await?
+        .map_err(|source| DialError::Resolve { host: host.to_owned(), source })?
+        .collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    for (position, socket) in sockets.iter().enumerate() {
+        let attempt = clock.bound(Phase::Connect, async {
+            if position + 1 == sockets.len() {
+                return TcpStream::connect(socket).await;
+            }
+            let limited = tokio::time::timeout(NEXT_ADDRESS, TcpStream::connect(socket)).await;
+            limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        });
+        match attempt.await? {
+            Ok(stream) => {
+                send_at_once(&stream, *socket);
+                return Ok((stream, *socket));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(DialError::Connect { address: clock.address.clone(), source: failure })
+}
+
+fn send_at_once(stream: &TcpStream, socket: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%socket, %error, "cannot switch off delayed sending");
     }
-    upgrade(stream, socket.to_string(), clock, identity, trust).await
 }
 
 /// Both handshakes over a connected stream. Boxed, so that their memory is given back when they are done.
 pub(super) async fn upgrade<S>(
     stream: S,
     remote: String,
-    clock: &Clock<'_>,
+    clock: &Clock,
+    address: &AgentAddress,
     identity: &Identity,
     trust: Trust,
 ) -> Result<Link<S>, DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let address = clock.address;
-    let explain = |failure| explain(failure, address, identity);
+    let explain = |failure| clock.explain(failure, identity);
 
     let connector = TlsConnector::from(Arc::new(tls::client_config(identity, trust)));
-    let name = ServerName::try_from(tls::SERVER_NAME)
-        .map_err(|error| explain(Failure::Tls(io::Error::other(error))))?;
+    let name = tls::server_name(trust).map_err(|error| explain(Failure::Tls(io::Error::other(error))))?;
     let handshake = Box::pin(connector.connect(name, Metered::new(stream)));
     let stream = clock.bound(Phase::Tls, handshake).await?.map_err(|error| explain(Failure::Tls(error)))?;
 
     let authority = address.to_string();
     let authority = authority.trim_start_matches("wss://");
-    let handshake = Box::pin(websocket::upgrade_client(TlsStream::from(stream), authority));
+    let carrier = Carrier::Tls(TlsStream::from(stream));
+    let handshake = Box::pin(websocket::upgrade_client(carrier, authority, None));
     let socket = clock
         .bound(Phase::WebSocket, handshake)
         .await?
-        .map_err(|error| explain(Failure::WebSocket(error)))?;
-    websocket::link(socket, remote).map_err(|error| explain(Failure::Tls(error)))
+        .map_err(|error| explain(Failure::WebSocket(Box::new(error))))?;
+    websocket::link(socket, remote, identity.key()).map_err(|error| explain(Failure::Tls(error)))
 }
 
-/// One deadline over all phases.
-pub(super) struct Clock<'a> {
-    address: &'a AgentAddress,
+/// One deadline over all phases of dialling an address.
+pub(super) struct Clock {
+    address: String,
     deadline: Instant,
 }
 
-impl<'a> Clock<'a> {
-    pub(super) fn start(address: &'a AgentAddress) -> Self {
+impl Clock {
+    pub(super) fn start(address: String) -> Self {
         Self { address, deadline: Instant::now() + DEADLINE }
     }
 
-    async fn bound<T>(&self, phase: Phase, work: impl Future<Output = T>) -> Result<T, DialError> {
-        let late = |_| DialError::Deadline { address: self.address.to_string(), phase };
+    pub(super) async fn bound<T>(&self, phase: Phase, work: impl Future<Output = T>) -> Result<T, DialError> {
+        let late = |_| DialError::Deadline { address: self.address.clone(), phase };
         timeout_at(self.deadline, work).await.map_err(late)
     }
+
+    /// The error that a failed handshake with this identity stands for.
+    pub(super) fn explain(&self, failure: Failure, identity: &Identity) -> DialError {
+        let address = self.address.clone();
+        let cause = match &failure {
+            Failure::Tls(error) => tls_error(error),
+            Failure::WebSocket(error) => match &**error {
+                SocketError::Io(error) => tls_error(error),
+                _ => None,
+            },
+        };
+        if let Some(wrong) = cause.and_then(wrong_key) {
+            return DialError::WrongKey { address, expected: wrong.expected, presented: wrong.presented };
+        }
+        // In TLS 1.3 a client is done before the server has looked at its key: the refusal arrives as an alert later.
+        if cause.is_some_and(is_refusal) {
+            return DialError::KeyRefused { address, key: identity.key() };
+        }
+        match failure {
+            Failure::Tls(source) => DialError::Tls { address, source },
+            Failure::WebSocket(source) => DialError::WebSocket { address, source },
+        }
+    }
 }
 
-enum Failure {
+/// A handshake that failed.
+pub(super) enum Failure {
     Tls(io::Error),
-    WebSocket(SocketError),
-}
-
-fn explain(failure: Failure, address: &AgentAddress, identity: &Identity) -> DialError {
-    let address = address.to_string();
-    let cause = match &failure {
-        Failure::Tls(error) | Failure::WebSocket(SocketError::Io(error)) => tls_error(error),
-        Failure::WebSocket(_) => None,
-    };
-    if let Some(wrong) = cause.and_then(wrong_key) {
-        return DialError::WrongKey { address, expected: wrong.expected, presented: wrong.presented };
-    }
-    // In TLS 1.3 a client is done before the server has looked at its key: the refusal arrives as an alert later.
-    if cause.is_some_and(is_refusal) {
-        return DialError::KeyRefused { address, key: identity.key() };
-    }
-    match failure {
-        Failure::Tls(source) => DialError::Tls { address, source },
-        Failure::WebSocket(source) => DialError::WebSocket { address, source: Box::new(source) },
-    }
+    WebSocket(Box<SocketError>),
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {

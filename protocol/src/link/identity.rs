@@ -16,6 +16,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
 
+mod secret;
+mod text;
+
+pub use secret::{AgentSecret, InvalidSecret};
+pub use text::IdentityText;
+
 use super::tls;
 use crate::message::ids::PeerKey;
 
@@ -30,6 +36,7 @@ pub struct Identity {
 
 struct Inner {
     key: PeerKey,
+    secret: AgentSecret,
     certified: Arc<CertifiedKey>,
     algorithms: WebPkiSupportedAlgorithms,
     client: ConfigBuilder<ClientConfig, WantsVerifier>,
@@ -190,6 +197,20 @@ impl Identity {
         self.inner.key
     }
 
+    /// The secret by which a controller knows this agent where TLS ends before it.
+    #[must_use]
+    pub fn secret(&self) -> &AgentSecret {
+        &self.inner.secret
+    }
+
+    /// The identity that is kept in `directory`, if there is one.
+    ///
+    /// # Errors
+    /// As for [`load_or_create`](Self::load_or_create).
+    pub fn load(directory: &Path) -> Result<Option<Self>, IdentityError> {
+        if directory.join(KEY_FILE).exists() { Self::load_or_create(directory).map(Some) } else { Ok(None) }
+    }
+
     fn from_parts(
         certificate: CertificateDer<'static>,
         key: PrivateKeyDer<'static>,
@@ -197,10 +218,12 @@ impl Identity {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let versions = &[&rustls::version::TLS13];
         let peer_key = tls::fingerprint(&certificate)?;
+        let secret = AgentSecret::of(key.secret_der());
         let certified = CertifiedKey::from_der(vec![certificate], key, &provider)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 key: peer_key,
+                secret,
                 certified: Arc::new(certified),
                 algorithms: provider.signature_verification_algorithms,
                 client: ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -13,12 +13,14 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 
 use super::Link;
+use super::carrier::Carrier;
 use super::identity::Identity;
 use super::metered::Metered;
 use super::places::{Place, Places, source};
 use super::tls::{self, Trust};
 use super::waiting::Waiting;
 use super::websocket;
+use crate::message::ids::PeerKey;
 
 /// How long to leave the socket alone when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -48,13 +50,36 @@ impl Default for ListenLimits {
 /// Takes links on a TCP socket.
 pub struct Listener {
     socket: TcpListener,
-    acceptor: TlsAcceptor,
+    door: Door,
     deadline: Duration,
     handshakes: JoinSet<Handshake>,
     places: Places,
     waiting: Waiting<(TcpStream, SocketAddr)>,
     paused_until: Option<Instant>,
     dropped: u64,
+}
+
+/// As whom it answers, and whom it lets through.
+#[derive(Clone)]
+struct Door {
+    acceptor: TlsAcceptor,
+    newest: PeerKey,
+    earlier: Option<PeerKey>,
+}
+
+impl Door {
+    fn new(identity: &Identity, earlier: Option<&Identity>, trust: Trust) -> Self {
+        Self {
+            acceptor: TlsAcceptor::from(Arc::new(tls::server_config(identity, earlier, trust))),
+            newest: identity.key(),
+            earlier: earlier.map(Identity::key),
+        }
+    }
+
+    /// The key that a client which asked for `name` was shown.
+    fn shown(&self, name: Option<&str>) -> PeerKey {
+        self.earlier.filter(|earlier| tls::asks_for(name, earlier)).unwrap_or(self.newest)
+    }
 }
 
 /// A connection that did not become a link. The client's doing.
@@ -85,10 +110,9 @@ impl Listener {
     /// Listens on `socket` as `identity`, for peers that `trust` lets through.
     #[must_use]
     pub fn new(socket: TcpListener, identity: Identity, trust: Trust, limits: ListenLimits) -> Self {
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&identity, trust)));
         Self {
             socket,
-            acceptor,
+            door: Door::new(&identity, None, trust),
             deadline: limits.deadline,
             handshakes: JoinSet::new(),
             places: Places::new(limits.handshakes, limits.handshakes_per_source),
@@ -96,6 +120,11 @@ impl Listener {
             paused_until: None,
             dropped: 0,
         }
+    }
+
+    /// Answers as `identity` from now on, or as `earlier` to who expects that, and lets other peers through.
+    pub fn replace(&mut self, identity: &Identity, earlier: Option<&Identity>, trust: Trust) {
+        self.door = Door::new(identity, earlier, trust);
     }
 
     /// The next link whose peer has proven its key. Cancel safe: handshakes under way go on when it is called again.
@@ -158,10 +187,10 @@ impl Listener {
     }
 
     fn begin(&mut self, stream: TcpStream, remote: SocketAddr, place: Place) {
-        let acceptor = self.acceptor.clone();
+        let door = self.door.clone();
         let deadline = self.deadline;
         self.handshakes.spawn(async move {
-            let handshake = timeout(deadline, upgrade(stream, remote, place, acceptor));
+            let handshake = timeout(deadline, upgrade(stream, remote, place, door));
             let link = handshake.await.unwrap_or(Err(HandshakeError::Deadline));
             Handshake { remote, link }
         });
@@ -191,10 +220,10 @@ async fn upgrade(
     stream: TcpStream,
     remote: SocketAddr,
     place: Place,
-    acceptor: TlsAcceptor,
+    door: Door,
 ) -> Result<Box<Link<TcpStream>>, HandshakeError> {
     stream.set_nodelay(true).map_err(HandshakeError::Tls)?;
-    let stream = match acceptor.accept(Metered::new(stream)).into_fallible().await {
+    let stream = match door.acceptor.accept(Metered::new(stream)).into_fallible().await {
         Ok(stream) => stream,
         Err((error, mut stream)) => {
             // A client that never ends the connection keeps its place no longer than this.
@@ -202,8 +231,9 @@ async fn upgrade(
             return Err(HandshakeError::Tls(error));
         }
     };
-    let socket = websocket::upgrade_server(TlsStream::from(stream)).await?;
-    let mut link = websocket::link(socket, remote.to_string()).map_err(HandshakeError::Tls)?;
+    let shown = door.shown(stream.get_ref().1.server_name());
+    let socket = websocket::upgrade_server(Carrier::Tls(TlsStream::from(stream))).await?;
+    let mut link = websocket::link(socket, remote.to_string(), shown).map_err(HandshakeError::Tls)?;
     link.place = Some(place);
     Ok(Box::new(link))
 }

@@ -7,6 +7,7 @@ use tokio::io::DuplexStream;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::address::AgentAddress;
+use super::carrier::Carrier;
 use super::dialer::{self, Clock};
 use super::identity::Identity;
 use super::metered::Metered;
@@ -31,14 +32,16 @@ pub async fn pair_of(
 ) -> (Link<DuplexStream>, Link<DuplexStream>) {
     let (near, far) = tokio::io::duplex(pipe);
     let address: AgentAddress = "wss://memory.test:1".parse().expect("an address");
-    let clock = Clock::start(&address);
-    let dial = dialer::upgrade(near, "memory".to_owned(), &clock, dialling, Trust::Only(accepting.key()));
+    let clock = Clock::start(address.to_string());
+    let dial =
+        dialer::upgrade(near, "memory".to_owned(), &clock, &address, dialling, Trust::Only(accepting.key()));
     let accept = async {
-        let config = tls::server_config(accepting, Trust::Only(dialling.key()));
+        let config = tls::server_config(accepting, None, Trust::Only(dialling.key()));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let stream = acceptor.accept(Metered::new(far)).await.expect("TLS");
-        let socket = websocket::upgrade_server(TlsStream::from(stream)).await.expect("a WebSocket");
-        websocket::link(socket, "memory".to_owned()).expect("a proven key")
+        let socket =
+            websocket::upgrade_server(Carrier::Tls(TlsStream::from(stream))).await.expect("a WebSocket");
+        websocket::link(socket, "memory".to_owned(), accepting.key()).expect("a proven key")
     };
     let (dialled, accepted) = tokio::join!(dial, accept);
     (dialled.expect("a link"), accepted)

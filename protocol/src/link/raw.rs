@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -23,6 +22,6 @@ pub async fn connect(
         Some(identity) => tls::client_config(identity, Trust::AnyProven),
         None => tls::anonymous_config(&Identity::generate().map_err(io::Error::other)?),
     };
-    let name = ServerName::try_from(tls::SERVER_NAME).map_err(io::Error::other)?;
+    let name = tls::server_name(Trust::AnyProven).map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }

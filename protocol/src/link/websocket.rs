@@ -1,22 +1,26 @@
 //! The WebSocket's settings, the same for whoever dials, and how a handshake of TLS and WebSocket becomes a link.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsStream;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::Link;
-use super::metered::Metered;
+use super::address::WEB_PATH;
+use super::carrier::Carrier;
+use super::identity::AgentSecret;
 use super::tls;
 use crate::message::codec::MAX_MESSAGE;
+use crate::message::ids::PeerKey;
 
-/// The only path there is.
-pub(super) const PATH: &str = "/agent";
+/// Between two heartbeats.
+const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// A small read buffer, since it stays allocated for as long as the link lives, and nothing held back on write.
 const READ_BUFFER: usize = 1024;
@@ -33,23 +37,27 @@ pub(super) fn config() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE))
 }
 
-/// Says the client's part of the upgrade. `authority` is `host:port`.
+/// Says the client's part of the upgrade. `authority` is `host:port`; a web server is shown `secret`.
 pub(super) async fn upgrade_client<S>(
-    stream: TlsStream<Metered<S>>,
+    stream: Carrier<S>,
     authority: &str,
-) -> Result<WebSocketStream<TlsStream<Metered<S>>>, SocketError>
+    secret: Option<&AgentSecret>,
+) -> Result<WebSocketStream<Carrier<S>>, SocketError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let request = format!("wss://{authority}{PATH}");
+    let mut request = format!("wss://{authority}{WEB_PATH}").into_client_request()?;
+    if let Some(secret) = secret {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", secret.to_text()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
     let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await?;
     Ok(socket)
 }
 
 /// Says the server's part of the upgrade.
-pub(super) async fn upgrade_server<S>(
-    stream: TlsStream<Metered<S>>,
-) -> Result<WebSocketStream<TlsStream<Metered<S>>>, SocketError>
+pub(super) async fn upgrade_server<S>(stream: Carrier<S>) -> Result<WebSocketStream<Carrier<S>>, SocketError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -58,21 +66,28 @@ where
 
 #[expect(clippy::result_large_err, reason = "the type that tungstenite calls back with")]
 fn check_path(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-    if request.uri().path() == PATH {
+    if request.uri().path() == WEB_PATH {
         return Ok(response);
     }
-    let mut refusal = ErrorResponse::new(Some(format!("Links are made at {PATH}.\n")));
+    let mut refusal = ErrorResponse::new(Some(format!("Links are made at {WEB_PATH}.\n")));
     *refusal.status_mut() = StatusCode::NOT_FOUND;
     Err(refusal)
 }
 
-/// A finished handshake of both layers as a link.
-pub(super) fn link<S>(socket: WebSocketStream<TlsStream<Metered<S>>>, remote: String) -> io::Result<Link<S>>
+/// A finished handshake of both layers as a link on which this program is known by `shown`.
+pub(super) fn link<S>(
+    socket: WebSocketStream<Carrier<S>>,
+    remote: String,
+    shown: PeerKey,
+) -> io::Result<Link<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let peer = tls::proven_key(socket.get_ref().get_ref().1).map_err(io::Error::other)?;
-    Ok(Link { socket, peer, remote, place: None })
+    let Carrier::Tls(stream) = socket.get_ref() else {
+        return Err(io::Error::other("a stream without TLS proves no key"));
+    };
+    let peer = tls::proven_key(stream.get_ref().1).map_err(io::Error::other)?;
+    Ok(Link { socket, peer, shown: Some(shown), remote, heartbeat_every: HEARTBEAT, place: None })
 }
 
 /// Takes the peer's last bytes and throws them away until it ends the connection: closing a socket that still has

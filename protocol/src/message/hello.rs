@@ -120,6 +120,12 @@ pub enum Refusal {
     /// It was registered and has been removed or revoked.
     #[error("this agent was removed from the controller; to bring it back, start it with a new join token")]
     Removed,
+    /// Its key was replaced: by a newer one of its own, or by that of a new installation.
+    #[error(
+        "this agent's key was replaced by a newer one in the controller; if this is the installation that should \
+         be there, start it with a join token for its instance"
+    )]
+    Replaced,
     /// Too many at once: come back later.
     #[error("the controller is busy; trying again in {retry_after_ms} ms")]
     Busy {

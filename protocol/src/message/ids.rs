@@ -197,7 +197,8 @@ impl FromStr for PeerKey {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = || InvalidId("key fingerprint");
-        if text.len() != 64 || !text.is_ascii() {
+        // `from_str_radix` takes a sign as well.
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(invalid());
         }
         let mut key = [0; 32];

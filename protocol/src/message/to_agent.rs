@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Directed;
 use super::command::Order;
-use super::ids::{CommandId, ContainerId, Epoch, EventSeq};
+use super::ids::{CommandId, ContainerId, Epoch, EventSeq, PeerKey};
 use super::to_controller::ToController;
 
 /// A message from controller to agent.
@@ -41,6 +41,20 @@ pub enum ToAgent {
     Probe {
         /// Comes back in the answer.
         nonce: u64,
+    },
+    /// Make a new key, and say it with [`NextKey`](super::to_controller::ToController::NextKey).
+    RotateKey,
+    /// This key of the agent's is filed beside its present one: from the next link on it may be shown.
+    KeyFiled {
+        /// The key that was said.
+        key: PeerKey,
+    },
+    /// The keys by which the controller may be known from now on, newest first; any other counts no longer. The agent
+    /// answers with [`ControllerKnown`](super::to_controller::ToController::ControllerKnown) once it has written
+    /// them down.
+    ControllerKeys {
+        /// One, or two while the agents learn the newer one.
+        keys: Vec<PeerKey>,
     },
     /// Answer with [`Inspected`](super::to_controller::ToController::Inspected): everything of one container.
     Inspect {

@@ -6,7 +6,7 @@ use super::Directed;
 use super::command::Standing;
 use super::container::Figures;
 use super::event::EventBatch;
-use super::ids::CommandId;
+use super::ids::{CommandId, PeerKey};
 use super::inspection::Inspection;
 use super::policy::Policy;
 use super::progress::ProgressLine;
@@ -56,6 +56,16 @@ pub enum ToController {
     Policy {
         /// What is allowed now.
         policy: Policy,
+    },
+    /// The key that the agent made for itself and will show once it is filed.
+    NextKey {
+        /// Its fingerprint.
+        key: PeerKey,
+    },
+    /// The keys by which the agent knows its controller are written down.
+    ControllerKnown {
+        /// The keys, newest first.
+        keys: Vec<PeerKey>,
     },
     /// Answer to an inspection.
     Inspected {

@@ -10,7 +10,7 @@ mod greeting;
 mod hosts;
 
 use roadstead_protocol::message::hello::{Refusal, Reply};
-use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq};
+use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq, PeerKey};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
@@ -81,6 +81,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         "token_mismatch" Refusal::TokenMismatch => Refusal::TokenMismatch,
         "not_registered" Refusal::NotRegistered => Refusal::NotRegistered,
         "removed" Refusal::Removed => Refusal::Removed,
+        "replaced" Refusal::Replaced => Refusal::Replaced,
         "busy" Refusal::Busy { .. } => Refusal::Busy { retry_after_ms: 1500 },
         "cloned_identity" Refusal::ClonedIdentity => Refusal::ClonedIdentity,
         "version" Refusal::Version { .. } => Refusal::Version { controller: greeting::VERSION },
@@ -100,6 +101,11 @@ pub fn to_agent() -> Vec<(String, ToAgent)> {
         },
         "watch" ToAgent::Watch { .. } => ToAgent::Watch { seconds: u32::MAX },
         "probe" ToAgent::Probe { .. } => ToAgent::Probe { nonce: u64::MAX },
+        "rotate_key" ToAgent::RotateKey => ToAgent::RotateKey,
+        "key_filed" ToAgent::KeyFiled { .. } => ToAgent::KeyFiled { key: PeerKey([0x5a; 32]) },
+        "controller_keys" ToAgent::ControllerKeys { .. } => {
+            ToAgent::ControllerKeys { keys: vec![PeerKey([0x5a; 32]), PeerKey([0xa5; 32])] }
+        },
         "inspect" ToAgent::Inspect { .. } => {
             ToAgent::Inspect { nonce: 1, container: hosts::container_id() }
         },
@@ -119,6 +125,10 @@ pub fn to_controller() -> Vec<(String, ToController)> {
         "standing" ToController::Standing { .. } => commands::standings().remove(0).1,
         "probed" ToController::Probed { .. } => hosts::probed(),
         "policy" ToController::Policy { .. } => hosts::policies().remove(0).1,
+        "next_key" ToController::NextKey { .. } => ToController::NextKey { key: PeerKey([0x5a; 32]) },
+        "controller_known" ToController::ControllerKnown { .. } => {
+            ToController::ControllerKnown { keys: vec![PeerKey([0x5a; 32])] }
+        },
         "inspected" ToController::Inspected { .. } => hosts::inspections().remove(0).1,
     } never sent: ToController::Unknown);
     let plain = plain.into_iter().map(|(name, message)| (name.to_owned(), message));

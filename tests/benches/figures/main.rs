@@ -5,6 +5,7 @@ mod engine_client;
 mod fleet;
 mod footprint;
 mod fsync;
+mod intake;
 mod latency;
 mod list;
 mod machine;
@@ -20,15 +21,23 @@ use stage::{Fleet, Hosts};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).is_some_and(|argument| argument == fleet::echo::ARGUMENT) {
-        return fleet::echo::serve().await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [argument, folder] if argument == intake::recovery::ARGUMENT => {
+            return intake::recovery::recover(folder).await;
+        }
+        [argument] if argument == fleet::echo::ARGUMENT => return fleet::echo::serve().await,
+        _ => {}
     }
-    let options = Options::from_arguments(std::env::args().skip(1))?;
-    let mut report = if options.wants_engines() {
+    let options = Options::from_arguments(arguments.into_iter())?;
+    let mut report = if options.needs_engines() {
         with_engines(&options).await?
     } else {
         Report::new(machine::describe(None).await, &options)?
     };
+    if options.wants(Part::Intake) {
+        report.add(intake::measure(options.intake).await?)?;
+    }
     if options.wants(Part::Fleet) {
         fleet::measure(&options, &mut report).await?;
     }

@@ -15,6 +15,8 @@ pub enum Part {
     List,
     /// Many simulated agents on one controller.
     Fleet,
+    /// How fast events become durable, and what they take.
+    Intake,
 }
 
 /// What was asked for.
@@ -25,6 +27,8 @@ pub struct Options {
     pub containers: Vec<usize>,
     /// How long an idle engine or agent is watched.
     pub idle: Duration,
+    /// How long events are taken in.
+    pub intake: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
     /// Simulated agents on one controller, one number after the other.
@@ -45,6 +49,7 @@ impl Options {
             parts: Vec::new(),
             containers: vec![0, 50, 200],
             idle: Duration::from_secs(300),
+            intake: Duration::from_secs(60),
             starts: 500,
             agents: vec![1000, 5000, 10_000],
             crowd_idle: Duration::from_secs(40),
@@ -55,6 +60,7 @@ impl Options {
                 "quick" => {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
+                    options.intake = Duration::from_secs(6);
                     options.starts = 40;
                     options.agents = vec![1000];
                     options.crowd_idle = Duration::from_secs(20);
@@ -64,16 +70,22 @@ impl Options {
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
                 "fleet" => options.parts.push(Part::Fleet),
+                "intake" => options.parts.push(Part::Intake),
                 // Cargo's own.
                 "--bench" => {}
-                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `fleet`"),
+                other => bail!(
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`"
+                ),
             }
+        }
+        if !options.needs_engines() {
+            options.containers.clear();
         }
         Ok(options)
     }
 
-    /// Whether any part needs Docker engines.
-    pub fn wants_engines(&self) -> bool {
+    /// Whether a part is wanted that is measured on engines.
+    pub fn needs_engines(&self) -> bool {
         [Part::Latency, Part::Footprint, Part::List].into_iter().any(|part| self.wants(part))
     }
 

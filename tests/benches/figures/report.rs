@@ -13,10 +13,11 @@ pub struct Row {
     what: String,
     measured: f64,
     unit: &'static str,
-    /// The most it should be, in the same unit; with `at_least` the least.
+    /// The most it should be, in the same unit, or the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<f64>,
-    at_least: bool,
+    #[serde(skip)]
+    relation: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reached: Option<bool>,
 }
@@ -42,7 +43,7 @@ pub struct Report {
 impl Row {
     /// A figure without a goal.
     pub fn new(what: String, measured: f64, unit: &'static str) -> Self {
-        Self { what, measured, unit, goal: None, at_least: false, reached: None }
+        Self { what, measured, unit, goal: None, relation: "≤", reached: None }
     }
 
     /// With a goal.
@@ -51,15 +52,14 @@ impl Row {
         Self { goal: Some(goal), reached, ..self }
     }
 
-    /// With a goal that it should not stay below.
+    /// With a goal that it should not fall below.
     pub fn at_least(self, goal: f64) -> Self {
         let reached = Some(self.measured >= goal);
-        Self { goal: Some(goal), at_least: true, reached, ..self }
+        Self { goal: Some(goal), relation: "≥", reached, ..self }
     }
 
     fn line(&self) -> String {
-        let sign = if self.at_least { "≥" } else { "≤" };
-        let goal = self.goal.map_or_else(String::new, |goal| format!("{sign} {}", number(goal)));
+        let goal = self.goal.map_or_else(String::new, |goal| format!("{} {}", self.relation, number(goal)));
         let verdict = match self.reached {
             Some(true) => "reached",
             Some(false) => "**missed**",

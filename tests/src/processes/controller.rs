@@ -164,6 +164,38 @@ impl ControllerProcess {
         }
     }
 
+    /// What a sub-command of the program prints, run on the same data and with the same settings.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn command(&self, arguments: &[&str]) -> String {
+        let run = async {
+            let mut command = Command::new(binary("roadstead-controller")?);
+            command.env("ROADSTEAD_DATA_DIR", self.data()).envs(self.options.settings.iter().cloned());
+            crate::tool::succeed(command.args(arguments)).await
+        };
+        match run.await {
+            Ok(said) => said.trim().to_owned(),
+            Err(error) => panic!("{arguments:?}: {error:#}"),
+        }
+    }
+
+    /// Stops it and puts a copy of its database, as `backup` makes it, in the place of all its data.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub async fn restore(&mut self, backup: &Path) {
+        self.process.kill().await;
+        let restore = || {
+            std::fs::remove_dir_all(self.data())?;
+            std::fs::create_dir_all(self.data())?;
+            std::fs::copy(backup, self.data().join("roadstead.db"))
+        };
+        if let Err(error) = restore() {
+            panic!("cannot restore the controller: {error}");
+        }
+    }
+
     async fn launch(&mut self) -> anyhow::Result<()> {
         let data = self.data();
         let listening = data.join("listening.json");

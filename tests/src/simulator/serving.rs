@@ -219,7 +219,9 @@ impl<'a> Live<'a> {
                 let reason = "a simulated host has no details of its containers".to_owned();
                 self.send(ToController::Inspected { nonce, found: Inspection::Failed { reason } }).await
             }
-            ToAgent::Unknown => Ok(()),
+            ToAgent::ControllerKeys { keys } => self.send(ToController::ControllerKnown { keys }).await,
+            // Its key stays the one in the file.
+            ToAgent::RotateKey | ToAgent::KeyFiled { .. } | ToAgent::Unknown => Ok(()),
         }
     }
 

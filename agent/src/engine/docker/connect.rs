@@ -137,6 +137,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectErro
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     fn refusal(docker_host: &str) -> String {
@@ -193,5 +195,24 @@ mod tests {
             panic!("accepted")
         };
         assert!(error.to_string().starts_with("/nowhere/ca.pem: "), "{error}");
+    }
+
+    #[test]
+    fn fuzz_docker_host() {
+        let samples =
+            ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:2375/", "ssh://me@host"];
+        let words = ["tcp://", "localhost", "0.0.0.0", "::ffff:127.0.0.1"];
+        fuzz("DOCKER_HOST", &text(&samples, &words), |text| match Endpoint::parse(Some(&text), None) {
+            Ok(Endpoint::Loopback { address, port }) => {
+                assert!(address.is_loopback() && port != 0, "{text}");
+                true
+            }
+            Ok(Endpoint::Unix(path)) => {
+                assert!(path.is_absolute(), "{text}");
+                true
+            }
+            Ok(Endpoint::Tls { .. }) => panic!("{text}: TLS without certificates"),
+            Err(_) => false,
+        });
     }
 }

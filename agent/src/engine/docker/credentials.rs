@@ -120,6 +120,8 @@ fn find(file: &ConfigFile, registry: &str) -> Option<Credentials> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     fn file(text: &str) -> ConfigFile {
@@ -181,5 +183,24 @@ mod tests {
             serde_json::from_slice(&URL_SAFE.decode(credentials.header()).unwrap()).unwrap();
         assert_eq!(json["password"], "???>>>");
         assert_eq!(json["serveraddress"], "ghcr.io");
+    }
+
+    #[test]
+    fn fuzz_docker_config() {
+        let samples = [
+            r#"{"auths":{"ghcr.io":{"auth":"bWU6c2U6Y3JldA=="},"https://index.docker.io/v1/":{"identitytoken":"x"}}}"#,
+            r#"{"credsStore":"desktop","credHelpers":{"ghcr.io":"gcloud"},"auths":{"http://ghcr.io/v2/":{}}}"#,
+        ];
+        let words = ["\"auth\":", "\"auths\":{", "https://", "://", "OgA="];
+        fuzz("docker's config.json", &text(&samples, &words), |text| {
+            let Ok(file) = serde_json::from_str::<ConfigFile>(&text) else { return false };
+            for registry in ["ghcr.io", HUB, ""] {
+                if let Some(credentials) = find(&file, registry) {
+                    let header = URL_SAFE.decode(credentials.header()).unwrap();
+                    assert!(serde_json::from_slice::<serde_json::Value>(&header).is_ok());
+                }
+            }
+            true
+        });
     }
 }

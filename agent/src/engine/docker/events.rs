@@ -120,6 +120,8 @@ fn clipped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     const ID: &str = "e0640a4e3412e04ead2f89260678de88e27d35ae40b773c941045574f8a64f9e";
@@ -180,5 +182,30 @@ mod tests {
         {
             assert!(!names.iter().any(|name| noise.starts_with(name.as_str().unwrap())), "{noise}");
         }
+    }
+
+    #[test]
+    fn fuzz_events() {
+        let samples = [
+            r#"{"status":"die","id":"$ID","from":"base:1","Type":"container","Action":"die","Actor":{"ID":"$ID","Attributes":{"com.docker.compose.project":"shop","exitCode":"137","image":"base:1","name":"t1"}},"scope":"local","time":1795181331,"timeNano":1795181331824066657}"#,
+            r#"{"Type":"network","Action":"connect","Actor":{"ID":"4bb4","Attributes":{"container":"$ID","name":"front"}},"timeNano":1}"#,
+            r#"{"Type":"image","Action":"pull","Actor":{"ID":"base:1","Attributes":{"name":"base"}},"timeNano":1}"#,
+        ]
+        .map(|line| line.replace("$ID", ID));
+        let samples: Vec<&str> = samples.iter().map(String::as_str).collect();
+        let words = ["\"Actor\":", "\"timeNano\":", "\"Attributes\":{}", "\"Type\":\"volume\""];
+        fuzz("engine events", &text(&samples, &words), |line| {
+            let Some(event) = event(line.as_bytes()) else { return false };
+            let told = match event.what {
+                Some(EventKind::Container { name, image, action, attributes, .. }) => {
+                    assert!(attributes.len() <= ATTRIBUTES.len());
+                    [vec![name, image, action], attributes.into_values().collect()].concat()
+                }
+                Some(EventKind::Engine { id, action, object }) => vec![id, action, object],
+                _ => Vec::new(),
+            };
+            assert!(told.iter().all(|text| text.len() <= MAX_ATTRIBUTE), "{told:?}");
+            true
+        });
     }
 }

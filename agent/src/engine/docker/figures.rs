@@ -172,7 +172,8 @@ impl Statistics {
         });
         let blocks = |op: &str| {
             let entries = self.blkio_stats.io_service_bytes_recursive.iter().flatten();
-            entries.filter(|entry| entry.op.eq_ignore_ascii_case(op)).map(|entry| entry.value).sum()
+            let values = entries.filter(|entry| entry.op.eq_ignore_ascii_case(op)).map(|entry| entry.value);
+            values.fold(0, u64::saturating_add)
         };
         Figures {
             container,
@@ -190,6 +191,8 @@ impl Statistics {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     const HOST_MEMORY: u64 = 25_000_000_000;
@@ -242,5 +245,25 @@ mod tests {
         assert!((half - 50.0).abs() < 1e-9, "{half}");
         assert_eq!(percent(sample(10, 5), sample(12, 4)), None, "restarted in between");
         assert_eq!(percent(sample(10, 5), sample(10, 5)), None, "no time went by");
+    }
+
+    #[test]
+    fn fuzz_statistics() {
+        let samples = [
+            r#"{"read":"2026-11-20T13:40:00.5Z","cpu_stats":{"cpu_usage":{"total_usage":5}},"memory_stats":{"usage":10000,"limit":64000,"stats":{"total_inactive_file":4000,"inactive_file":1}}}"#,
+            r#"{"read":"2026-11-20T13:40:00.5Z","networks":{"eth0":{"rx_bytes":5,"tx_bytes":6},"eth1":{"rx_bytes":1}},"blkio_stats":{"io_service_bytes_recursive":[{"op":"Read","value":18446744073709551615},{"op":"read","value":100},{"op":"Write","value":200}]}}"#,
+        ];
+        let words = ["\"value\":18446744073709551615", "{\"op\":\"read\",\"value\":18446744073709551615},"];
+        fuzz("statistics", &text(&samples, &words), |text| {
+            let Ok(statistics) = serde_json::from_str::<Statistics>(&text) else { return false };
+            let id = ContainerId::try_from("e0640a4e3412".to_owned()).unwrap();
+            let figures = statistics.figures(id, UnixMicros(7), None, HOST_MEMORY);
+            assert!(figures.memory_bytes <= statistics.memory_stats.usage);
+            if let Some(cpu) = statistics.cpu() {
+                let earlier = CpuSample { at: UnixMicros(0), used_nanos: 0 };
+                assert!(percent(earlier, cpu).is_none_or(|percent| percent.is_finite() && percent >= 0.0));
+            }
+            true
+        });
     }
 }

@@ -122,6 +122,8 @@ impl Framed {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, mutated};
+
     use super::*;
 
     fn piece(stream: u8, text: &str) -> Vec<u8> {
@@ -153,5 +155,19 @@ mod tests {
         assert_eq!(lines[0], "\u{fffd}");
         assert_eq!((lines.len(), lines[1].len()), (2, MAX_LINE));
         assert!(lines[1].chars().all(|character| character == 'é'));
+    }
+
+    #[test]
+    fn fuzz_framed_output() {
+        let sample = [piece(1, "first\n"), piece(2, "oops\r\n"), piece(1, "unfinished")].concat();
+        let words = vec![vec![1, 0, 0, 0], vec![0xff; 4], vec![0; 8], b"\n".to_vec(), vec![b'x'; 70_000]];
+        let inputs = (mutated(vec![sample], words, 256 * 1024), 1_usize..100);
+        fuzz("framed output", &inputs, |(bytes, chunk)| {
+            let (mut framed, mut tail) = (Framed::default(), Tail::new(5));
+            bytes.chunks(chunk).for_each(|chunk| framed.add(chunk, &mut tail));
+            let lines = tail.finish();
+            assert!(lines.len() <= 5 && lines.iter().all(|line| line.len() <= MAX_LINE), "{}", lines.len());
+            !lines.is_empty()
+        });
     }
 }

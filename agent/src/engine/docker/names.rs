@@ -37,7 +37,8 @@ impl<'a> ImageReference<'a> {
             _ => (tagged, None),
         };
         let version = digest.or(tag).unwrap_or("latest");
-        if repository.is_empty() || version.is_empty() || version.contains('/') {
+        // What is left of a part without its tag or digest may lead elsewhere although the part did not.
+        if !repository.split('/').all(is_segment) || !is_segment(version) || version.contains('/') {
             return Err(invalid());
         }
         Ok(Self { repository, version })
@@ -47,8 +48,7 @@ impl<'a> ImageReference<'a> {
 /// An image's reference or id, fit for a path: no empty, `.` or `..` segment and only the characters references have.
 pub(super) fn checked_image(text: &str) -> Result<&str, EngineError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@/[]".contains(&byte);
-    let segment = |part: &str| !part.is_empty() && !part.bytes().all(|byte| byte == b'.');
-    let fits = text.len() <= MAX_LENGTH && text.bytes().all(plain) && text.split('/').all(segment);
+    let fits = text.len() <= MAX_LENGTH && text.bytes().all(plain) && text.split('/').all(is_segment);
     if fits {
         Ok(text)
     } else {
@@ -56,8 +56,15 @@ pub(super) fn checked_image(text: &str) -> Result<&str, EngineError> {
     }
 }
 
+/// Whether a part of a reference stays where it is in a path.
+fn is_segment(part: &str) -> bool {
+    !part.is_empty() && !part.bytes().all(|byte| byte == b'.')
+}
+
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     #[test]
@@ -88,10 +95,54 @@ mod tests {
         for (text, repository, version) in table {
             assert_eq!(ImageReference::parse(text), Ok(ImageReference { repository, version }), "{text}");
         }
-        for bad in
-            ["", ":1", "web:", "web@", "../x", "a/../b", "a//b", "/a", "a/", "a b", "a?b", "web%2f", "./a"]
-        {
+        for bad in [
+            "",
+            ":1",
+            "web:",
+            "web@",
+            "../x",
+            "a/../b",
+            "a//b",
+            "/a",
+            "a/",
+            "a b",
+            "a?b",
+            "web%2f",
+            "./a",
+            "..:1",
+            "a/..:1",
+            "a/..@sha256:ab",
+            "a/:1",
+            "a/@sha256:ab",
+            "web:..",
+            "web@.",
+        ] {
             assert!(ImageReference::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn fuzz_image_references() {
+        let samples = ["alpine", "127.0.0.1:5000/team/web:v1.2", "[::1]:5000/web:2", "web:1@sha256:ab"];
+        fuzz("image references", &text(&samples, &["../", "/./", "@sha256:", ":latest", "%2f"]), |text| {
+            // Neither may lead elsewhere in the engine's API.
+            let safe = |text: &str| {
+                assert!(
+                    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte)),
+                    "{text:?}"
+                );
+                assert!(text.split('/').all(|part| !matches!(part, "" | "." | "..")), "{text:?}");
+            };
+            let name = checked(&text).map(|name| {
+                safe(name);
+                assert!(!name.contains('/'), "{name:?}");
+            });
+            let image = ImageReference::parse(&text).map(|image| {
+                safe(image.repository);
+                safe(image.version);
+                assert!(!image.version.contains('/'), "{image:?}");
+            });
+            name.is_ok() || image.is_ok()
+        });
     }
 }

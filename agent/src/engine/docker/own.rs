@@ -44,6 +44,8 @@ fn is_hex(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     const ID: &str = "e0640a4e3412e04ead2f89260678de88e27d35ae40b773c941045574f8a64f9e";
@@ -69,5 +71,21 @@ mod tests {
         );
         let cgroup = "0::/system.slice/roadstead-agent.service\n";
         assert_eq!(find(cgroup, &mounts, "host-name-1"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn fuzz_own_container() {
+        let cgroup = format!("12:pids:/docker/{ID}\n0::/system.slice/docker-{OTHER}.scope\n");
+        let mounts =
+            format!("641 630 254:0 /var/lib/docker/containers/{ID}/hosts /etc/hosts rw - ext4 /dev/vda rw\n");
+        fuzz(
+            "cgroup and mountinfo",
+            &text(&[&cgroup, &mounts], &["/etc/hostname", ".scope", "::"]),
+            |text| {
+                let found = find(&text, &text, &text);
+                assert!(found.iter().all(|id| is_hex(id) && (id.len() == 64 || id.len() == 12)), "{found:?}");
+                !found.is_empty()
+            },
+        );
     }
 }

@@ -83,6 +83,8 @@ fn progress(line: &[u8]) -> Option<Result<PullProgress, EngineError>> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     fn read(line: &str) -> PullProgress {
@@ -113,5 +115,17 @@ mod tests {
         let line = br#"{"errorDetail":{"message":"write /x: no space left on device"},"error":"write /x: no space left on device"}"#;
         assert!(matches!(progress(line), Some(Err(EngineError::DiskFull(_)))));
         assert!(matches!(progress(b"<html>"), Some(Err(EngineError::Refused(_)))));
+    }
+
+    #[test]
+    fn fuzz_progress_of_a_pull() {
+        let samples = [
+            r#"{"status":"Downloading","progressDetail":{"current":1234,"total":5678},"progress":"[=>  ]","id":"a3ed95caeb02"}"#,
+            r#"{"status":"Pulling from library/base","id":"1"}"#,
+            r#"{"errorDetail":{"code":401,"message":"unauthorized"},"error":"unauthorized"}"#,
+        ];
+        fuzz("progress of a pull", &text(&samples, &["\"total\":-1", "\"current\":"]), |line| {
+            matches!(progress(line.as_bytes()), Some(Ok(_)))
+        });
     }
 }

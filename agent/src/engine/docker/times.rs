@@ -69,6 +69,8 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     #[test]
@@ -110,5 +112,18 @@ mod tests {
     fn event_times_survive_the_way_back() {
         assert_eq!(from_nanos(1_795_181_331_824_066_657), UnixMicros(1_795_181_331_824_066));
         assert_eq!(since(UnixMicros(1_795_181_331_024_066)), "1795181331.024066000");
+    }
+
+    #[test]
+    fn fuzz_times() {
+        let samples =
+            ["2026-11-20T13:28:51.824066657Z", "2026-11-20T08:58:51.8-04:30", "0001-01-01T00:00:00Z"];
+        fuzz("engine times", &text(&samples, &["T", "Z", "+99:99", "9999", "-", ".", "60"]), |text| {
+            let Some(time) = parse(&text) else { return false };
+            // Years 2 to 9999, and an offset.
+            assert!((-62_200_000_000..=253_500_000_000).contains(&(time.0 / 1_000_000)), "{text}: {time:?}");
+            let _ = since(time);
+            true
+        });
     }
 }

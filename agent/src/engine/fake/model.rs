@@ -81,6 +81,8 @@ pub(super) struct Model {
     pub figures: BTreeMap<String, Figures>,
     pub inspections: BTreeMap<String, (Reach, Vec<(String, String)>)>,
     pub samplings: u64,
+    /// How often each call was made, by its first word.
+    pub asked: BTreeMap<String, u64>,
     pub own: Option<ContainerId>,
     made: u64,
 }
@@ -109,6 +111,7 @@ impl Default for Model {
                 memory_bytes: 2 << 30,
             },
             figures: BTreeMap::new(),
+            asked: BTreeMap::new(),
             inspections: BTreeMap::new(),
             samplings: 0,
             own: None,

@@ -6,7 +6,7 @@ use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::{Input, Tracked};
-use crate::model::{CommandRecord, CommandState};
+use crate::model::CommandState;
 
 /// How long a command that does not queue may wait to be sent, where its session ended at that very moment.
 pub const SEND_WITHIN: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ pub enum Presence {
 pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Input> {
     let record = &tracked.record;
     match (record.state, presence) {
-        (CommandState::Issued, _) if now >= expires_at(record) => Some(Input::Expired),
+        (CommandState::Issued, _) if now >= expires_at(tracked) => Some(Input::Expired),
         (CommandState::Issued, Presence::Connected { boot }) => Some(Input::Connected { boot }),
         (CommandState::Sent | CommandState::Running, Presence::Away { since }) => {
             (now.since(since) >= AWAY_FOR).then_some(Input::AwayTooLong)
@@ -57,7 +57,7 @@ pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Inp
             }
             let quiet = now.since(tracked.asked_at);
             let unanswered = !tracked.answered && quiet >= ANSWER_WITHIN;
-            let should_end = record.cancel_requested || now >= overdue_at(record);
+            let should_end = record.cancel_requested || now >= overdue_at(tracked);
             (unanswered || should_end && quiet >= REMIND_EVERY).then_some(Input::Silent)
         }
         _ => None,
@@ -65,12 +65,15 @@ pub fn due(tracked: &Tracked, presence: Presence, now: UnixMicros) -> Option<Inp
 }
 
 /// Until when it may wait to be sent.
-pub(super) fn expires_at(record: &CommandRecord) -> UnixMicros {
-    record.queue_until.unwrap_or_else(|| record.issued_at.plus(SEND_WITHIN))
+pub(super) fn expires_at(tracked: &Tracked) -> UnixMicros {
+    let record = &tracked.record;
+    tracked.clock_set.after(record.queue_until.unwrap_or_else(|| record.issued_at.plus(SEND_WITHIN)))
 }
 
 /// By the controller's own clock: the agent's may be off.
-fn overdue_at(record: &CommandRecord) -> UnixMicros {
+fn overdue_at(tracked: &Tracked) -> UnixMicros {
+    let record = &tracked.record;
     let deadline = Duration::from_secs(u64::from(record.deadline_secs));
-    record.sent_at.unwrap_or(record.issued_at).plus(deadline).plus(OVERDUE_AFTER)
+    let sent = tracked.clock_set.after(record.sent_at.unwrap_or(record.issued_at));
+    sent.plus(deadline).plus(OVERDUE_AFTER)
 }

@@ -170,3 +170,25 @@ async fn container_actions_have_a_shorter_deadline() {
     let record = ledger.commands.issue(&host(), work, "admin", IssueOptions::default()).await.unwrap();
     assert_eq!(record.deadline_secs, 300);
 }
+
+#[tokio::test]
+async fn more_than_the_ceiling_allows_is_refused_here_whatever_the_owner_allows() {
+    let ledger = Ledger::new().await;
+    let (all, ceiling) = ("all".parse().unwrap(), "view logs".parse().unwrap());
+    let options = IssueOptions { policy: Some(&all), ceiling: Some(&ceiling), ..IssueOptions::default() };
+    let refused = ledger.commands.issue(&host(), sync("web"), "admin", options).await;
+    assert!(matches!(refused, Err(IssueError::Ceiling { verb, .. }) if verb.as_str() == "sync"));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_removed_instance_does_not_reach_a_later_one_of_the_same_id() {
+    let ledger = Ledger::new().await;
+    let record = ledger.queue("web", Duration::from_secs(3600)).await.unwrap();
+    let (agent, mut sent, _end) = crate::fixtures::agent(BootId::generate());
+    let agent = agent.registered_at(record.issued_at.plus(Duration::from_secs(1)));
+    let (_registration, _) = ledger.registry.enter(host(), agent.clone());
+    ledger.commands.agent_connected(&host(), &agent).await;
+    let after = ledger.commands.one(record.id).await.unwrap().unwrap();
+    assert!(after.state.is_final(), "{after:?}");
+    assert!(sent.try_recv().is_err());
+}

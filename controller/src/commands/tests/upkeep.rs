@@ -1,5 +1,6 @@
 //! What time brings about.
 
+use super::super::clock::Clock;
 use super::super::open::LINGER;
 use super::*;
 
@@ -17,6 +18,22 @@ async fn a_queued_command_expires() {
     assert_eq!(expired.state, CommandState::Failed);
     assert!(expired.reason.unwrap().contains("within 24 hours"));
     ledger.queue("shop", DAY).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_changes_nothing_of_how_long_a_command_waits() {
+    for forth in [true, false] {
+        let ledger = Ledger::new().await;
+        let before = UnixMicros::now();
+        let waiting = ledger.queue("shop", DAY).await.unwrap().id;
+        let mut clock = Clock::new(before);
+        let set = if forth { before.plus(2 * DAY) } else { before.minus(2 * DAY) };
+        ledger.commands.clock_was_set(clock.step(set).unwrap()).await;
+        ledger.commands.tick(set.plus(DAY / 2)).await;
+        assert_eq!(ledger.state(waiting).await, CommandState::Issued, "half of its time is left");
+        ledger.commands.tick(set.plus(DAY + Duration::from_secs(1))).await;
+        assert_eq!(ledger.state(waiting).await, CommandState::Failed);
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,11 @@ use crate::http::views::command::{CommandView, LogLineView};
 use crate::http::views::container::{ContainerView, FiguresView};
 use crate::http::views::event::EventView;
 use crate::http::views::instance::InstanceView;
+use crate::http::views::rollout::RolloutNews;
 use crate::lifecycle::{LifecycleChange, Lifecycles};
+use crate::model::rollout::{RolloutId, RolloutRecord};
 use crate::model::{CommandRecord, EventRecord, LogLine};
+use crate::rollouts::RolloutChange;
 
 /// More changes than this in one batch: telling everything anew is cheaper.
 const TOO_LARGE: usize = 4096;
@@ -32,6 +35,7 @@ pub(super) struct Batch {
     figures: BTreeMap<InstanceId, BTreeSet<ContainerId>>,
     commands: BTreeMap<CommandId, Arc<CommandRecord>>,
     lines: BTreeMap<CommandId, (InstanceId, Vec<LogLine>)>,
+    rollouts: BTreeMap<RolloutId, (Arc<RolloutRecord>, BTreeSet<usize>)>,
     events: Vec<Arc<EventRecord>>,
 }
 
@@ -96,6 +100,15 @@ impl Batch {
         }
     }
 
+    pub(super) fn add_rollout(&mut self, change: RolloutChange) {
+        self.size += 1;
+        let RolloutChange { record, places } = change;
+        let (newest, changed) =
+            self.rollouts.entry(record.id).or_insert_with(|| (Arc::clone(&record), BTreeSet::new()));
+        *newest = record;
+        changed.extend(places);
+    }
+
     pub(super) fn add_event(&mut self, event: Arc<EventRecord>) {
         self.size += 1;
         self.events.push(event);
@@ -108,7 +121,8 @@ impl Batch {
         let commands = self.commands.values().map(|record| &record.instance);
         let lines = self.lines.values().map(|(instance, _)| instance);
         let events = self.events.iter().map(|event| &event.instance);
-        fleet.chain(commands).chain(lines).chain(events).cloned().collect()
+        let steps = self.rollouts.values().flat_map(|(record, _)| &record.steps).map(|step| &step.instance);
+        fleet.chain(commands).chain(lines).chain(events).chain(steps).cloned().collect()
     }
 
     /// Leaves out what is not `seen`. Of instances, `told` are known to the browser: of one that has come in sight
@@ -130,6 +144,7 @@ impl Batch {
         self.commands.retain(|_, record| seen.contains(&record.instance));
         self.lines.retain(|_, (instance, _)| seen.contains(instance));
         self.events.retain(|event| seen.contains(&event.instance));
+        self.rollouts.retain(|_, (record, _)| record.steps.iter().all(|step| seen.contains(&step.instance)));
         told.retain(|id| !self.removed.contains(id));
         told.extend(new);
     }
@@ -166,12 +181,16 @@ impl Batch {
                 lines: lines.iter().map(LogLineView::new).collect(),
             })
         }));
+        told.extend(self.rollouts.values().map(|(record, places)| {
+            LiveEvent::Rollout(Box::new(RolloutNews::new(record, places.iter().copied(), now)))
+        }));
         told.extend(self.events.iter().map(|event| LiveEvent::Event(Box::new(EventView::new(event, now)))));
         told
     }
 }
 
-fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
+/// The containers of a host, all of them.
+pub(super) fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
     ContainersChange {
         instance: host.record.id.to_string(),
         whole: true,

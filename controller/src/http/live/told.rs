@@ -8,6 +8,7 @@ use crate::http::views::command::{CommandView, LogLineView};
 use crate::http::views::container::{ContainerView, FiguresView};
 use crate::http::views::event::EventView;
 use crate::http::views::instance::InstanceView;
+use crate::http::views::rollout::RolloutNews;
 
 /// One server-sent event: `event` is its name, `data` its JSON.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -27,6 +28,8 @@ pub enum LiveEvent {
     Command(Box<CommandView>),
     /// A command's log grew.
     Progress(ProgressChange),
+    /// A rollout is new or changed.
+    Rollout(Box<RolloutNews>),
     /// Something happened.
     Event(Box<EventView>),
 }
@@ -82,6 +85,7 @@ impl LiveEvent {
             Self::Removed(data) => json_event("removed", &data),
             Self::Command(data) => json_event("command", &data),
             Self::Progress(data) => json_event("progress", &data),
+            Self::Rollout(data) => json_event("rollout", &data),
             Self::Event(data) => json_event("event", &data),
         }
     }

@@ -110,3 +110,48 @@ async fn a_change_of_life_is_followed() {
     let change = live.next_named("containers").await;
     assert_eq!(change["upsert"][0]["lifecycle"]["status"], "installing");
 }
+
+#[tokio::test]
+async fn the_past_goes_back_as_far_as_the_log_and_knows_containers_that_are_gone() {
+    let site = Site::open().await;
+    let id = site.register("web").await;
+    let (web, gone) = (unchecked(container('a', "web", Some("shop"))), container('b', "gone", None));
+    let _agent = site.connect(&id, vec![web.clone()]);
+    // More runs than the history in memory has room for.
+    let mut told = vec![(9500, "create")];
+    for run in 0..40 {
+        told.extend([(9000 - run * 200, "start"), (8950 - run * 200, "die")]);
+    }
+    told.push((90, "start"));
+    site.happened(&id, &web, &told).await;
+    site.happened(&id, &gone, &[(300, "create"), (299, "start"), (200, "destroy")]).await;
+
+    let past = site.get(&format!("/api/instances/{id}/lifecycles")).await.json();
+    assert_eq!(past["shortened"], false);
+    let lives = past["containers"].as_array().unwrap();
+    let names: Vec<_> =
+        lives.iter().map(|life| (&life["name"], &life["project"], &life["present"])).collect();
+    let (yes, no, none) = (json!(true), json!(false), json!(null));
+    assert_eq!(names, [(&json!("web"), &json!("shop"), &yes), (&json!("gone"), &none, &no)]);
+    let spans = lives[0]["spans"].as_array().unwrap();
+    assert!(spans.len() > 40, "{} spans", spans.len());
+    assert_eq!(
+        (&spans[0]["status"], &spans.last().unwrap()["status"]),
+        (&json!("installing"), &json!("ready"))
+    );
+    let stretches = spans.windows(2).all(|pair| pair[0]["until"] == pair[1]["from"]);
+    assert!(stretches, "each begins where the one before ended");
+    assert_eq!(lives[1]["spans"].as_array().unwrap().last().unwrap()["status"], "removed");
+
+    let lately = UnixMicros(UnixMicros::now().0 - 60_000_000);
+    let lately = serde_json::to_value(crate::http::time::Time(lately)).unwrap();
+    let path = format!("/api/instances/{id}/lifecycles?since={}", lately.as_str().unwrap());
+    let past = site.get(&path).await.json();
+    assert_eq!(
+        past["containers"][0]["spans"].as_array().unwrap().len(),
+        1,
+        "only what reaches into the stretch"
+    );
+    let path = format!("/api/instances/{id}/lifecycles?container={}", "b".repeat(64));
+    assert_eq!(site.get(&path).await.json()["containers"].as_array().unwrap().len(), 1);
+}

@@ -142,6 +142,8 @@ async fn what_is_out_of_sight_is_not_there() {
     let _agent = site.connect(&hidden, vec![super::container('a', "web", Some("shop"))]);
     let sync = site.post(&format!("/api/instances/{hidden}/sync"), json!({})).await.json();
     let command = sync["command_id"].as_str().unwrap().to_owned();
+    let rollout = site.post("/api/rollouts", json!({ "instances": [hidden.as_str()] })).await.json();
+    let rollout = rollout["id"].as_str().unwrap().to_owned();
     let made = site.post("/api/join-tokens", json!({ "instance": hidden.as_str() })).await.json();
     let join_token = made["token_id"].as_str().unwrap().to_owned();
     let cookie = site.cookie_of("limited", Role::Operator, &["elsewhere"]).await;
@@ -158,6 +160,7 @@ async fn what_is_out_of_sight_is_not_there() {
         let id = match row.path {
             path if path.starts_with("/api/commands") => &command,
             path if path.starts_with("/api/join-tokens") => &join_token,
+            path if path.starts_with("/api/rollouts") => &rollout,
             _ => hidden.as_str(),
         };
         let path = fill(row.path, id);
@@ -172,7 +175,7 @@ async fn what_is_out_of_sight_is_not_there() {
             _ => assert!(!answer.status.is_server_error(), "{route}"),
         }
         if answer.status.is_success() {
-            for secret in [hidden.as_str(), &command, &join_token] {
+            for secret in [hidden.as_str(), &command, &join_token, &rollout] {
                 assert!(!answer.text.contains(secret), "{route} tells of {secret}");
             }
         }
@@ -194,6 +197,7 @@ fn body(path: &str, instance: &str) -> Value {
         "reinstall" => json!({ "container": "web" }),
         "instances" => json!({ "name": "another" }),
         "join-tokens" => json!({ "instance": instance }),
+        "rollouts" => json!({ "instances": [instance] }),
         _ => json!({}),
     }
 }

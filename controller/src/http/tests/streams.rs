@@ -137,3 +137,25 @@ async fn there_are_only_so_many_streams_and_each_user_has_a_share() {
     let mut live = site.follow("/api/live", &[]).await;
     assert_eq!(live.next().await.unwrap().name, "view");
 }
+
+#[tokio::test]
+async fn containers_come_after_the_view_where_that_is_wished() {
+    let site = Site::open().await;
+    let (one, two) = (site.register("one").await, site.register("two").await);
+    let _one = site.connect(&one, vec![container('a', "web", None)]);
+    let _two = site.connect(&two, Vec::new());
+    let mut live = site.follow("/api/live?containers=apart", &[]).await;
+    let view = live.next().await.unwrap();
+    assert_eq!((view.name.as_str(), view.data["containers"].clone()), ("view", json!([])));
+    assert_eq!(view.data["instances"].as_array().unwrap().len(), 2);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let containers = live.next().await.unwrap();
+        assert_eq!((containers.name.as_str(), &containers.data["whole"]), ("containers", &json!(true)));
+        told.push((containers.data["instance"].clone(), containers.data["upsert"].as_array().unwrap().len()));
+    }
+    told.sort_by_key(|(instance, _)| instance.to_string());
+    let mut expected = [(json!(one.as_str()), 1), (json!(two.as_str()), 0)];
+    expected.sort_by_key(|(instance, _)| instance.to_string());
+    assert_eq!(told, expected);
+}

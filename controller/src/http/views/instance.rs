@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::fleet::{Health, Host, LinkState, LinkStatus, health};
 use crate::http::time::{Time, age_seconds};
+use crate::model::Ceiling;
 
 /// One registered Docker host.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -42,12 +43,20 @@ pub struct InstanceView {
     pub last_seen_age_seconds: Option<f64>,
     /// The verbs that its owner allows, as last heard.
     pub policy: Option<Vec<&'static str>>,
+    /// The most that may be asked of it here, whatever its owner allows; none for no such limit.
+    pub ceiling: Option<Vec<&'static str>>,
+    /// Whether the controller's configuration file declares it; then it is changed and removed there.
+    pub declared: bool,
     /// What those verbs are limited to, as last heard; none if unlimited.
     pub policy_limits: Option<Limits>,
     /// What its agent is able to do on this host (`compose`, `script`, …), as last heard.
     pub abilities: Vec<String>,
     /// Fingerprint of its agent's key, once it has joined.
     pub key: Option<String>,
+    /// When that key was first shown, as far as that was noted.
+    pub key_since: Option<Time>,
+    /// The key that its agent will show next, while it is being replaced.
+    pub next_key: Option<String>,
     /// How many containers it has in each state.
     pub containers: ContainerCounts,
     /// Whether the host may differ from what is shown by now.
@@ -170,6 +179,10 @@ impl InstanceView {
                 .filter(|it| !it.is_none()),
             abilities: record.abilities.clone(),
             key: record.key.map(|key| key.to_string()),
+            key_since: record.terms.key_since.map(Time),
+            next_key: record.terms.next_key.map(|key| key.to_string()),
+            ceiling: record.terms.ceiling.as_ref().map(Ceiling::words),
+            declared: record.terms.declared,
             containers: ContainerCounts::new(host),
             stale: host.stale,
             as_of: as_of.map(Time),

@@ -4,6 +4,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use crate::http::time::Time;
+use crate::lifecycle::past::Past;
 use crate::lifecycle::{Lifecycle, Reason, Span};
 
 /// Where a container or project is in its life.
@@ -49,6 +50,61 @@ pub struct SpansView {
     pub at: Time,
 }
 
+/// What the containers of an instance were.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct LivesView {
+    /// Of which instance.
+    pub instance: String,
+    /// From when.
+    pub since: Time,
+    /// Until when.
+    pub at: Time,
+    /// The containers: those of a project together, by name.
+    pub containers: Vec<LifeView>,
+    /// Whether there were more events than are read for one answer: the oldest spans may be missing.
+    pub shortened: bool,
+}
+
+/// What one container was.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct LifeView {
+    /// Its whole id.
+    pub full_id: String,
+    /// Its name, as last heard.
+    pub name: String,
+    /// Its compose project.
+    pub project: Option<String>,
+    /// Whether it is there now.
+    pub present: bool,
+    /// What it was, oldest first.
+    pub spans: Vec<SpanView>,
+}
+
+impl LivesView {
+    /// The view of `past`, from `since` to `now`.
+    #[must_use]
+    pub fn new(instance: String, past: &Past, since: UnixMicros, now: UnixMicros) -> Self {
+        let containers = past.lives.iter().map(|life| LifeView {
+            full_id: life.container.to_string(),
+            name: life.name.clone(),
+            project: life.project.clone(),
+            present: life.present,
+            spans: life.spans.iter().map(SpanView::new).collect(),
+        });
+        let containers = containers.collect();
+        Self { instance, since: Time(since), at: Time(now), containers, shortened: past.shortened }
+    }
+}
+
+impl SpanView {
+    /// The view of `span`.
+    #[must_use]
+    pub fn new(span: &Span) -> Self {
+        let LifecycleView { status, reason, cause, since } = LifecycleView::new(&span.lifecycle);
+        Self { status, reason, cause, from: since, until: span.until.map(Time) }
+    }
+}
+
 impl LifecycleView {
     /// The view of `lifecycle`.
     #[must_use]
@@ -66,11 +122,8 @@ impl SpansView {
     /// The view of `spans` at `now`.
     #[must_use]
     pub fn new(instance: String, full_id: String, spans: &[Span], shortened: bool, now: UnixMicros) -> Self {
-        let spans = spans.iter().map(|span| {
-            let LifecycleView { status, reason, cause, since } = LifecycleView::new(&span.lifecycle);
-            SpanView { status, reason, cause, from: since, until: span.until.map(Time) }
-        });
-        Self { instance, full_id, spans: spans.collect(), shortened, at: Time(now) }
+        let spans = spans.iter().map(SpanView::new).collect();
+        Self { instance, full_id, spans, shortened, at: Time(now) }
     }
 }
 

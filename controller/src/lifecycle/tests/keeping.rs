@@ -116,7 +116,7 @@ async fn a_restart_changes_nothing_whenever_it_comes() {
     drop((lifecycles, after_kill));
     let reopened = Store::open(site.directory.path()).unwrap();
     let (_, mark) = reopened.lifecycles().await.unwrap();
-    assert_eq!(mark, 5);
+    assert_eq!(mark, 7);
     assert_eq!(site.lifecycles().await.spans(&site.host(), &container_id(1), seconds(100)), before);
 }
 

@@ -222,6 +222,8 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use roadstead_protocol::message::time::UnixMicros;
 
     use super::*;
@@ -266,5 +268,15 @@ mod tests {
         {
             assert!(text.parse::<Anchor>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn fuzz_anchors() {
+        let sample = Anchor { id: 4711, hash: AuditHash([0xa5; 32]) }.to_string();
+        fuzz("places of the audit log", &text(&[&sample], &["0x", "+", "-"]), |text| {
+            let Ok(anchor) = text.parse::<Anchor>() else { return false };
+            assert_eq!(anchor.to_string().parse::<Anchor>().unwrap(), anchor);
+            true
+        });
     }
 }

@@ -14,12 +14,15 @@ use super::*;
 use crate::model::CommandState;
 use crate::store::Store;
 use crate::store::events::EventFilter;
+use crate::store::instances::Former;
 
 /// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
-const RELEASED: [(i64, &str); 3] = [
+const RELEASED: [(i64, &str); 5] = [
     (1, include_str!("../../../tests/data/store-001.sql")),
     (2, include_str!("../../../tests/data/store-002.sql")),
     (3, include_str!("../../../tests/data/store-003.sql")),
+    (4, include_str!("../../../tests/data/store-004.sql")),
+    (5, include_str!("../../../tests/data/store-005.sql")),
 ];
 
 fn left_behind(directory: &Path, dump: &str) {
@@ -93,7 +96,7 @@ async fn check(store: &Store) {
     let nas = &instances[0];
     assert_eq!((nas.key, nas.tags.as_slice()), (Some(PeerKey([0x5a; 32])), ["amd64".to_owned()].as_slice()));
     assert!(nas.policy.as_ref().unwrap().allow.contains(&Verb::Sync));
-    assert!(store.is_removed_key(PeerKey([0xa5; 32])).await.unwrap());
+    assert_eq!(store.former_key(PeerKey([0xa5; 32])).await.unwrap(), Some(Former::Removed));
     assert_eq!(store.join_tokens().await.unwrap().len(), 1);
     assert_eq!(store.pictures().await.unwrap().len(), 1);
     assert!(store.user("admin").await.unwrap().is_some());

@@ -17,6 +17,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/account/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change one's password. Every other session of the account ends; API tokens stay. */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/account/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace one's recovery codes. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/account/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to set up a second factor. It counts once its first code is confirmed. */
+        post: operations["begin_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/account/second-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a second factor by its first code. Answers with recovery codes. */
+        post: operations["confirm_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/account/second-factor/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take one's second factor away. */
+        post: operations["remove_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -26,6 +111,23 @@ export interface paths {
         };
         /** Who did what, when, from where: newest first. */
         get: operations["audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole audit log, oldest first, as a file. Each entry holds the hash of the one before it and its own. */
+        get: operations["export_audit_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -197,6 +299,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instances/{id}/containers/{container}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything about one container, asked of its agent now. What looks secret is masked. */
+        get: operations["one_container"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/instances/{id}/containers/{container}/lifecycle": {
         parameters: {
             query?: never;
@@ -262,6 +381,26 @@ export interface paths {
         put?: never;
         /** Install a container: pull its image, create and start it, wait until it is ready. */
         post: operations["install"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/lifecycles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each container of an instance was from a time on until now, also those that are gone: as far back as the event
+         *     log goes, or its newest 10,000 events about containers of the instance.
+         */
+        get: operations["instance_lifecycles"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -363,8 +502,8 @@ export interface paths {
         };
         /**
          * Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
-         *     remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines} and
-         *     `event` as things change. A `view` may come again at any time and replaces everything.
+         *     remove}, `figures` {instance, samples}, `removed` {instance}, `command`, `progress` {command, instance, lines},
+         *     `rollout` {rollout, steps} and `event` as things change. A `view` may come again at any time and replaces everything.
          */
         get: operations["live"];
         put?: never;
@@ -426,6 +565,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest rollouts, newest first, without their steps. */
+        get: operations["list_rollouts"];
+        put?: never;
+        /** Sync many hosts, batch after batch. 202 with the rollout; with `dry_run` 200 with what it would do. */
+        post: operations["start_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rollout with its steps. */
+        get: operations["one_rollout"];
+        put?: never;
+        post?: never;
+        /**
+         * Stop a rollout: no further step begins, what waits for an absent agent is withdrawn, and what an agent has begun
+         *     runs to its end (each can be cancelled by itself).
+         */
+        delete: operations["stop_rollout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -438,6 +616,149 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Web sessions that are open: one's own; administrators may ask for another user's. */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a web session: one's own; administrators may end anybody's. Streams that it opened end within ten seconds. */
+        delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** API tokens: one's own; administrators may ask for everybody's. */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Make an API token for oneself. It may never do more than one may oneself, and ends with one's account. */
+        post: operations["make_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API token: one's own; administrators may revoke anybody's. */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every user. */
+        get: operations["list_users"];
+        put?: never;
+        /** Make a user. */
+        post: operations["add_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user. */
+        get: operations["one_user"];
+        put?: never;
+        post?: never;
+        /** Remove a user with every session and API token. The last administrator stays. */
+        delete: operations["remove_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a user's role or tags, or keep the user out. It counts from the next request on. The last administrator
+         *     stays one.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/users/{name}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a user a new password. Every session of the user ends; API tokens and the second factor stay. */
+        post: operations["set_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{name}/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a user's second factor away: for who has lost it, and the recovery codes. */
+        delete: operations["reset_second_factor"];
         options?: never;
         head?: never;
         patch?: never;
@@ -467,7 +788,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Figures for Prometheus. No login is needed from the controller's own host. */
+        /** Figures for Prometheus, about every instance. ROADSTEAD_METRICS_OPEN lets anybody read them. */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -492,12 +813,42 @@ export interface components {
         ActionRequest: {
             queue_for?: components["schemas"]["Span"] | null;
         };
+        /** @description An API token, without its secret. */
+        ApiTokenView: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            expires_at?: components["schemas"]["Time"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description these instances; both empty for all that its user sees. */
+            instances: string[];
+            /** @description From where it was last used. */
+            last_address?: string | null;
+            last_used?: components["schemas"]["Time"] | null;
+            /** @description Its name. */
+            name: string;
+            /** @description The most it may do. */
+            scope: components["schemas"]["ScopeView"];
+            /** @description It sees and acts on instances with one of these tags, and */
+            tags: string[];
+            /** @description Whose token. */
+            user: string;
+        };
+        /** @description API tokens, by user and name. */
+        ApiTokensView: {
+            /** @description The tokens. */
+            tokens: components["schemas"]["ApiTokenView"][];
+        };
         /** @description One entry. */
         AuditEntryView: {
             /** @description From which network address. */
             address?: string | null;
+            /** @description Its place in the chain, to be noted elsewhere: `id:hash`. */
+            anchor: string;
             /** @description When. */
             at: components["schemas"]["Time"];
+            /** @description The command that it is about; how that ended is at `/api/commands/{id}`. */
+            command?: string | null;
             /** @description More, for a person to read. */
             detail?: string | null;
             /**
@@ -542,6 +893,11 @@ export interface components {
             /** @description The compose project; may be left out where the host has only one. */
             project?: string | null;
             queue_for?: components["schemas"]["Span"] | null;
+        };
+        /** @description The first code of a second factor. */
+        CodeRequest: {
+            /** @description The code that the app shows. */
+            code: string;
         };
         /**
          * @description Where a command stands; `succeeded`, `failed`, `cancelled` and `lost` are final.
@@ -607,6 +963,70 @@ export interface components {
             running: number;
             total: number;
             unknown: number;
+        };
+        /** @description Everything about one container, as its engine answered just now. */
+        ContainerDetailsView: {
+            /** @description When the agent answered. */
+            as_of: components["schemas"]["Time"];
+            /** @description Its arguments. */
+            command: string[];
+            /**
+             * Format: double
+             * @description Processors it may use; none if unlimited.
+             */
+            cpu_limit?: number | null;
+            /** @description Program that is run, as an argument vector. */
+            entrypoint: string[];
+            /**
+             * @description Environment; a value that looks secret is none unless the agent's owner allows `view-env` and the reader may
+             *     change things.
+             */
+            env: components["schemas"]["Setting"][];
+            /** @description What its health check runs; empty without one. */
+            health_check: string[];
+            /** @description The last results of its health check, oldest first. */
+            health_log: components["schemas"]["HealthEntryView"][];
+            /** @description Host name within the container. */
+            hostname: string;
+            /** @description The engine's full id. */
+            id: string;
+            /** @description `name@sha256:…` for each repository its image was pulled from. */
+            image_digests: string[];
+            /** @description Digest of its image's configuration. */
+            image_id: string;
+            /** @description Which instance. */
+            instance: string;
+            /** @description Labels, by name; masked like the environment. */
+            labels: components["schemas"]["Setting"][];
+            /**
+             * Format: int64
+             * @description Memory limit in bytes; none if unlimited.
+             */
+            memory_limit_bytes?: number | null;
+            /** @description What is mounted. */
+            mounts: components["schemas"]["MountDetails"][];
+            /** @description Networks with the container's addresses there. */
+            networks: components["schemas"]["NetworkDetails"][];
+            /** @description What it has of its host beyond what a plain container has, in words. */
+            privileges: string[];
+            /**
+             * Format: int64
+             * @description Processes it may have; none if unlimited.
+             */
+            process_limit?: number | null;
+            /** @description Restart policy. */
+            restart_policy: string;
+            /**
+             * Format: int32
+             * @description How often `on-failure` tries; 0 for ever.
+             */
+            restart_retries: number;
+            /** @description Whether something was left out or cut because it was too large to send. */
+            truncated: boolean;
+            /** @description User it runs as; empty for root. */
+            user: string;
+            /** @description Folder it runs in; empty for the image's root. */
+            working_dir: string;
         };
         /**
          * @description Result of a container's health check.
@@ -843,6 +1263,8 @@ export interface components {
             command: string;
             /** @enum {string} */
             kind: "refused";
+            /** @description The limit that refused it and where that is written; none where the verb itself is not allowed. */
+            rule?: string | null;
             /** @description The verb it would have needed. */
             verb: string;
             /** @description What was asked, in words. */
@@ -967,6 +1389,18 @@ export interface components {
              * @description Sent since it started, in bytes.
              */
             network_tx_bytes: number;
+        };
+        /** @description One result of a health check. */
+        HealthEntryView: {
+            /** @description When it ended, by the host's clock. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Its exit code; 0 is healthy.
+             */
+            exit_code: number;
+            /** @description The end of what it said. */
+            output: string;
         };
         /**
          * @description How an instance is.
@@ -1103,6 +1537,7 @@ export interface components {
             name: string;
             /** @description The verbs that its owner allows, as last heard. */
             policy?: string[] | null;
+            policy_limits?: components["schemas"]["Limits"] | null;
             /** @description Whether the host may differ from what is shown by now. */
             stale: boolean;
             /** @description Tags, sorted. */
@@ -1180,6 +1615,19 @@ export interface components {
             /** @description Id of the token, for revoking it. */
             token_id: string;
         };
+        /** @description What one container was. */
+        LifeView: {
+            /** @description Its whole id. */
+            full_id: string;
+            /** @description Its name, as last heard. */
+            name: string;
+            /** @description Whether it is there now. */
+            present: boolean;
+            /** @description Its compose project. */
+            project?: string | null;
+            /** @description What it was, oldest first. */
+            spans: components["schemas"]["SpanView"][];
+        };
         /** @description Where a container or project is in its life. */
         LifecycleView: {
             /** @description The kind of reason: `exit`, `out_of_memory`, `unhealthy`, `restart_loop`, `command` or `paused`. */
@@ -1190,6 +1638,17 @@ export interface components {
             since: components["schemas"]["Time"];
             /** @description `installing`, `ready`, `failed`, `stopped` or `removed`. */
             status: string;
+        };
+        /** @description What allowed verbs are limited to. None of a list means no limit, an empty list means nothing at all. */
+        Limits: {
+            /** @description Folders and files of the host that may be mounted, with what is below them. */
+            host_paths?: string[] | null;
+            /** @description No container may be created with more of the host than a plain one has. */
+            no_privileged?: boolean;
+            /** @description Compose projects that may be synced; `*` at the end of one stands for any rest. */
+            projects?: string[] | null;
+            /** @description Where images may come from: a registry (`ghcr.io`) or a path in one (`ghcr.io/acme`). */
+            registries?: string[] | null;
         };
         /**
          * @description Whether an agent is connected.
@@ -1251,6 +1710,11 @@ export interface components {
             /** @enum {string} */
             event: "progress";
         } | {
+            /** @description A rollout is new or changed. */
+            data: components["schemas"]["RolloutNews"];
+            /** @enum {string} */
+            event: "rollout";
+        } | {
             /** @description Something happened. */
             data: components["schemas"]["EventView"];
             /** @enum {string} */
@@ -1262,10 +1726,23 @@ export interface components {
             at: components["schemas"]["Time"];
             /** @description The commands that have not ended, newest first. */
             commands: components["schemas"]["CommandView"][];
-            /** @description The containers of each instance. */
+            /** @description The containers of each instance; none with `containers=apart`. */
             containers: components["schemas"]["ContainersView"][];
             /** @description Every instance, by name. */
             instances: components["schemas"]["InstanceView"][];
+        };
+        /** @description What the containers of an instance were. */
+        LivesView: {
+            /** @description Until when. */
+            at: components["schemas"]["Time"];
+            /** @description The containers: those of a project together, by name. */
+            containers: components["schemas"]["LifeView"][];
+            /** @description Of which instance. */
+            instance: string;
+            /** @description Whether there were more events than are read for one answer: the oldest spans may be missing. */
+            shortened: boolean;
+            /** @description From when. */
+            since: components["schemas"]["Time"];
         };
         /** @description One line of a command's log. */
         LogLineView: {
@@ -1302,15 +1779,107 @@ export interface components {
         };
         /** @description Who wants to log in. */
         LoginRequest: {
+            /** @description Code of the second factor, where the account has one, or a recovery code. */
+            code?: string | null;
             /** @description Password. */
             password: string;
             /** @description User name; `admin` if left out. */
             username?: string | null;
         };
+        /** @description One mount. */
+        MountDetails: {
+            /** @description `bind`, `volume`, `tmpfs`, … */
+            kind: string;
+            /** @description Whether the container may only read. */
+            read_only?: boolean;
+            /** @description Path on the host, or name of the volume. */
+            source: string;
+            /** @description Path in the container. */
+            target: string;
+        };
+        /** @description A container's place in one network. */
+        NetworkDetails: {
+            /** @description Addresses of the container there. */
+            addresses?: string[];
+            /** @description Further names it has there. */
+            aliases?: string[];
+            /** @description Where it sends what leaves the network; empty if nowhere. */
+            gateway?: string;
+            /** @description Hardware address. */
+            mac?: string;
+            /** @description The network. */
+            name: string;
+        };
+        /** @description An API token to make. */
+        NewApiTokenRequest: {
+            /** @description these instances, by id; both left out for all that one sees oneself. */
+            instances?: string[];
+            /** @description Name, unique among one's own. */
+            name: string;
+            /** @description The most it may do. */
+            scope: components["schemas"]["ScopeView"];
+            /** @description It sees and acts on instances with one of these tags, and */
+            tags?: string[];
+            ttl?: components["schemas"]["Span"] | null;
+        };
+        /** @description A token that was made. The secret is shown this once. */
+        NewApiTokenView: {
+            /** @description The token (`rst_…`): send it as `Authorization: Bearer`. */
+            secret: string;
+            /** @description What was made. */
+            token: components["schemas"]["ApiTokenView"];
+        };
+        /** @description A new password for a user. */
+        NewPasswordRequest: {
+            /** @description The password, at least 8 characters; left out, one is made and answered once. */
+            password?: string | null;
+        };
+        /** @description A user to make. */
+        NewUserRequest: {
+            /** @description Name: small letters, digits, and `. _ - @ +`. */
+            name: string;
+            /** @description Password, at least 8 characters; left out, one is made and answered once. */
+            password?: string | null;
+            /** @description What the user may do. */
+            role: components["schemas"]["RoleView"];
+            /** @description The user sees and acts on instances with one of these tags; empty for all. */
+            tags?: string[];
+        };
+        /** @description A user with the password that was made. */
+        NewUserView: {
+            /** @description The password that was made, shown this once; none if one was given. */
+            password?: string | null;
+            /** @description The user. */
+            user: components["schemas"]["UserView"];
+        };
+        /** @description A web session. */
+        OpenSessionView: {
+            /** @description The network it was begun from. */
+            address?: string | null;
+            /** @description What the browser calls itself. */
+            client?: string | null;
+            /** @description When it began. */
+            created_at: components["schemas"]["Time"];
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /** @description When it ends unless it is used. */
+            expires_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description When it was last used, to the minute. */
+            last_used: components["schemas"]["Time"];
+            /** @description Whose session. */
+            user: string;
+        };
         /** @description Why an agent did not begin a command. */
         OrderRefusal: {
             /** @enum {string} */
             refusal: "policy";
+            /**
+             * @description What exactly refused it: a limit of the policy, a container's protection, and where that is written;
+             *     none where the verb itself is not allowed.
+             */
+            rule?: string | null;
             /** @description The verb it needs. */
             verb: string;
         } | {
@@ -1369,6 +1938,22 @@ export interface components {
             /** @enum {string} */
             outcome: "unknown";
         };
+        /** @description A new password for oneself. */
+        PasswordChangeRequest: {
+            /** @description Code of the second factor, where there is one. */
+            code?: string | null;
+            /** @description The new password: at least 8 characters. */
+            new_password: string;
+            /** @description The password so far. */
+            password: string;
+        };
+        /** @description A second factor that counts from its first code on. Shown once. */
+        PendingFactorView: {
+            /** @description The same as a link, for apps and QR codes. */
+            otpauth_url: string;
+            /** @description The secret, as it is typed into an app. */
+            secret: string;
+        };
         /** @description A service as the plan names it. */
         PlannedService: {
             /** @description What runs now (`sha256:…` of the image). */
@@ -1377,6 +1962,26 @@ export interface components {
             image: string;
             /** @description The service. */
             service: string;
+        };
+        /** @description A service of a planned step. */
+        PlannedServiceView: {
+            /** @description How many containers it has. */
+            containers: number;
+            /** @description Image reference. */
+            image: string;
+            /** @description What it runs now (`sha256:…`). */
+            image_id: string;
+            /** @description Its name. */
+            service: string;
+        };
+        /** @description What would be done on one host. */
+        PlannedStepView: components["schemas"]["StepView"] & {
+            /** @description Why it would be left out if its turn were now. */
+            obstacle?: string | null;
+            /** @description The services and what they run now. */
+            services: components["schemas"]["PlannedServiceView"][];
+            /** @description The strategies that its agent has, the one it prefers first. */
+            strategies: string[];
         };
         /** @description A port a container exposes, published on the host or not. */
         Port: {
@@ -1514,6 +2119,18 @@ export interface components {
             /** @description Whether the host may differ from the picture by now. */
             stale: boolean;
         };
+        /** @description Proof that it is really oneself who asks. */
+        ProofRequest: {
+            /** @description Code of the second factor, where there is one, or a recovery code. */
+            code?: string | null;
+            /** @description The password. */
+            password: string;
+        };
+        /** @description Recovery codes. Shown once; each is good once, in place of a code. */
+        RecoveryCodesView: {
+            /** @description The codes. */
+            recovery_codes: string[];
+        };
         /** @description An instance to register. */
         RegisterRequest: {
             /** @description Free text. */
@@ -1550,6 +2167,118 @@ export interface components {
             /** @description Which instance. */
             instance: string;
         };
+        /**
+         * @description What somebody may do; each may do what those before may.
+         * @enum {string}
+         */
+        RoleView: "viewer" | "operator" | "admin";
+        /** @description Hosts by their labels; what is left out is not asked for. */
+        RolloutFilter: {
+            /** @description Environment label. */
+            environment?: string | null;
+            /** @description Tag. */
+            tag?: string | null;
+        };
+        /** @description A rollout is new or changed. */
+        RolloutNews: {
+            /** @description As it is now. */
+            rollout: components["schemas"]["RolloutSummary"];
+            /** @description The steps that changed. */
+            steps: components["schemas"]["StepView"][];
+        };
+        /**
+         * @description In which order hosts have their turn.
+         * @enum {string}
+         */
+        RolloutOrder: "given" | "name" | "containers";
+        /** @description What a rollout would do. */
+        RolloutPlanView: {
+            /** @description How many batches that makes. */
+            batches: number;
+            /** @description The steps, in order. */
+            steps: components["schemas"]["PlannedStepView"][];
+        };
+        /** @description A sync of many hosts to do. Which hosts: `instances`, or else all that `filter` lets through. */
+        RolloutRequest: {
+            /**
+             * Format: int32
+             * @description How many at once, 1 to 100; 1 if left out. A batch begins when the one before has ended.
+             */
+            batch_size?: number;
+            /** @description Only say what would be done. */
+            dry_run?: boolean;
+            filter?: components["schemas"]["RolloutFilter"] | null;
+            /** @description Ids of the hosts. One that does not show the project is named as skipped. */
+            instances?: string[] | null;
+            /** @description In which order; `given` if left out. */
+            order?: components["schemas"]["RolloutOrder"];
+            /** @description The compose project; left out, every project that each host shows. */
+            project?: string | null;
+            queue_for?: components["schemas"]["Span"] | null;
+            /** @description Whether a host that failed keeps later ones from beginning; so if left out. */
+            stop_on_failure?: boolean;
+            strategy?: components["schemas"]["Strategy"] | null;
+            /**
+             * Format: int32
+             * @description How long a restarted service may take to run and be healthy, in seconds.
+             */
+            verify_secs?: number | null;
+        };
+        /** @description A sync of many hosts, without its steps. */
+        RolloutSummary: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /**
+             * Format: int32
+             * @description Steps at once.
+             */
+            batch_size: number;
+            /** @description How many steps are in each state. */
+            counts: components["schemas"]["StepCounts"];
+            /** @description Whether that can never change again. */
+            ended: boolean;
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description When. */
+            issued_at: components["schemas"]["Time"];
+            /** @description Who asked. */
+            issued_by: string;
+            /** @description The projects that are synced. */
+            projects: string[];
+            /**
+             * Format: int32
+             * @description How long the command of an absent host waits, in seconds; none skips such a host.
+             */
+            queue_seconds?: number | null;
+            /**
+             * @description `running`, `stopping` (no further step begins), and at the end `succeeded`, `failed`, `incomplete` (hosts were
+             *     left out) or `stopped`.
+             */
+            state: string;
+            /** @description Whether a failed step keeps later ones from beginning. */
+            stop_on_failure: boolean;
+            /** @description Why no further step begins. */
+            stopped?: string | null;
+        };
+        /** @description A sync of many hosts. */
+        RolloutView: components["schemas"]["RolloutSummary"] & {
+            /** @description Its steps, in order. */
+            steps: components["schemas"]["StepView"][];
+        };
+        /** @description The newest rollouts, newest first. */
+        RolloutsView: {
+            /** @description The rollouts. */
+            rollouts: components["schemas"]["RolloutSummary"][];
+        };
+        /**
+         * @description The most that a token may do; never more than its user may.
+         * @enum {string}
+         */
+        ScopeView: "read" | "operate" | "admin";
         /** @description What came of one service of a project. */
         ServiceOutcome: {
             /** @description What they run now. */
@@ -1589,12 +2318,28 @@ export interface components {
             may_change: boolean;
             /** @description `admin`, `operator`, `viewer` or `guest`. */
             role: string;
+            /** @description The instances' tags that the user is limited to; empty if all are seen. */
+            tags: string[];
             /** @description Id of the controller's own instance, if it runs an agent for its host. */
             this_instance?: string | null;
+            /** @description Whether this is an API token's answer. */
+            token: boolean;
             /** @description User name. */
             username: string;
             /** @description Version of the controller. */
             version: string;
+        };
+        /** @description Web sessions that are open, the last used first. */
+        SessionsView: {
+            /** @description The sessions. */
+            sessions: components["schemas"]["OpenSessionView"][];
+        };
+        /** @description A variable or a label. */
+        Setting: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its value; none where it looks secret and the agent's owner does not allow `view-env`. */
+            value?: string | null;
         };
         /** @example 24h */
         Span: string;
@@ -1628,11 +2373,45 @@ export interface components {
          * @enum {string}
          */
         Step: "pull" | "script" | "compose" | "create" | "stop" | "start" | "verify" | "rollback" | "cleanup" | "act" | "unknown";
+        /** @description How many steps are in each state. */
+        StepCounts: {
+            failed: number;
+            queued: number;
+            running: number;
+            skipped: number;
+            succeeded: number;
+            total: number;
+            waiting: number;
+        };
         /**
          * @description Where a step is.
          * @enum {string}
          */
         StepState: "started" | "done" | "skipped" | "failed" | "unknown";
+        /**
+         * @description Where a step stands. `waiting`, `queued` (for an absent agent) and `running` may still change.
+         * @enum {string}
+         */
+        StepStateView: "waiting" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "lost" | "refused" | "skipped";
+        /** @description The sync of one project on one host. */
+        StepView: {
+            /** @description Its batch, from 0. */
+            batch: number;
+            /** @description Its command, once it has begun. */
+            command?: string | null;
+            /** @description Which host. */
+            instance: string;
+            /** @description The host's name when the rollout was made. */
+            name: string;
+            /** @description Its place in the order, from 0. */
+            place: number;
+            /** @description Which project; empty where the host shows none. */
+            project: string;
+            /** @description What came of it, or why it was not done. */
+            reason?: string | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["StepStateView"];
+        };
         /**
          * @description How a sync is done.
          * @enum {string}
@@ -1667,6 +2446,40 @@ export interface components {
         };
         /** Format: date-time */
         Time: string;
+        /** @description What to change about a user: what is left out stays as it is. */
+        UserChangeRequest: {
+            /** @description Whether the user is kept out: sessions end, and tokens are of no use. */
+            disabled?: boolean | null;
+            role?: components["schemas"]["RoleView"] | null;
+            /** @description New tags; empty for every instance. */
+            tags?: string[] | null;
+        };
+        /** @description A user. */
+        UserView: {
+            /** @description When the user was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Whether the user is kept out. */
+            disabled: boolean;
+            last_login?: components["schemas"]["Time"] | null;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Recovery codes that are left; none without a second factor.
+             */
+            recovery_codes?: number | null;
+            /** @description `admin`, `operator` or `viewer`. */
+            role: string;
+            /** @description Whether signing in takes a second factor. */
+            second_factor: boolean;
+            /** @description The user sees and acts on instances with one of these tags; empty for all. */
+            tags: string[];
+        };
+        /** @description Every user, by name. */
+        UsersView: {
+            /** @description The users. */
+            users: components["schemas"]["UserView"][];
+        };
         /** @description What a command asks for. */
         Work: (components["schemas"]["SyncWork"] & {
             /** @enum {string} */
@@ -1732,6 +2545,162 @@ export interface operations {
             };
         };
     };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChangeRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingFactorView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    confirm_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    remove_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     audit_log: {
         parameters: {
             query?: {
@@ -1752,6 +2721,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    export_audit_log: {
+        parameters: {
+            query?: {
+                /** @description In which form; `jsonl` if left out. */
+                format?: "jsonl" | "csv";
+                /** @description Only entries newer than this one. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
@@ -2192,6 +3195,39 @@ export interface operations {
             };
         };
     };
+    one_container: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+                /** @description Name, id, or the beginning of the id, of the container */
+                container: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainerDetailsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     container_lifecycle: {
         parameters: {
             query?: never;
@@ -2317,6 +3353,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AcceptedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance_lifecycles: {
+        parameters: {
+            query?: {
+                /** @description From this time (RFC 3339) on; the last 24 hours if left out. */
+                since?: string;
+                /** @description Only this container, by its whole id. */
+                container?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LivesView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
@@ -2525,6 +3597,11 @@ export interface operations {
             query?: {
                 /** @description Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open. */
                 watch?: string;
+                /**
+                 * @description `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
+                 *     own, so that the fleet is there before the last of very many containers is.
+                 */
+                containers?: "within" | "apart";
             };
             header?: never;
             path?: never;
@@ -2638,6 +3715,139 @@ export interface operations {
             };
         };
     };
+    list_rollouts: {
+        parameters: {
+            query?: {
+                /** @description How many, at most 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    start_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutPlanView"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the rollout */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    stop_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the rollout */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     session: {
         parameters: {
             query?: never;
@@ -2654,6 +3864,377 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SessionView"];
                 };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: {
+                /** @description This user's, which administrators may ask for; one's own if left out. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: {
+                /** @description Everybody's, which administrators may ask for; one's own if left out. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokensView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    make_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiTokenRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewApiTokenView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the token */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsersView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    add_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUserRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewUserView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    one_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    remove_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChangeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasswordRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewUserView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reset_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not done; `detail` says why, and what to do. */
             default: {

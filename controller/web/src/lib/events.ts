@@ -20,7 +20,7 @@ export function eventText({ what }: Event): string {
   switch (what.kind) {
     case 'container': {
       const code = what.attributes?.exitCode
-      const exit = code ? `, ${t('exitCode', { code })}` : ''
+      const exit = code ? `, ${t('exitCode', { code: plain(code) })}` : ''
       const noticed = what.inferred ? ` (${t('inferred')})` : ''
       return `${plain(what.name)}: ${plain(what.action)}${exit}${noticed}`
     }

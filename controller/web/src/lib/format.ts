@@ -33,7 +33,7 @@ export const age = (at: string, now: number): number => Math.max(0, (now - Date.
 
 /** `sha256:0123456789ab…` → its first twelve hex digits. */
 export function digest(text: string | null | undefined): string {
-  return text ? text.replace(/^sha256:/, '').slice(0, 12) : '–'
+  return text ? plain(text.replace(/^sha256:/, '').slice(0, 12)) : '–'
 }
 
 /** The time of day, to the second. */

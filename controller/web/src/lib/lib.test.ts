@@ -108,5 +108,7 @@ test('the palette finds by words, best first', () => {
   expect(texts('web')).toEqual(['host:web', 'container:web_1', 'page:Cobwebs', 'project:shop', 'action:syncProject'])
   expect(texts('shop', false)).toEqual(['project:shop'])
   expect(texts('nowhere')).toEqual([])
+  expect(texts('rest web')).toEqual(['action:restart web_1'])
+  expect(texts('rest web', false)).toEqual([])
   expect(texts('')).toEqual(['page:Cobwebs', 'host:web'])
 })

@@ -1,5 +1,5 @@
 // States and orders in words.
-import type { Command, CommandState, Instance } from '../api/types'
+import type { Command, CommandState, Instance, Rollout, StepState } from '../api/types'
 import { t } from '../i18n/i18n.svelte'
 import type { Sort } from './fleet'
 import { live } from '../live/store.svelte'
@@ -35,6 +35,49 @@ export const commandStateName = (state: CommandState): string =>
     cancelled: t('stateCancelled'),
     lost: t('stateLost'),
   })[state]
+
+export const lifecycleName = (status: string): string =>
+  (
+    ({
+      installing: t('lifeInstalling'),
+      ready: t('lifeReady'),
+      failed: t('lifeFailed'),
+      stopped: t('lifeStopped'),
+      removed: t('lifeRemoved'),
+    }) as Record<string, string>
+  )[status] ?? t('unknown')
+
+export const stepStateName = (state: StepState): string =>
+  ({
+    waiting: t('stepWaiting'),
+    queued: t('stepQueued'),
+    running: t('stateRunning'),
+    succeeded: t('stateSucceeded'),
+    failed: t('stateFailed'),
+    cancelled: t('stateCancelled'),
+    lost: t('stateLost'),
+    refused: t('stepRefused'),
+    skipped: t('stepSkipped'),
+  })[state]
+
+export const rolloutStateName = (state: string): string =>
+  (
+    ({
+      running: t('stateRunning'),
+      stopping: t('rolloutStopping'),
+      succeeded: t('stateSucceeded'),
+      failed: t('stateFailed'),
+      incomplete: t('rolloutIncomplete'),
+      stopped: t('rolloutStopped'),
+    }) as Record<string, string>
+  )[state] ?? t('unknown')
+
+/** What a rollout does, in words. */
+export const rolloutName = ({ projects, counts }: Pick<Rollout, 'projects' | 'counts'>): string => {
+  const named = projects.filter(Boolean)
+  const what = named.length === 1 ? plain(named[0] ?? '') : t('projectCount', { count: named.length })
+  return t('rolloutOf', { what, count: counts.total })
+}
 
 /** What a command does, in words; containers by their names as far as they are known. */
 export function workName({ work, instance }: Pick<Command, 'work' | 'instance'>): string {

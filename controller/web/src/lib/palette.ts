@@ -14,6 +14,10 @@ export interface Entry {
 
 const MOST = 30
 
+/** What can be done to a container from here, once somebody types at least so much of the word. */
+const VERBS = ['start', 'stop', 'restart'] as const
+const ENOUGH = 3
+
 type Texts = (key: Key, values?: Record<string, string | number>) => string
 
 /** The entries that fit `text` best, best first; without text, the fixed ones and the first hosts. */
@@ -25,6 +29,7 @@ export function find(
   t: Texts,
 ): Entry[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
+  const verbs = mayChange ? VERBS.filter((verb) => words.some((word) => word.length >= ENOUGH && t(verb).toLowerCase().startsWith(word))) : []
   const found: { entry: Entry; rank: number }[] = []
   const offer = (entry: Entry) => {
     const rank = ranked(words, entry)
@@ -47,6 +52,10 @@ export function find(
     for (const one of containers.values()) {
       const query = new URLSearchParams({ container: one.full_id })
       offer({ kind: 'container', text: one.name, detail: instance.name, href: `${paths.instance(instance.id)}?${query}` })
+      for (const verb of verbs) {
+        const asked = new URLSearchParams({ container: one.full_id, act: verb })
+        offer({ kind: 'action', text: `${t(verb)} ${one.name}`, detail: instance.name, href: `${paths.instance(instance.id)}?${asked}` })
+      }
     }
   }
   return found

@@ -5,6 +5,8 @@ export type Page =
   | { name: 'instance'; id: string; tab: Tab }
   | { name: 'commands' }
   | { name: 'command'; id: string }
+  | { name: 'rollout-new' }
+  | { name: 'rollout'; id: string }
   | { name: 'events' }
   | { name: 'audit' }
   | { name: 'nothing' }
@@ -23,6 +25,9 @@ export function pageAt(path: string): Page {
   }
   if (third !== undefined) return { name: 'nothing' }
   if (first === 'commands') return second === undefined ? { name: 'commands' } : { name: 'command', id: second }
+  if (first === 'rollouts' && second !== undefined) {
+    return second === 'new' ? { name: 'rollout-new' } : { name: 'rollout', id: second }
+  }
   if (second === undefined && (first === 'events' || first === 'audit')) return { name: first }
   return { name: 'nothing' }
 }
@@ -33,6 +38,8 @@ export const paths = {
     `/instances/${encodeURIComponent(id)}${tab === 'containers' ? '' : `/${tab}`}`,
   commands: '/commands',
   command: (id: string) => `/commands/${encodeURIComponent(id)}`,
+  newRollout: '/rollouts/new',
+  rollout: (id: string) => `/rollouts/${encodeURIComponent(id)}`,
   events: '/events',
   audit: '/audit',
 }

@@ -1,5 +1,5 @@
 // Which tone a state has: the one place where states become colours.
-import type { CommandState, Container, Instance } from '../api/types'
+import type { CommandState, Container, Instance, StepState } from '../api/types'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'soft' | 'busy'
 
@@ -31,3 +31,14 @@ export const commandTone = (state: CommandState): Tone =>
   ({ issued: 'soft', sent: 'busy', running: 'busy', succeeded: 'good', failed: 'bad', cancelled: 'warn', lost: 'bad' })[
     state
   ] as Tone
+
+export const stepTone = (state: StepState): Tone =>
+  ({
+    waiting: 'soft', queued: 'warn', running: 'busy', succeeded: 'good', failed: 'bad', cancelled: 'warn', lost: 'bad',
+    refused: 'bad', skipped: 'warn',
+  })[state] as Tone
+
+export const rolloutTone = (state: string): Tone =>
+  (({ running: 'busy', stopping: 'busy', succeeded: 'good', failed: 'bad', incomplete: 'warn', stopped: 'warn' }) as Record<string, Tone>)[
+    state
+  ] ?? 'soft'

@@ -31,6 +31,13 @@ describe('the model of the fleet', () => {
     expect(model.hosts.get('two')?.containers.size).toBe(0)
   })
 
+  test('where containers come after the view, the last known ones stand until they do', () => {
+    model.view(view({ containers: [] }))
+    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['a', 'b'])
+    model.containers({ instance: 'one', whole: true, upsert: [container('z')], remove: [] })
+    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['z'])
+  })
+
   test('containers come, change and go; a whole list drops those that it does not name', () => {
     model.containers({ instance: 'one', whole: false, upsert: [container('c')], remove: ['a'] })
     expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['b', 'c'])

@@ -38,10 +38,12 @@ export class Model {
   events: Event[] = []
 
   view(view: Live): void {
-    const known = new Map(view.containers.map((one) => [one.instance, one]))
+    const told = new Map(view.containers.map((one) => [one.instance, byId(one.containers)]))
+    const before = new Map(this.hosts)
     this.hosts.clear()
     for (const instance of view.instances) {
-      const containers = byId(known.get(instance.id)?.containers ?? [])
+      // Those that come by themselves after the view: until then the last known ones stand.
+      const containers = told.get(instance.id) ?? before.get(instance.id)?.containers ?? new Map()
       this.hosts.set(instance.id, { instance, containers, load: load(containers) })
     }
     // What ended while nobody listened is no longer among the unfinished: it must not go on running here.

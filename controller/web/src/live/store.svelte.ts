@@ -3,7 +3,13 @@
 import { read, url } from '../api/client'
 import type { Command, Commands, Container, Event, Instance, Live } from '../api/types'
 import { type Host, Model } from './model'
-import { type Kind, Stream } from './stream'
+import { type Aside, type Kind, Stream } from './stream'
+
+/** A page that follows what the model does not keep. */
+export interface Follower {
+  kind: Aside
+  told(data: unknown): void
+}
 
 /** Changes are shown at most this often, in milliseconds. */
 const SHOW_EVERY = 150
@@ -15,6 +21,7 @@ class LiveStore {
   #stream: Stream | null = null
   #offset = 0
   #toldAt = $state<number | null>(null)
+  #followers = new Set<Follower>()
 
   /** Whether a whole view has come since the page was opened. */
   ready = $state(false)
@@ -34,8 +41,9 @@ class LiveStore {
   /** Follows the fleet; `ended` is asked when the stream ends, and says whether to go on. */
   open(ended: () => Promise<boolean>): void {
     this.close()
-    this.#stream = new Stream('/api/live', {
+    this.#stream = new Stream('/api/live?containers=apart', {
       told: (kind, data) => this.#told(kind, data),
+      aside: (kind, text) => this.#aside(kind, text),
       lost: () => {
         this.connected = false
         return ended()
@@ -47,6 +55,12 @@ class LiveStore {
     this.#stream?.close()
     this.#stream = null
     this.connected = false
+  }
+
+  /** Has `follower` told of what it follows, until the function that is returned is called. */
+  follow(follower: Follower): () => void {
+    this.#followers.add(follower)
+    return () => this.#followers.delete(follower)
   }
 
   retry(): void {
@@ -125,6 +139,13 @@ class LiveStore {
     }
     this.#model[kind](data as never)
     this.#pending ??= setTimeout(() => this.#show(), SHOW_EVERY)
+  }
+
+  #aside(kind: Aside, text: string): void {
+    const followers = [...this.#followers].filter((one) => one.kind === kind)
+    if (followers.length === 0) return
+    const data: unknown = JSON.parse(text)
+    for (const one of followers) one.told(data)
   }
 
   /** The latest commands that have ended: the stream only tells of those that end from now on. */

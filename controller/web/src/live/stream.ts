@@ -2,13 +2,19 @@
 
 import type { LiveEvent } from '../api/types'
 
-/** Names of the events that the model has a method for; the lines of logs are followed apart (log.svelte.ts). */
+/** Names of the events that the model has a method for. */
 export const KINDS = ['view', 'instance', 'containers', 'figures', 'removed', 'command', 'event'] as const satisfies
   LiveEvent['event'][]
 export type Kind = (typeof KINDS)[number]
 
+/** Those that only some pages follow: they are not even read for the others. */
+export const ASIDE = ['progress', 'rollout'] as const satisfies LiveEvent['event'][]
+export type Aside = (typeof ASIDE)[number]
+
 export interface Listener {
   told(kind: Kind, data: unknown): void
+  /** What only some pages follow, as text. */
+  aside(kind: Aside, text: string): void
   /** The stream ended or could not be opened. Answers whether it is of any use to go on trying. */
   lost(): Promise<boolean>
 }
@@ -65,6 +71,9 @@ export class Stream {
         this.#attempt = 0
         this.listener.told(kind, JSON.parse((event as MessageEvent<string>).data))
       })
+    }
+    for (const kind of ASIDE) {
+      source.addEventListener(kind, (event) => this.listener.aside(kind, (event as MessageEvent<string>).data))
     }
     source.onerror = () => void this.#failed(source)
   }

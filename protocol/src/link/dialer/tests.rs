@@ -18,8 +18,9 @@ async fn a_peer_that_says_nothing_is_given_up_after_ten_seconds() {
     let address = address("wss://silent.test:1");
     let start = tokio::time::Instant::now();
     let identity = Identity::generate().unwrap();
-    let clock = Clock::start(&address);
-    let error = upgrade(near, String::new(), &clock, &identity, Trust::AnyProven).await.unwrap_err();
+    let clock = Clock::start(address.to_string());
+    let error =
+        upgrade(near, String::new(), &clock, &address, &identity, Trust::AnyProven).await.unwrap_err();
     assert!(matches!(&error, DialError::Deadline { phase: Phase::Tls, .. }), "{error}");
     assert_eq!(start.elapsed().as_secs(), 10);
     assert!(error.to_string().contains("wss://silent.test:1"), "{error}");
@@ -31,8 +32,9 @@ async fn a_peer_without_tls_is_named() {
     far.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     let address = address("wss://plain.test:1");
     let identity = Identity::generate().unwrap();
-    let clock = Clock::start(&address);
-    let error = upgrade(near, String::new(), &clock, &identity, Trust::AnyProven).await.unwrap_err();
+    let clock = Clock::start(address.to_string());
+    let error =
+        upgrade(near, String::new(), &clock, &address, &identity, Trust::AnyProven).await.unwrap_err();
     assert!(matches!(error, DialError::Tls { .. }), "{error}");
 }
 

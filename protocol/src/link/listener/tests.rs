@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,7 +118,7 @@ async fn a_listener_refuses_another_key_and_the_dialler_is_told() {
 async fn alert(listening: &Listening, config: ClientConfig) -> AlertDescription {
     let stream = listening.connect().await;
     let connector = TlsConnector::from(Arc::new(config));
-    let name = ServerName::try_from(tls::SERVER_NAME).unwrap();
+    let name = tls::server_name(Trust::AnyProven).unwrap();
     // A TLS 1.3 client is done before the server is: it may learn on its first read only.
     let error = match connector.connect(name, stream).await {
         Ok(mut stream) => stream.read(&mut [0; 64]).await.unwrap_err(),
@@ -159,7 +159,7 @@ async fn a_certificate_without_its_key_proves_nothing() {
     }
 
     // The other way round: a listener that shows somebody else's certificate.
-    let mut config = tls::server_config(&theirs, Trust::AnyProven);
+    let mut config = tls::server_config(&theirs, None, Trust::AnyProven);
     config.cert_resolver = Arc::new(SingleCertAndKey::from(forged));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: AgentAddress = format!("wss://{}", socket.local_addr().unwrap()).parse().unwrap();
@@ -220,7 +220,7 @@ async fn no_handshake_is_ever_shortened_by_an_earlier_one() {
     config.resumption = rustls::client::Resumption::default();
     let connector = TlsConnector::from(Arc::new(config));
     for _ in 0..3 {
-        let name = ServerName::try_from(tls::SERVER_NAME).unwrap();
+        let name = tls::server_name(Trust::AnyProven).unwrap();
         let stream = connector.connect(name, listening.connect().await).await.unwrap();
         // What is read during the upgrade is what would have brought a ticket.
         let (socket, _) = tokio_tungstenite::client_async("wss://host:1/agent", stream).await.unwrap();
@@ -237,7 +237,7 @@ async fn another_path_is_not_found() {
     let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let listening = listen(&theirs, Trust::AnyProven, ListenLimits::default()).await;
     let connector = TlsConnector::from(Arc::new(tls::client_config(&ours, Trust::AnyProven)));
-    let name = ServerName::try_from(tls::SERVER_NAME).unwrap();
+    let name = tls::server_name(Trust::AnyProven).unwrap();
     let stream = connector.connect(name, listening.connect().await).await.unwrap();
     let error = tokio_tungstenite::client_async("wss://host:1/elsewhere", stream).await.unwrap_err();
     assert_eq!(error.to_string(), "HTTP error: 404 Not Found");
@@ -339,4 +339,36 @@ async fn a_link_keeps_its_place_until_it_is_a_session() {
     assert!(dial().await.is_err(), "being accepted frees no place");
     let (_session, _pump) = session::open::<_, ToAgent, ToController>(first, Heartbeat::Expect);
     dial().await.unwrap();
+}
+
+#[tokio::test]
+async fn while_a_key_is_replaced_each_client_is_shown_the_key_it_expects() {
+    let (old, new, stranger) = (identity(), identity(), identity());
+    let ours = identity();
+    let mut listening = listen(&old, Trust::AnyProven, ListenLimits::default()).await;
+    listening.stop.send(()).unwrap();
+    let mut listener = listening.task.await.unwrap();
+    listener.replace(&new, Some(&old), Trust::Either(ours.key(), stranger.key()));
+    let accepting = tokio::spawn(async move {
+        let mut shown = Vec::new();
+        for _ in 0..4 {
+            shown.push(listener.accept().await.unwrap().shown().unwrap());
+        }
+        shown
+    });
+    for (trust, who) in [
+        (Trust::Only(old.key()), old.key()),
+        (Trust::Only(new.key()), new.key()),
+        (Trust::Either(new.key(), old.key()), new.key()),
+        // What it expects is not there: it gets the newest.
+        (Trust::Either(stranger.key(), new.key()), new.key()),
+    ] {
+        assert_eq!(dial(&listening.address, &ours, trust).await.unwrap().peer(), who);
+    }
+    assert_eq!(accepting.await.unwrap(), [old.key(), new.key(), new.key(), new.key()]);
+    assert!(listening.links.try_recv().is_err());
+}
+
+fn identity() -> Identity {
+    Identity::generate().unwrap()
 }

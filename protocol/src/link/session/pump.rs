@@ -10,7 +10,6 @@ use tokio::select;
 use tokio::sync::mpsc::{self, Permit};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -20,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use super::timing::{Timing, Verdict};
 use super::{Heartbeat, LinkHealth, SessionEnd, farewell};
 use crate::link::Link;
-use crate::link::metered::Metered;
+use crate::link::carrier::Carrier;
 use crate::link::websocket;
 use crate::message::Directed;
 use crate::message::codec::{self, MAX_MESSAGE};
 
-pub(super) type Socket<S> = WebSocketStream<TlsStream<Metered<S>>>;
+pub(super) type Socket<S> = WebSocketStream<Carrier<S>>;
 
 pub(super) struct Pump<S, Tx> {
     /// Boxed, since a future holds what it was given twice over, and there may be ten thousand of these.
@@ -83,7 +82,7 @@ where
         closer: CancellationToken,
         superseder: CancellationToken,
     ) -> Self {
-        let timing = Timing::new(link.received(), Instant::now());
+        let timing = Timing::new(link.received(), link.heartbeat_every, Instant::now());
         let link = Box::new(link);
         Self {
             link,

@@ -5,11 +5,8 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::time::Instant;
 
-/// Between two heartbeats, give or take [`JITTER`].
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(20);
-
-/// So that ten thousand agents do not beat as one.
-pub(super) const JITTER: Duration = Duration::from_secs(2);
+/// Heartbeats come this part of their interval sooner or later, so that ten thousand agents do not beat as one.
+const JITTER: u32 = 10;
 
 /// Nothing heard for this long: a heartbeat is missing.
 pub(super) const LATE: Duration = Duration::from_secs(25);
@@ -38,19 +35,21 @@ pub(super) struct Timing {
     reading: bool,
     /// Whether reading has paused since the last heartbeat was due.
     paused: bool,
+    heartbeat_every: Duration,
     next_heartbeat: Instant,
     write_until: Option<Instant>,
 }
 
 impl Timing {
     /// Begins at `now`, with `received` bytes having come in before.
-    pub(super) fn new(received: u64, now: Instant) -> Self {
+    pub(super) fn new(received: u64, heartbeat_every: Duration, now: Instant) -> Self {
         Self {
             heard: now,
             received,
             reading: true,
             paused: false,
-            next_heartbeat: now + jittered(),
+            heartbeat_every,
+            next_heartbeat: now + jittered(heartbeat_every),
             write_until: None,
         }
     }
@@ -91,7 +90,7 @@ impl Timing {
         if now < self.next_heartbeat {
             return None;
         }
-        self.next_heartbeat = now + jittered();
+        self.next_heartbeat = now + jittered(self.heartbeat_every);
         Some(std::mem::replace(&mut self.paused, !self.reading))
     }
 
@@ -121,22 +120,25 @@ impl Timing {
     }
 }
 
-fn jittered() -> Duration {
-    rand::rng().random_range(HEARTBEAT - JITTER..=HEARTBEAT + JITTER)
+fn jittered(interval: Duration) -> Duration {
+    let jitter = interval / JITTER;
+    rand::rng().random_range(interval - jitter..=interval + jitter)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HEARTBEAT, JITTER, LATE, SILENT, STALLED, Timing, Verdict};
+    use super::{LATE, SILENT, STALLED, Timing, Verdict};
     use std::time::Duration;
     use tokio::time::Instant;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const HEARTBEAT: Duration = Duration::from_secs(20);
+    const JITTER: Duration = Duration::from_secs(2);
 
     #[test]
     fn silence_is_late_and_then_the_end() {
         let start = Instant::now();
-        let timing = Timing::new(0, start);
+        let timing = Timing::new(0, HEARTBEAT, start);
         assert_eq!(timing.verdict(start + LATE - SECOND), Verdict::Live);
         assert_eq!(timing.verdict(start + LATE), Verdict::Late);
         assert_eq!(timing.verdict(start + SILENT - SECOND), Verdict::Late);
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn one_byte_ends_silence_and_an_unchanged_count_does_not() {
         let start = Instant::now();
-        let mut timing = Timing::new(0, start);
+        let mut timing = Timing::new(0, HEARTBEAT, start);
         timing.received(1, start + LATE);
         assert_eq!(timing.verdict(start + LATE), Verdict::Live);
         timing.received(1, start + LATE + LATE);
@@ -156,7 +158,7 @@ mod tests {
     #[test]
     fn not_reading_is_not_silence_and_the_count_starts_when_reading_resumes() {
         let start = Instant::now();
-        let mut timing = Timing::new(0, start);
+        let mut timing = Timing::new(0, HEARTBEAT, start);
         timing.reading(false, start);
         let later = start + SILENT * 10;
         assert_eq!(timing.verdict(later), Verdict::Live);
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn a_write_has_its_time_from_when_it_began() {
         let start = Instant::now();
-        let mut timing = Timing::new(0, start);
+        let mut timing = Timing::new(0, HEARTBEAT, start);
         timing.writing(start);
         timing.writing(start + SECOND);
         assert_eq!(timing.verdict(start + STALLED - SECOND), Verdict::Live);
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn heartbeats_come_with_jitter_and_tell_whether_reading_paused() {
         let start = Instant::now();
-        let mut timing = Timing::new(0, start);
+        let mut timing = Timing::new(0, HEARTBEAT, start);
         assert_eq!(timing.take_heartbeat(start + HEARTBEAT - JITTER - SECOND), None);
         let first = start + HEARTBEAT + JITTER;
         assert_eq!(timing.take_heartbeat(first), Some(false));
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn the_next_change_lies_ahead_until_it_is_the_end() {
         let start = Instant::now();
-        let mut timing = Timing::new(0, start);
+        let mut timing = Timing::new(0, HEARTBEAT, start);
         let mut now = start;
         while timing.verdict(now) != Verdict::Silent {
             let _ = timing.take_heartbeat(now);

@@ -108,6 +108,8 @@ fn unset_variables(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_protocol::fuzz::{fuzz, text};
+
     use super::*;
 
     fn written(image: &str, built: bool) -> Written {
@@ -154,5 +156,21 @@ mod tests {
                     time=\"…\" level=warning msg=\"The \\\"PORT\\\" variable is not set. Defaulting to a blank string.\"\n\
                     The TAG variable is not set.\nother\n";
         assert_eq!(unset_variables(text), ["TAG", "PORT"]);
+    }
+
+    #[test]
+    fn fuzz_what_compose_says() {
+        let samples = [
+            "services:\n  db:\n    image: db:1\n  'no':\n    build:\n      context: /srv\nversion: '3.9'\n",
+            r#"{"name":"shop","services":{"db":{"image":"db:1"},"web":{"build":{},"profiles":["extra"]}}}"#,
+            "WARNING: The TAG variable is not set. Defaulting to a blank string.\n",
+        ];
+        let words = ["services:\n", "    image: ", "  x:\n", " variable is not set"];
+        fuzz("what compose says", &text(&samples, &words), |text| {
+            let names = unset_variables(&text);
+            assert!(names.iter().all(|name| !name.is_empty()), "{names:?}");
+            let read = from_yaml(&text).or_else(|_| from_json(&text));
+            read.is_ok_and(|project| !services(&project).is_empty()) || !names.is_empty()
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! Conversion, on inspections as a real engine 20.10 gave them and on what others may give.
 
 use super::*;
+use roadstead_protocol::fuzz::{fuzz, text};
 use roadstead_protocol::message::time::UnixMicros;
 use serde_json::json;
 
@@ -109,4 +110,22 @@ fn the_largest_container_fits_in_a_message() {
     assert_eq!((huge.command.len(), huge.ports.len()), (MAX_COMMAND, MAX_PORTS));
     let encoded = roadstead_protocol::message::codec::encode(&huge, usize::MAX).unwrap();
     assert!(encoded.len() < roadstead_protocol::message::codec::MAX_MESSAGE, "{}", encoded.len());
+}
+
+#[test]
+fn fuzz_inspections() {
+    let samples = [
+        include_str!("../fixtures/engine_20_10_running.json"),
+        include_str!("../fixtures/engine_20_10_exited.json"),
+        include_str!("../fixtures/engine_20_10_created.json"),
+    ];
+    let words =
+        ["\"80/tcp\":null", "\"Labels\":null", "\"Ports\":{", "\"HostPort\":\"70000\"", "\"Health\":{}"];
+    fuzz("inspections", &text(&samples, &words), |text| {
+        let Ok(inspection) = serde_json::from_str::<Inspection>(&text) else { return false };
+        let Some(container) = container(inspection) else { return false };
+        let labels: usize = container.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+        assert!(labels <= MAX_LABELS && container.ports.len() <= MAX_PORTS, "{labels}");
+        true
+    });
 }

@@ -1,0 +1,47 @@
+//! What an idle session takes from the heap, counted. A binary of its own: the counter counts everything in it.
+
+use std::alloc::System;
+use std::time::Duration;
+
+use roadstead_protocol::link::memory;
+use roadstead_protocol::link::session::{Heartbeat, open};
+use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::message::to_controller::ToController;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Most allocations of one heartbeat and its answer, both ends together. All of them are rustls's, which makes a new
+/// buffer for each record it sends.
+const MOST: usize = 4;
+
+/// Lets paused time pass while everything else runs.
+async fn pass(duration: Duration) {
+    let mut interval = tokio::time::interval(duration);
+    interval.tick().await;
+    interval.tick().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_of_an_idle_session() {
+    let (dialled, accepted) = memory::pair().await;
+    let (agent, agent_pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
+    let (controller, controller_pump) = open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect);
+    let _pumps = [tokio::spawn(agent_pump), tokio::spawn(controller_pump)];
+    pass(Duration::from_secs(600)).await;
+    let heard = *controller.heartbeats.borrow();
+    let region = Region::new(HEAP);
+    pass(Duration::from_secs(3600)).await;
+    let used = region.change();
+    let heartbeats = usize::try_from(*controller.heartbeats.borrow() - heard).unwrap();
+    assert!(heartbeats > 150, "{heartbeats} heartbeats in an hour");
+    let taken = used.allocations + used.reallocations;
+    // The test's own timer takes a little.
+    // For docs/benchmarks.md.
+    let line = format!("{taken} allocations in {heartbeats} heartbeats\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    assert!(taken <= heartbeats * MOST + 8, "{taken} allocations in {heartbeats} heartbeats");
+    assert!(used.bytes_allocated.abs_diff(used.bytes_deallocated) < 4096, "it grows: {used:?}");
+    drop(agent);
+}

@@ -1,0 +1,62 @@
+//! The yardstick: rows appended to a table in groups of one transaction each, and nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roadstead_protocol::message::codec;
+use rusqlite::{Connection, params};
+use tokio::time::Instant;
+
+use super::{AGENTS, event};
+
+/// Bytes of disk for each event of the store in `folder`: everything that is there for events alone.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn bytes_per_event(folder: &Path) -> anyhow::Result<f64> {
+    let connection = Connection::open(folder.join("roadstead.db"))?;
+    let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM events) FROM dbstat
+               WHERE name LIKE 'event%' OR name LIKE 'sqlite_autoindex_event%'";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// Rows stored in a second: each transaction holds a message of `events` events of every agent.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
+    let path = folder.join("bare.db");
+    let mut connection = Connection::open(&path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
+         CREATE TABLE log (id INTEGER PRIMARY KEY, agent INTEGER, seq INTEGER, at INTEGER, body BLOB);
+         CREATE TABLE marks (agent INTEGER PRIMARY KEY, seq INTEGER);",
+    )?;
+    let (mut seq, mut rows) = (0, 0_u32);
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let transaction = connection.transaction()?;
+        {
+            let mut append = transaction
+                .prepare_cached("INSERT INTO log (agent, seq, at, body) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut mark = transaction.prepare_cached("REPLACE INTO marks (agent, seq) VALUES (?1, ?2)")?;
+            for agent in 0..AGENTS {
+                let number = i64::try_from(agent)?;
+                for one in 1..=events {
+                    let event = event(agent, seq + one);
+                    let body = codec::encode(&event.what, codec::MAX_MESSAGE).ok().context("too large")?;
+                    append.execute(params![number, i64::try_from(seq + one)?, event.at.0, body])?;
+                    rows += 1;
+                }
+                mark.execute(params![number, i64::try_from(seq + events)?])?;
+            }
+        }
+        transaction.commit()?;
+        seq += events;
+    }
+    let rate = f64::from(rows) / began.elapsed().as_secs_f64();
+    drop(connection);
+    std::fs::remove_file(path)?;
+    Ok(rate)
+}
