@@ -94,6 +94,9 @@ pub struct Controller {
     audit_age: Option<Duration>,
 }
 
+/// Agents that may wait for their handshake: after a restart a whole fleet comes at once, much of it from one address.
+const AGENTS_WAITING: usize = 4096;
+
 /// Image reference of the agent in the commands that people paste.
 const AGENT_IMAGE: &str = concat!("roadstead-agent:", env!("CARGO_PKG_VERSION"));
 
@@ -180,8 +183,8 @@ impl Controller {
             },
         };
         let ring = core.identities.ring();
-        let mut agents =
-            Listener::new(agents, ring.newest.clone(), Trust::AnyProven, ListenLimits::default());
+        let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
+        let mut agents = Listener::new(agents, ring.newest.clone(), Trust::AnyProven, limits);
         agents.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
         let audit_age = config.audit_age;
         Ok(Self { listening, front, services, web, web_tls, agents, relayed, local_agent, audit_age })

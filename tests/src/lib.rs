@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod scratch;
+pub mod simulator;
 pub mod synthetic_engine;
 pub mod tool;
 pub mod vitals;
@@ -30,5 +31,6 @@ pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerPro
 pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
+pub use simulator::Simulator;
 pub use synthetic_engine::SyntheticEngine;
 pub use web_server::{Make, WebServer};

@@ -27,17 +27,30 @@ const BOOTS: usize = 8;
 /// What is remembered of every instance's boots.
 #[derive(Default)]
 pub(super) struct Clones {
-    histories: Mutex<HashMap<InstanceId, History>>,
+    histories: Mutex<Histories>,
 }
+
+#[derive(Default)]
+struct Histories {
+    of: HashMap<InstanceId, History>,
+    /// How many there may be before those that are too old to matter make room.
+    sweep_at: usize,
+}
+
+/// Histories that are never worth a sweep.
+const FEW: usize = 64;
 
 impl Clones {
     /// Whether this boot may take the instance now, while `connected` is the boot that has it.
     pub(super) fn admits(&self, instance: &InstanceId, boot: BootId, connected: Option<BootId>) -> bool {
         let now = Instant::now();
         let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = histories.entry(instance.clone()).or_default().admits(boot, connected, now);
-        // Instances come and go: what is too old to matter makes room.
-        histories.retain(|_, history| history.matters(now));
+        let admitted = histories.of.entry(instance.clone()).or_default().admits(boot, connected, now);
+        // Instances come and go. Not with each of them, which would look at ten thousand ten thousand times.
+        if histories.of.len() > histories.sweep_at {
+            histories.of.retain(|_, history| history.matters(now));
+            histories.sweep_at = (histories.of.len() * 2).max(FEW);
+        }
         admitted
     }
 }
