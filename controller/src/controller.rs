@@ -36,8 +36,8 @@ use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::{Relay, Relayed};
 use crate::reload::{Configure, Reload};
-use crate::rotation::Rotation;
 use crate::rollouts::Rollouts;
+use crate::rotation::Rotation;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
