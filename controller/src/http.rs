@@ -184,6 +184,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::session))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::revoke_session))
+        .routes(routes!(account::own_account))
         .routes(routes!(account::change_password))
         .routes(routes!(account::begin_second_factor))
         .routes(routes!(account::confirm_second_factor))

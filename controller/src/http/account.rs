@@ -13,6 +13,7 @@ use super::access::{Member, Peer};
 use super::extract::Body;
 use super::problem::Problem;
 use super::session::origin;
+use super::users::{UserView, view};
 use crate::accounts::{Person, UserError};
 
 /// A new password for oneself.
@@ -59,6 +60,16 @@ pub struct PendingFactorView {
 pub struct RecoveryCodesView {
     /// The codes.
     recovery_codes: Vec<String>,
+}
+
+/// One's own account.
+#[utoipa::path(get, path = "/api/account", tag = "account", responses((status = OK, body = UserView)))]
+pub async fn own_account(
+    State(app): State<Arc<App>>,
+    Member(person): Member,
+) -> Result<Json<UserView>, Problem> {
+    let record = app.services.accounts.known(&person.name).await?;
+    view(&app, record).await.map(Json)
 }
 
 /// Change one's password. Every other session of the account ends; API tokens stay.

@@ -222,7 +222,8 @@ fn describe(name: &str, change: &UserChange) -> String {
     parts.join(" ")
 }
 
-async fn view(app: &App, record: UserRecord) -> Result<UserView, Problem> {
+/// A user as the API tells of one.
+pub(super) async fn view(app: &App, record: UserRecord) -> Result<UserView, Problem> {
     let recovery_codes = match record.totp_secret {
         Some(_) => Some(app.services.accounts.recovery_codes_left(&record.name).await?),
         None => None,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, look, open, SHOTS, signIn } from './browser.mjs'
+import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
 import { cuttable, freePort, Parts, PASSWORD } from './parts.mjs'
 
 /** A heartbeat comes every 20 s with some jitter; without any for 45 s a link is lost. */
@@ -11,7 +11,7 @@ const LOST_WITHIN = 60_000
 /** An agent notices by itself and tries again after pauses that grow to a minute. */
 const BACK_WITHIN = 120_000
 
-describe('what goes wrong', { timeout: 600_000 }, () => {
+describe('what goes wrong', () => {
   const parts = new Parts()
   let browser, controller, engine, page, problems
 
@@ -43,7 +43,7 @@ describe('what goes wrong', { timeout: 600_000 }, () => {
 
   const card = (name) => page.getByRole('article', { name })
 
-  test('a host that the controller dials is added by the sheet', async () => {
+  test('a host that the controller dials is added by the sheet', LIMIT, async () => {
     const address = `127.0.0.1:${await freePort()}`
     await page.getByRole('button', { name: 'Add host' }).first().click()
     const sheet = page.getByRole('dialog', { name: 'Add host' })
@@ -64,7 +64,7 @@ describe('what goes wrong', { timeout: 600_000 }, () => {
     await card('reached').getByText('3/3').waitFor()
   })
 
-  test('a sync is cancelled and says how far it came', async () => {
+  test('a sync is cancelled and says how far it came', LIMIT, async () => {
     await engine.docker('rmi', await engine.image('shop:latest', 'two'))
     await card('reached').getByRole('button', { name: 'Sync', exact: true }).click()
     const sheet = page.getByRole('dialog', { name: /Sync on/ })
@@ -81,7 +81,7 @@ describe('what goes wrong', { timeout: 600_000 }, () => {
     assert.equal((await engine.docker('ps', '--quiet')).split('\n').length, 3, 'nothing is left stopped')
   })
 
-  test('a cut link is shown as late, then lost, and healed without a reload; two browsers see the same', async (context) => {
+  test('a cut link is shown as late, then lost, and healed without a reload; two browsers see the same', LIMIT, async (context) => {
     const wire = await cuttable(controller.agents)
     const { agent } = await parts.host(page, 'distant', engine, { ROADSTEAD_CONTROLLER: `wss://${wire.address}` })
     const second = await open(browser, controller.url)
@@ -111,7 +111,7 @@ describe('what goes wrong', { timeout: 600_000 }, () => {
     await wire.close()
   })
 
-  test('an instance that one browser removes goes from the other too', async () => {
+  test('an instance that one browser removes goes from the other too', LIMIT, async () => {
     const second = await open(browser, controller.url)
     await signIn(second.page, PASSWORD)
     await second.page.getByRole('article', { name: 'distant' }).waitFor()

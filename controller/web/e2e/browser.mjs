@@ -9,6 +9,9 @@ import { chromium } from 'playwright-core'
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
+/** What one test or hook may take, in milliseconds. A suite has no limit of its own: it would be that of all of them. */
+export const LIMIT = { timeout: 180_000 }
+
 /** Where screenshots go: git ignores it. */
 export const SHOTS = process.env.ROADSTEAD_SCREENSHOTS ?? join(repository, 'target', 'screenshots')
 

@@ -3,7 +3,7 @@
 // shown as text, do nothing, and break no page.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { launch, look, open, signIn } from './browser.mjs'
+import { launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { Parts, PASSWORD } from './parts.mjs'
 
 const parts = new Parts()
@@ -89,7 +89,7 @@ function answers() {
   }
 }
 
-test('made-up texts do no harm on any page', { timeout: 240_000 }, async () => {
+test('made-up texts do no harm on any page', LIMIT, async () => {
   browser = await launch()
   const controller = await parts.controller()
   const { page, problems } = await open(browser, controller.url)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, look, open, SHOTS, signIn } from './browser.mjs'
+import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const PROJECT = (image) => `version: "3"
@@ -11,7 +11,7 @@ services:
   worker: { image: "${image}", stop_grace_period: 1s }
 `
 
-describe('many at once', { timeout: 600_000 }, () => {
+describe('many at once', () => {
   const parts = new Parts()
   const engines = {}
   let browser, controller, page, problems
@@ -50,7 +50,7 @@ describe('many at once', { timeout: 600_000 }, () => {
 
   const step = (name) => page.getByRole('listitem').filter({ has: page.getByRole('link', { name, exact: true }) })
 
-  test('the plan of each host is shown, and hosts are left out by hand', async () => {
+  test('the plan of each host is shown, and hosts are left out by hand', LIMIT, async () => {
     await page.getByRole('button', { name: 'Sync many' }).click()
     await page.getByRole('heading', { name: 'Sync of many hosts', level: 1 }).waitFor()
     await page.getByText('2 syncs in 2 batches').waitFor()
@@ -74,7 +74,7 @@ describe('many at once', { timeout: 600_000 }, () => {
     await page.getByText('2 syncs in 2 batches').waitFor()
   })
 
-  test('hosts are synced one after the other, across a reload and a restart of the controller', async () => {
+  test('hosts are synced one after the other, across a reload and a restart of the controller', LIMIT, async () => {
     await publish('two')
     await page.getByRole('button', { name: 'Start', exact: true }).click()
     await page.getByRole('heading', { name: 'Sync of shop: 2 hosts' }).waitFor()
@@ -97,7 +97,7 @@ describe('many at once', { timeout: 600_000 }, () => {
     await page.getByRole('region', { name: 'Outcome' }).getByRole('cell', { name: 'updated' }).first().waitFor()
   })
 
-  test('a host that fails stops it, with its reason, and the others are named as left out', async () => {
+  test('a host that fails stops it, with its reason, and the others are named as left out', LIMIT, async () => {
     await publish('broken', ['/bin/busybox', 'sh', '-c', 'echo it is broken; exit 3'])
     await page.goto('/rollouts/new')
     await page.getByText('2 syncs in 2 batches').waitFor()
@@ -117,7 +117,7 @@ describe('many at once', { timeout: 600_000 }, () => {
     await look(page, 'commands-rollouts', problems)
   })
 
-  test('a viewer is told why not', async () => {
+  test('a viewer is told why not', LIMIT, async () => {
     const guest = await open(browser, controller.url)
     await guest.page.route('**/api/session', async (route) => {
       const answer = await route.fetch()
@@ -131,7 +131,7 @@ describe('many at once', { timeout: 600_000 }, () => {
     await guest.context.close()
   })
 
-  test('many containers are acted on at once, and each outcome is shown', async () => {
+  test('many containers are acted on at once, and each outcome is shown', LIMIT, async () => {
     await page.goto('/')
     await page.getByRole('article', { name: 'beta' }).getByRole('link', { name: 'beta' }).click()
     await page.getByRole('checkbox', { name: 'Choose shop', exact: true }).check()
@@ -152,7 +152,7 @@ describe('many at once', { timeout: 600_000 }, () => {
     assert.equal(await engines.beta.docker('ps', '--quiet'), '')
   })
 
-  test('lifecycles are coloured spans, with a way from each to its events', async () => {
+  test('lifecycles are coloured spans, with a way from each to its events', LIMIT, async () => {
     await page.goto('/events')
     await page.getByLabel('Instance', { exact: true }).selectOption({ label: 'beta' })
     const timeline = page.getByRole('region', { name: 'Lifecycle' })

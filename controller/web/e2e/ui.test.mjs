@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, look, open, SHOTS, signIn } from './browser.mjs'
+import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const HOSTILE = '<img src=x onerror="document.title=\'owned\'">\u202e"\''
 
-describe('the UI', { timeout: 600_000 }, () => {
+describe('the UI', () => {
   const parts = new Parts()
   let browser, controller, engine, agent, page, problems, context
 
@@ -52,7 +52,7 @@ services:
     assert.deepEqual(found, [])
   })
 
-  test('a wrong password is refused with words, the right one lets in', async () => {
+  test('a wrong password is refused with words, the right one lets in', LIMIT, async () => {
     await page.goto('/')
     await page.getByLabel('Password').fill('wrong')
     await page.getByRole('button', { name: 'Sign in' }).click()
@@ -64,7 +64,7 @@ services:
     await look(page, 'empty', problems)
   })
 
-  test('a host is added and turns green by itself', async () => {
+  test('a host is added and turns green by itself', LIMIT, async () => {
     await page.getByRole('button', { name: 'Add host' }).first().click()
     const sheet = page.getByRole('dialog', { name: 'Add host' })
     await sheet.getByLabel('Name').fill('nas-cellar')
@@ -94,7 +94,7 @@ services:
     await page.getByRole('button', { name: 'Cards' }).click()
   })
 
-  test('a name that is taken is refused beside its field', async () => {
+  test('a name that is taken is refused beside its field', LIMIT, async () => {
     await page.getByRole('button', { name: 'Add host' }).first().click()
     const sheet = page.getByRole('dialog', { name: 'Add host' })
     await sheet.getByLabel('Name').fill('NAS-cellar')
@@ -104,7 +104,7 @@ services:
     await sheet.waitFor({ state: 'detached' })
   })
 
-  test('filters narrow the list and live in the address bar', async () => {
+  test('filters narrow the list and live in the address bar', LIMIT, async () => {
     await page.keyboard.press('/')
     await page.keyboard.type('nothing-like-this')
     await page.getByText('Nothing matches.').waitFor()
@@ -118,12 +118,12 @@ services:
     await page.getByRole('button', { name: /unhealthy hosts/ }).click()
   })
 
-  test('health is checked on demand', async () => {
+  test('health is checked on demand', LIMIT, async () => {
     await page.getByRole('button', { name: 'Check the health of nas-cellar' }).click()
     await page.locator('.notice').filter({ hasText: 'nas-cellar: healthy' }).waitFor()
   })
 
-  test('containers are shown by project, and what they carry does no harm', async () => {
+  test('containers are shown by project, and what they carry does no harm', LIMIT, async () => {
     await page.getByRole('link', { name: 'View containers' }).click()
     await page.getByRole('button', { name: 'shop_web_1', exact: true }).waitFor()
     assert.equal(await page.getByRole('row', { name: /exited/ }).getByText('exit code 1').count(), 1)
@@ -146,7 +146,7 @@ services:
     await page.getByPlaceholder(/Filter by name/).fill('')
   })
 
-  test('a container is stopped and started, and the page follows', async () => {
+  test('a container is stopped and started, and the page follows', LIMIT, async () => {
     await page.getByRole('button', { name: 'Stop shop_worker_1', exact: true }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click()
     await page.getByRole('button', { name: 'Start shop_worker_1', exact: true }).waitFor({ timeout: 30_000 })
@@ -154,7 +154,7 @@ services:
     await page.getByRole('button', { name: 'Stop shop_worker_1', exact: true }).waitFor({ timeout: 30_000 })
   })
 
-  test('a sync with a real new image is followed to its outcome, across a reload', async () => {
+  test('a sync with a real new image is followed to its outcome, across a reload', LIMIT, async () => {
     // Only the registry has the new one, so that its layers have to come from there.
     await engine.docker('rmi', await engine.image('shop:latest', 'two'))
     await page.getByRole('button', { name: 'Sync shop' }).click()
@@ -175,7 +175,7 @@ services:
     await look(page, 'commands', problems)
   })
 
-  test('events, audit and what is known of a host have their pages', async () => {
+  test('events, audit and what is known of a host have their pages', LIMIT, async () => {
     await page.goto('/')
     await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Events' }).click()
     await page.getByText('shop_web_1: start').first().waitFor()
@@ -193,7 +193,7 @@ services:
     await look(page, 'about', problems)
   })
 
-  test('the keyboard finds and opens everything', async () => {
+  test('the keyboard finds and opens everything', LIMIT, async () => {
     await page.goto('/commands')
     await page.getByRole('heading', { name: 'Commands', level: 1 }).waitFor()
     await page.keyboard.press('Control+k')
@@ -213,7 +213,7 @@ services:
     await page.getByRole('heading', { name: 'Instances', level: 1 }).waitFor()
   })
 
-  test('German is a second language', async () => {
+  test('German is a second language', LIMIT, async () => {
     await page.goto('/')
     await page.getByLabel('Language').selectOption('de')
     await page.getByRole('heading', { name: 'Instanzen', level: 1 }).waitFor()
@@ -222,7 +222,7 @@ services:
     await page.getByRole('heading', { name: 'Instances', level: 1 }).waitFor()
   })
 
-  test('a session that ends is asked for again without losing the page', async () => {
+  test('a session that ends is asked for again without losing the page', LIMIT, async () => {
     await page.goto('/?q=nas')
     await page.getByRole('article', { name: 'nas-cellar' }).waitFor()
     await context.clearCookies()
@@ -237,7 +237,7 @@ services:
     assert.match(page.url(), /q=nas/)
   })
 
-  test('two browsers see the same, and an agent that is away is shown as lost', async () => {
+  test('two browsers see the same, and an agent that is away is shown as lost', LIMIT, async () => {
     const second = await open(browser, controller.url)
     await signIn(second.page, PASSWORD)
     await second.page.getByRole('article', { name: 'nas-cellar' }).getByText('live').first().waitFor()
@@ -254,7 +254,7 @@ services:
     await second.context.close()
   })
 
-  test('a controller that is away is said to be, and comes back without a reload', async () => {
+  test('a controller that is away is said to be, and comes back without a reload', LIMIT, async () => {
     const address = new URL(controller.url).host
     await page.evaluate(() => (window.sameDocument = true))
     await controller.stop()
@@ -266,7 +266,7 @@ services:
     assert.equal(await page.evaluate(() => window.sameDocument), true)
   })
 
-  test('removing asks first, and leaves the host alone', async () => {
+  test('removing asks first, and leaves the host alone', LIMIT, async () => {
     await page.getByRole('button', { name: 'Remove nas-cellar' }).click()
     const dialog = page.getByRole('dialog', { name: 'Remove nas-cellar?' })
     await dialog.getByText('The remote host is not touched').waitFor()
@@ -277,7 +277,7 @@ services:
   })
 })
 
-describe('a guest in demo mode', { timeout: 120_000 }, () => {
+describe('a guest in demo mode', () => {
   const parts = new Parts()
   let browser
 
@@ -286,7 +286,7 @@ describe('a guest in demo mode', { timeout: 120_000 }, () => {
     await parts.end()
   })
 
-  test('may look and is told why not to change', async () => {
+  test('may look and is told why not to change', LIMIT, async () => {
     browser = await launch()
     const controller = await parts.controller({ demo: true })
     const { page, problems } = await open(browser, controller.url)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { look, launch, open, signIn } from './browser.mjs'
+import { launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { heap, keystrokes, scrollThrough } from './measure.mjs'
 import { Parts, PASSWORD } from './parts.mjs'
 
@@ -64,7 +64,7 @@ function madeUpFleet() {
 /** The goal for everything that the first view needs, compressed. */
 const FIRST_VIEW = 150 * 1024
 
-test('the first view is small', async (context) => {
+test('the first view is small', LIMIT, async (context) => {
   const controller = await parts.controller({ data: 'small' })
   const size = (path) =>
     new Promise((resolve, reject) => {
@@ -85,7 +85,7 @@ test('the first view is small', async (context) => {
   assert(sum <= FIRST_VIEW, `${sum} bytes`)
 })
 
-test('1,000 hosts with 50,000 containers', { timeout: 180_000 }, async (context) => {
+test('1,000 hosts with 50,000 containers', LIMIT, async (context) => {
   browser = await launch()
   const controller = await parts.controller()
   const { page, problems } = await open(browser, controller.url)

@@ -17,6 +17,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own account. */
+        get: operations["own_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/account/password": {
         parameters: {
             query?: never;
@@ -185,6 +202,57 @@ export interface paths {
         get: operations["command_log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read the configuration again: what can change while the controller runs does, the rest is named. So does SIGHUP. */
+        post: operations["reload_config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/controller/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The controller's keys. */
+        get: operations["controller_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/controller/rotate-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the controller a new key. Agents learn it by their sessions; the earlier one counts until they all have. */
+        post: operations["rotate_controller_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -435,6 +503,23 @@ export interface paths {
         put?: never;
         /** Pull a container's image and recreate the container with the same configuration. */
         post: operations["reinstall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instances/{id}/rotate-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask an agent to make itself a new key. It comes back with it by itself; the present one counts until it has. */
+        post: operations["rotate_agent_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -839,6 +924,19 @@ export interface components {
             /** @description The tokens. */
             tokens: components["schemas"]["ApiTokenView"][];
         };
+        /** @description What became of the declared agents. */
+        AppliedView: {
+            /** @description Changed just now. */
+            changed: string[];
+            /** @description Those that cannot be as declared. */
+            failed: components["schemas"]["FailedView"][];
+            /** @description Registered just now. */
+            registered: string[];
+            /** @description No longer declared; they stay until they are removed. */
+            released: string[];
+            /** @description As they were. */
+            unchanged: string[];
+        };
         /** @description One entry. */
         AuditEntryView: {
             /** @description From which network address. */
@@ -1166,6 +1264,17 @@ export interface components {
             /** @description Version of the controller. */
             version: string;
         };
+        /** @description The keys by which agents know the controller. */
+        ControllerKeysView: {
+            /** @description The one that it replaces, which counts until every agent knows the newest, and for at least seven days. */
+            earlier?: string | null;
+            /** @description Fingerprint of the newest. */
+            key: string;
+            /** @description Since when it is there. */
+            since: components["schemas"]["Time"];
+            /** @description Agents that have not confirmed the newest yet. */
+            waiting_for: number;
+        };
         /** @description How many containers have each lifecycle status. */
         CountsView: {
             /** @description Not as they should be. */
@@ -1325,6 +1434,13 @@ export interface components {
              * @description The cursor of the next page; none if this is the last.
              */
             next?: number | null;
+        };
+        /** @description A declared agent that cannot be as declared. */
+        FailedView: {
+            /** @description Its name. */
+            name: string;
+            /** @description Why. */
+            reason: string;
         };
         /** @description When figures were sampled. */
         FiguresAge: {
@@ -1503,10 +1619,14 @@ export interface components {
              * @description Age of that, in seconds.
              */
             as_of_age_seconds?: number | null;
+            /** @description The most that may be asked of it here, whatever its owner allows; none for no such limit. */
+            ceiling?: string[] | null;
             /** @description How many containers it has in each state. */
             containers: components["schemas"]["ContainerCounts"];
             /** @description When it was registered. */
             created_at: components["schemas"]["Time"];
+            /** @description Whether the controller's configuration file declares it; then it is changed and removed there. */
+            declared: boolean;
             /** @description Free text. */
             description: string;
             engine?: components["schemas"]["EngineView"] | null;
@@ -1520,6 +1640,7 @@ export interface components {
             id: string;
             /** @description Fingerprint of its agent's key, once it has joined. */
             key?: string | null;
+            key_since?: components["schemas"]["Time"] | null;
             last_seen?: components["schemas"]["Time"] | null;
             /**
              * Format: double
@@ -1535,6 +1656,8 @@ export interface components {
             link: components["schemas"]["LinkView"];
             /** @description Its name, unique regardless of case. */
             name: string;
+            /** @description The key that its agent will show next, while it is being replaced. */
+            next_key?: string | null;
             /** @description The verbs that its owner allows, as last heard. */
             policy?: string[] | null;
             policy_limits?: components["schemas"]["Limits"] | null;
@@ -1568,9 +1691,20 @@ export interface components {
         };
         /** @description A join token to make. */
         JoinTokenRequest: {
+            /**
+             * @description The most that may be asked of what joins with it, as verbs, whatever its owner allows; left out for no such
+             *     limit. The controller refuses the rest; the agent's own policy rules beside it.
+             */
+            ceiling?: string[] | null;
             direction?: components["schemas"]["DirectionView"] | null;
+            /** @description Environment label that it gives, instead of the agent's. */
+            environment?: string | null;
             /** @description The instance it is for; left out, it registers a new one. */
             instance?: string | null;
+            /** @description What to call it, to know it by. */
+            name?: string | null;
+            /** @description Tags that it gives to what joins with it, besides the agent's own. */
+            tags?: string[];
             ttl?: components["schemas"]["Span"] | null;
             /**
              * Format: int32
@@ -1580,16 +1714,24 @@ export interface components {
         };
         /** @description A join token, without its secret. */
         JoinTokenView: {
+            /** @description The most that may be asked of what joins with it; none for no such limit. */
+            ceiling?: string[] | null;
             /** @description When it was made. */
             created_at: components["schemas"]["Time"];
             /** @description Who dials: `outbound` or `inbound`. */
             direction: string;
+            /** @description Environment label that it gives. */
+            environment?: string | null;
             /** @description When it ends. */
             expires_at: components["schemas"]["Time"];
             /** @description Its id. */
             id: string;
             /** @description The instance it is for; none if it registers a new one. */
             instance?: string | null;
+            /** @description What it is called. */
+            name?: string | null;
+            /** @description Tags that it gives. */
+            tags: string[];
             used_at?: components["schemas"]["Time"] | null;
             /**
              * Format: int32
@@ -2162,6 +2304,15 @@ export interface components {
             container: string;
             queue_for?: components["schemas"]["Span"] | null;
         };
+        /** @description What came of reading the configuration again. */
+        ReloadedView: {
+            /** @description The agents that the file declares, by name. */
+            agents: components["schemas"]["AppliedView"];
+            /** @description Settings that changed and count from now on. */
+            applied: string[];
+            /** @description Settings that changed and count from the next start of the controller. */
+            needs_restart: string[];
+        };
         /** @description An instance was removed. */
         Removal: {
             /** @description Which instance. */
@@ -2545,6 +2696,34 @@ export interface operations {
             };
         };
     };
+    own_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -2892,6 +3071,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reload_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReloadedView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    controller_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ControllerKeysView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rotate_controller_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ControllerKeysView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */
@@ -3456,6 +3719,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AcceptedView"];
                 };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rotate_agent_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Asked; `key` of the instance changes when it is done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not done; `detail` says why, and what to do. */
             default: {
