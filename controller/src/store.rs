@@ -157,6 +157,8 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "cell_size_check", true)?;
+        // What was masked or removed does not stay in the free parts of pages.
+        connection.pragma_update(None, "secure_delete", "FAST")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
