@@ -1,7 +1,9 @@
 // German. A text that is missing or too many is an error of the type checker.
+import { accounts } from './de.accounts'
 import type { Catalogue } from './i18n.svelte'
 
 export const de: Catalogue = {
+  ...accounts,
   home: 'Roadstead, zu den Instanzen',
   pages: 'Seiten',
   skip: 'Zum Inhalt springen',

@@ -1,5 +1,8 @@
 // Every text of the UI, in English. `{name}` is replaced; `one|other` is chosen by `{count}`.
+import { accounts } from './en.accounts'
+
 export const en = {
+  ...accounts,
   // Everywhere
   home: 'Roadstead, to the instances',
   pages: 'Pages',
