@@ -73,7 +73,7 @@ export const accounts = {
   scopeRead: 'look',
   scopeOperate: 'run commands',
   scopeAdmin: 'do everything',
-  scopeWhy: 'A token never may more than who makes it: you are {role}.',
+  scopeWhy: 'A token never may more than who makes it. Your role: {role}.',
   tokenLife: 'It is good for',
   days: '{count} day|{count} days',
   tokenForEver: 'until it is revoked',
