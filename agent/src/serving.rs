@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{Heartbeat, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::container::Container;
@@ -19,7 +19,7 @@ use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, Sna
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -177,7 +177,7 @@ async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result
 async fn obey<E: Engine>(
     parts: &Parts<E>,
     (keys, shown): (&Keys, Option<PeerKey>),
-    mut incoming: Receiver<ToAgent>,
+    mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
     let mut questions = FuturesUnordered::new();

@@ -4,6 +4,7 @@
 //! binds the key to an instance; a key that was removed is refused by name until it brings one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::Rng as _;
 use roadstead_protocol::message::hello::{Hello, JoinProof, Refusal};
@@ -12,6 +13,7 @@ use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::version;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::audit::{Audit, AuditResult, Entry};
 use crate::fleet::Fleet;
@@ -27,8 +29,11 @@ mod tests;
 use clones::Clones;
 use redemption::Newcomer;
 
-/// Admissions worked on at once; further agents are told to come back.
+/// Admissions worked on at once; further agents wait for their turn. How many can wait the listener decides.
 const AT_ONCE: usize = 64;
+
+/// How long an agent waits for its turn before it is told to come back: it listens for ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// When those come back, in milliseconds: spread out, so that they do not come together again.
 const RETRY_AFTER_MS: std::ops::Range<u32> = 500..3000;
@@ -90,7 +95,7 @@ impl Admission {
         if !version::CURRENT.talks_to(hello.protocol) {
             return Err(Refusal::Version { controller: version::CURRENT });
         }
-        let Ok(_place) = self.pace.try_acquire() else {
+        let Ok(_place) = timeout(PATIENCE, self.pace.acquire()).await else {
             return Err(Refusal::Busy { retry_after_ms: rand::rng().random_range(RETRY_AFTER_MS) });
         };
         let record = match self.store.instance_by_key(peer).await.map_err(internal)? {

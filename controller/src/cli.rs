@@ -148,7 +148,7 @@ fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
 const OPEN_FILES: u64 = 65_536;
 
 /// What a login or a service manager allows at first is often 1,024: takes more, as far as the system lets it.
-fn raise_file_limit() {
+pub fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);

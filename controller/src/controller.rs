@@ -36,8 +36,8 @@ use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::{Relay, Relayed};
 use crate::reload::{Configure, Reload};
-use crate::rotation::Rotation;
 use crate::rollouts::Rollouts;
+use crate::rotation::Rotation;
 use crate::store::Store;
 use crate::supervised::{Supervised, find_program};
 
@@ -94,6 +94,9 @@ pub struct Controller {
     audit_age: Option<Duration>,
 }
 
+/// Agents that may wait for their handshake: after a restart a whole fleet comes at once, much of it from one address.
+const AGENTS_WAITING: usize = 4096;
+
 /// Image reference of the agent in the commands that people paste.
 const AGENT_IMAGE: &str = concat!("roadstead-agent:", env!("CARGO_PKG_VERSION"));
 
@@ -133,18 +136,7 @@ impl Controller {
         let events = Events::new(core.store.clone());
         let lifecycles = Lifecycles::load(core.store.clone(), fleet.clone()).await?;
         let probes = Probes::default();
-        let front = Arc::new(Front {
-            identities: core.identities.clone(),
-            admission: Arc::new(Admission::new(core.store.clone(), fleet.clone(), core.registry.clone())),
-            registry: core.registry.clone(),
-            fleet: fleet.clone(),
-            events: events.clone(),
-            commands: commands.clone(),
-            refused: Arc::new(RefusedAgents::new(Audit::new(core.store.clone()))),
-            probes: probes.clone(),
-            enrolment: enrolment.clone(),
-            strangers: Arc::new(Strangers::default()),
-        });
+        let front = Arc::new(core.front(&enrolment, &commands, &events, &probes));
         let web_bound = web.local_addr()?;
         let scheme = if web_tls.is_some() { "https" } else { "http" };
         let listening = Listening {
@@ -180,8 +172,8 @@ impl Controller {
             },
         };
         let ring = core.identities.ring();
-        let mut agents =
-            Listener::new(agents, ring.newest.clone(), Trust::AnyProven, ListenLimits::default());
+        let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
+        let mut agents = Listener::new(agents, ring.newest.clone(), Trust::AnyProven, limits);
         agents.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
         let audit_age = config.audit_age;
         Ok(Self { listening, front, services, web, web_tls, agents, relayed, local_agent, audit_age })
@@ -286,6 +278,26 @@ impl Core {
             agent_urls,
             config.dial_allow.clone(),
         )
+    }
+
+    /// What the connections of agents work with.
+    fn front(&self, enrolment: &Enrolment, commands: &Commands, events: &Events, probes: &Probes) -> Front {
+        Front {
+            identities: self.identities.clone(),
+            admission: Arc::new(Admission::new(
+                self.store.clone(),
+                self.fleet.clone(),
+                self.registry.clone(),
+            )),
+            registry: self.registry.clone(),
+            fleet: self.fleet.clone(),
+            events: events.clone(),
+            commands: commands.clone(),
+            refused: Arc::new(RefusedAgents::new(Audit::new(self.store.clone()))),
+            probes: probes.clone(),
+            enrolment: enrolment.clone(),
+            strangers: Arc::new(Strangers::default()),
+        }
     }
 }
 

@@ -69,8 +69,8 @@ use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::Relay;
 use crate::reload::Reload;
-use crate::rotation::Rotation;
 use crate::rollouts::Rollouts;
+use crate::rotation::Rotation;
 use crate::store::Store;
 
 /// Addresses whose refusals without login are audited apart.

@@ -24,7 +24,7 @@ pub mod probes;
 pub mod registry;
 pub mod relayed;
 pub mod reload;
-pub mod rotation;
 pub mod rollouts;
+pub mod rotation;
 pub mod store;
 pub mod supervised;

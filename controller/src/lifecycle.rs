@@ -180,13 +180,17 @@ impl Lifecycles {
             if last == folded {
                 return Ok(());
             }
-            let registered: HashMap<_, _> =
-                self.inner.fleet.hosts().into_iter().map(|host| (host.record.id.clone(), host)).collect();
+            // Only those that are spoken of: there may be ten thousand hosts and one event.
+            let mut registered: HashMap<_, _> = HashMap::new();
+            for event in &events {
+                let host = || self.inner.fleet.host(&event.instance);
+                registered.entry(event.instance.clone()).or_insert_with(host);
+            }
             let mut changed: BTreeMap<InstanceId, BTreeSet<ContainerId>> = BTreeMap::new();
             {
                 let mut book = self.lock();
                 for event in &events {
-                    let Some(host) = registered.get(&event.instance) else { continue };
+                    let Some(Some(host)) = registered.get(&event.instance) else { continue };
                     let Some((Subject::Container(id), fact)) = fact::of_event(event) else { continue };
                     if book.add(&event.instance, Subject::Container(id.clone()), fact) {
                         changed.entry(event.instance.clone()).or_default().insert(id);

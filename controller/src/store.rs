@@ -24,8 +24,8 @@ pub mod lifecycles;
 mod migrations;
 pub mod pictures;
 mod restore;
-mod seal;
 pub mod rollouts;
+mod seal;
 mod second_factors;
 mod settings;
 #[cfg(test)]

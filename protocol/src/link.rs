@@ -19,6 +19,7 @@ pub mod raw;
 pub mod relayed;
 pub mod session;
 pub mod tls;
+mod waiting;
 mod websocket;
 
 use std::fmt;

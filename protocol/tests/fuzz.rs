@@ -135,9 +135,13 @@ fn fuzz_addresses() {
 
 #[test]
 fn fuzz_masking() {
-    let samples = ["postgres://me:hunter2@db/x --password=x -p y", "authorization: Bearer abc"];
-    fuzz("masking", &text(&samples, &["=", "://", "@", " --token ", "eyJ", "ghp_"]), |text| {
-        masking::hide(&text) != text
+    const SECRET: &str = "ghp_0123456789abcdefghijABCDEFGHIJ";
+    let samples = ["postgres://me:hunter2@db/x --password=x -p y", "authorization: Bearer abc", SECRET];
+    fuzz("masking", &text(&samples, &["=", "://", "@", " --token ", "eyJ", "ghp_", SECRET]), |text| {
+        let hidden = masking::hide(&text);
+        assert!(!hidden.contains(SECRET), "{hidden:?}");
+        assert_eq!(masking::hide(&hidden), hidden, "what is hidden stays as it is");
+        hidden != text
     });
 }
 

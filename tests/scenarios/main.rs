@@ -15,6 +15,7 @@ mod joining;
 mod keys;
 mod limits;
 mod local_agent;
+mod many;
 mod own_controller;
 mod private_registry;
 mod problems;

@@ -67,6 +67,8 @@ impl AddressBlock {
         let Ok(ip) = tool::find("ip") else { return };
         let run = |arguments: &[&str]| Command::new(&ip).args(arguments).output();
         let _ = run(&["netns", "delete", &self.name("net")]);
+        // A process that is about to end keeps the namespace a moment longer, and with it the cable.
+        let _ = run(&["link", "delete", &self.name("cable")]);
         let Ok(list) = run(&["-4", "-oneline", "address", "show"]) else { return };
         for interface in interfaces_in(self, &String::from_utf8_lossy(&list.stdout)) {
             let _ = run(&["link", "delete", interface]);

@@ -205,6 +205,12 @@ impl Dockerd {
     /// When it does not run.
     pub async fn resume(&self) {
         self.signal("CONT").await;
+        // nsenter stops itself when its child stops, and would never see the child's end.
+        if let Some(entered) = self.daemon.as_ref().and_then(Child::id)
+            && let Err(error) = tool::run("kill", ["-s", "CONT", &entered.to_string()]).await
+        {
+            panic!("cannot resume the engine: {error:#}");
+        }
     }
 
     /// Ends daemon, containers and all at once, as a power cut does.

@@ -15,7 +15,10 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod scratch;
+pub mod simulator;
+pub mod synthetic_engine;
 pub mod tool;
+pub mod vitals;
 pub mod web_server;
 
 pub use api::Api;
@@ -28,4 +31,6 @@ pub use processes::{AgentOptions, AgentProcess, ControllerOptions, ControllerPro
 pub use proxy::Proxy;
 pub use raw::RawLink;
 pub use registry::Registry;
+pub use simulator::Simulator;
+pub use synthetic_engine::SyntheticEngine;
 pub use web_server::{Make, WebServer};

@@ -17,6 +17,15 @@ const TABLE: &str = "roadstead_loss";
 /// The table that counts what passes.
 const COUNTERS: &str = "roadstead_bytes";
 
+/// A direction through the cable, as seen from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Into the namespace.
+    In,
+    /// Out of it.
+    Out,
+}
+
 /// The network namespace; it and its cable go on drop.
 #[derive(Debug)]
 pub struct Netns {
@@ -97,14 +106,32 @@ impl Netns {
     /// When `nft` fails.
     pub async fn lose(&self, per_cent: u8) {
         let rule = format!("numgen random mod 100 <= {} drop", per_cent.saturating_sub(1));
-        let hooks = [("input", "iifname"), ("output", "oifname")].map(|(hook, interface)| {
+        let hooks = if per_cent == 0 { &[][..] } else { &[Way::In, Way::Out] };
+        self.filter(hooks, &rule).await;
+    }
+
+    /// Loses everything that goes this way from now on, while what goes the other way arrives: a partition that
+    /// nobody is told of. [`lose`](Self::lose) of 0 heals it.
+    ///
+    /// # Panics
+    /// When `nft` fails.
+    pub async fn lose_all(&self, way: Way) {
+        self.filter(&[way], "drop").await;
+    }
+
+    /// Replaces the rules that lose packets.
+    async fn filter(&self, ways: &[Way], rule: &str) {
+        let hooks = ways.iter().map(|way| {
+            let (hook, interface) = match way {
+                Way::In => ("input", "iifname"),
+                Way::Out => ("output", "oifname"),
+            };
             format!("chain {hook} {{ type filter hook {hook} priority 0\n{interface} != lo {rule}\n}}\n")
         });
+        let hooks: String = hooks.collect();
         let remove = format!("table inet {TABLE}\ndelete table inet {TABLE}\n");
-        let rules = match per_cent {
-            0 => remove,
-            _ => format!("{remove}table inet {TABLE} {{\n{}}}", hooks.concat()),
-        };
+        let rules =
+            if ways.is_empty() { remove } else { format!("{remove}table inet {TABLE} {{\n{hooks}}}") };
         self.must("ip", &["netns", "exec", &self.name(), "nft", &rules]).await;
     }
 
@@ -118,6 +145,15 @@ impl Netns {
         let shape = ["tbf", "rate", &rate, "burst", "16kb", "latency", "400ms"];
         let inside = ["netns", "exec", &name, "tc", "qdisc", "replace", "dev", "eth0", "root"];
         self.must("ip", &[inside.as_slice(), &shape].concat()).await;
+    }
+
+    /// Ends a [`limit_rate`](Self::limit_rate).
+    ///
+    /// # Panics
+    /// When `tc` fails.
+    pub async fn unlimit_rate(&self) {
+        let name = self.name();
+        self.must("ip", &["netns", "exec", &name, "tc", "qdisc", "delete", "dev", "eth0", "root"]).await;
     }
 
     /// Counts TCP's bytes through the cable from now on, as [`counted`](Self::counted) tells them.

@@ -41,7 +41,15 @@ impl Proxy {
     /// # Errors
     /// When no port can be bound.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// [`start`](Self::start), on another address of this machine.
+    ///
+    /// # Errors
+    /// When no port can be bound there.
+    pub async fn start_at(address: Ipv4Addr, target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let (line, observed) = watch::channel(Line::default());
         let accepting = tokio::spawn(accept(listener, target, observed));

@@ -35,7 +35,11 @@ const PROTOCOL: &[&[&str]] = &[&["message", "fuzz"], &["masking"], &["join_token
 
 /// Outside crates (and our own link) that only some paths may name: `(text, where it may be, why)`.
 const CRATES: &[(&str, &[&str], &str)] = &[
-    ("tokio_tungstenite::", &["protocol/src/link"], "links are the protocol's business"),
+    (
+        "tokio_tungstenite::",
+        &["protocol/src/link", "tests/benches/figures/fleet/echo"],
+        "links are the protocol's business",
+    ),
     ("bollard::", &["agent/src/engine/docker"], "the engine is a trait to everyone else"),
     ("axum::", &["controller/src/http"], "domain modules know no transport"),
     (

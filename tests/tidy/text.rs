@@ -40,7 +40,10 @@ impl SourceFile {
     pub(crate) fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
         parts.iter().skip(1).any(|part| {
-            matches!(*part, "tests" | "tests.rs" | "fixtures.rs" | "tidy" | "scenarios" | "benches")
+            matches!(
+                *part,
+                "tests" | "tests.rs" | "fixtures.rs" | "tidy" | "scenarios" | "faults" | "benches"
+            )
         })
     }
 

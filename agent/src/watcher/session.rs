@@ -7,6 +7,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
+use roadstead_protocol::message::time::UnixMicros;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::PictureHandle;
@@ -40,6 +41,9 @@ const TURN: usize = 64;
 /// engine's events are a little later than its list.
 const QUIET: Duration = Duration::from_millis(250);
 
+/// How long the comparison waits, at most, for an engine that still tells what happened before the list was made.
+const PAST: Duration = Duration::from_secs(60);
+
 /// How often a container that is never quiet is passed over before it is left alone.
 const PATIENCE: u32 = 20;
 
@@ -69,11 +73,23 @@ enum Action {
 /// The comparison that follows a list once its time has come.
 struct Comparison {
     due: Instant,
+    /// When the list was made, by the clock of events, and by ours.
+    listed: (UnixMicros, Instant),
     rounds: u32,
     /// Whether it follows a list that was made without any reason to.
     routine: bool,
     /// When something was last heard of a container.
     heard: HashMap<ContainerId, Instant>,
+}
+
+impl Comparison {
+    /// An engine that has much to tell again, of a long absence, tells it after the list was made. What the list shows
+    /// may yet be told, of containers too of which nothing was heard so far.
+    fn wait_for_the_past(&mut self, at: UnixMicros, now: Instant) {
+        if at < self.listed.0 {
+            self.due = self.due.max((now + QUIET).min(self.listed.1 + PAST));
+        }
+    }
 }
 
 pub(super) struct Session<'a, E> {
@@ -146,6 +162,9 @@ impl<'a, E: EngineView> Session<'a, E> {
     }
 
     fn take(&mut self, event: EngineEvent) {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.wait_for_the_past(event.at, Instant::now());
+        }
         if let Some(what) = event.what {
             if let EventKind::Container { id, action, attributes, .. } = &what
                 && action == "die"
@@ -187,7 +206,8 @@ impl<'a, E: EngineView> Session<'a, E> {
         let now = Instant::now();
         self.relist_at = now + RELIST;
         let heard = self.comparison.take().map(|before| before.heard).unwrap_or_default();
-        self.comparison = Some(Comparison { due: now + QUIET, rounds: 0, routine, heard });
+        let listed = (UnixMicros::now(), now);
+        self.comparison = Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, heard });
         Ok(())
     }
 

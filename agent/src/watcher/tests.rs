@@ -6,6 +6,7 @@ use roadstead_protocol::message::container::{Container, ContainerHealth, Contain
 use roadstead_protocol::message::event::{Event, EventKind};
 use roadstead_protocol::message::ids::EventSeq;
 use roadstead_protocol::message::snapshot::{Engine, EngineState};
+use roadstead_protocol::message::time::UnixMicros;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{advance, timeout};
@@ -238,6 +239,41 @@ async fn what_the_engine_forgot_is_inferred_once() {
     ];
     expected.sort_unstable();
     assert_eq!(events, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_inferred_while_the_engine_still_tells_its_past() {
+    let watched = settled(&["a"]).await;
+    let engine = &watched.engine;
+    let id = engine.list()[0].id.clone();
+    engine.go_away("restart");
+    engine.take("a", false);
+    engine.come_back();
+    watched.truth().await;
+    let tell = |at: i64, action: &str| {
+        let what = EventKind::Container {
+            id: id.clone(),
+            name: "a".to_owned(),
+            image: "app:1".to_owned(),
+            action: action.to_owned(),
+            attributes: std::collections::BTreeMap::new(),
+            inferred: false,
+        };
+        let (at, container) = (UnixMicros(at), Some(id.clone()));
+        engine.emit(crate::engine::EngineEvent { at, what: Some(what), container });
+    };
+    for number in 0..20 {
+        let what =
+            EventKind::Engine { object: "image".to_owned(), id: "x".to_owned(), action: "pull".to_owned() };
+        engine.emit(crate::engine::EngineEvent { at: UnixMicros(number), what: Some(what), container: None });
+        pass(Duration::from_millis(200)).await;
+    }
+    tell(20, "die");
+    tell(21, "destroy");
+    pass(Duration::from_secs(10)).await;
+    marker(engine, "x");
+    let events = watched.events("mark x").await;
+    assert_eq!(events[20..], ["die a", "destroy a", "mark x"]);
 }
 
 #[tokio::test(start_paused = true)]

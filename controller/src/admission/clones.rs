@@ -1,7 +1,7 @@
 //! Two machines with one identity: their boots replace each other again and again, which one machine's never do.
 //!
 //! A restart brings a boot that was never seen, and the old one never returns. When a boot *returns* after another
-//! took its place, twice within two minutes, there are two machines. From then on whichever is connected keeps the
+//! took its place, twice within five minutes, there are two machines. From then on whichever is connected keeps the
 //! instance, and the other is refused until the connected one is gone.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,8 +14,9 @@ use tokio::time::Instant;
 /// Returns that make two machines of one.
 const RETURNS: usize = 2;
 
-/// The time within which they count.
-const WINDOW: Duration = Duration::from_secs(120);
+/// The time within which they count: two machines that both wait as long as the back-off lets them, 60 s, before they
+/// take each other's place again have returned twice by then.
+const WINDOW: Duration = Duration::from_secs(300);
 
 /// How long two machines are remembered after the last was refused.
 const MEMORY: Duration = Duration::from_secs(600);
@@ -26,17 +27,30 @@ const BOOTS: usize = 8;
 /// What is remembered of every instance's boots.
 #[derive(Default)]
 pub(super) struct Clones {
-    histories: Mutex<HashMap<InstanceId, History>>,
+    histories: Mutex<Histories>,
 }
+
+#[derive(Default)]
+struct Histories {
+    of: HashMap<InstanceId, History>,
+    /// How many there may be before those that are too old to matter make room.
+    sweep_at: usize,
+}
+
+/// Histories that are never worth a sweep.
+const FEW: usize = 64;
 
 impl Clones {
     /// Whether this boot may take the instance now, while `connected` is the boot that has it.
     pub(super) fn admits(&self, instance: &InstanceId, boot: BootId, connected: Option<BootId>) -> bool {
         let now = Instant::now();
         let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = histories.entry(instance.clone()).or_default().admits(boot, connected, now);
-        // Instances come and go: what is too old to matter makes room.
-        histories.retain(|_, history| history.matters(now));
+        let admitted = histories.of.entry(instance.clone()).or_default().admits(boot, connected, now);
+        // Instances come and go. Not with each of them, which would look at ten thousand ten thousand times.
+        if histories.of.len() > histories.sweep_at {
+            histories.of.retain(|_, history| history.matters(now));
+            histories.sweep_at = (histories.of.len() * 2).max(FEW);
+        }
         admitted
     }
 }
@@ -133,6 +147,12 @@ mod tests {
         // Three machines; restarts in between do not hide it.
         assert_eq!(play(&[1, 2, 3, 1, 2], second), [true, true, true, true, false]);
         assert_eq!(play(&[1, 2, 1, 3, 2], second), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn two_machines_at_the_end_of_their_back_off_are_told_apart_too() {
+        let longest = Duration::from_secs(60);
+        assert_eq!(play(&[1, 2, 1, 2, 1], longest), [true, true, true, false, true]);
     }
 
     #[test]

@@ -239,7 +239,7 @@ async fn one_use_is_one_use_however_many_come_at_once() {
     assert!(results.iter().flat_map(|result| result.as_ref().err()).all(|r| *r == Refusal::TokenUsed));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn too_many_at_once_are_told_to_come_back() {
     let controller = controller();
     let places = controller.admission.pace.try_acquire_many(u32::try_from(AT_ONCE).unwrap()).unwrap();

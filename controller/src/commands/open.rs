@@ -1,7 +1,7 @@
 //! The commands that something can still happen to, in memory: those that have not ended, and for ten minutes those
 //! that have, since the last lines of their logs may come after their outcome.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ const MAX_LINGERING: usize = 512;
 #[derive(Default)]
 pub(super) struct OpenCommands {
     entries: BTreeMap<CommandId, Entry>,
+    /// The same by instance: ten thousand agents that come back each ask for theirs.
+    by_instance: HashMap<InstanceId, BTreeSet<CommandId>>,
     away_since: HashMap<InstanceId, UnixMicros>,
     drained: HashMap<InstanceId, SessionId>,
 }
@@ -73,7 +75,7 @@ impl OpenCommands {
                 finished_at: record.state.is_final().then_some(now),
                 live: Arc::new(tokio::sync::Mutex::new(Live::new(record, log, now))),
             };
-            open.entries.insert(id, entry);
+            open.insert(id, entry);
         }
         Ok(open)
     }
@@ -85,11 +87,8 @@ impl OpenCommands {
         live: &Arc<tokio::sync::Mutex<Live>>,
     ) -> Result<(), IssueError> {
         let changes = changes(&record.work);
-        let unfinished = || {
-            self.entries
-                .iter()
-                .filter(|(_, entry)| entry.finished_at.is_none() && entry.instance == record.instance)
-        };
+        let unfinished =
+            || self.entries_of(&record.instance).filter(|(_, entry)| entry.finished_at.is_none());
         if let Some((running, _)) =
             unfinished().find(|(_, entry)| changes.is_some() && entry.changes == changes)
         {
@@ -100,12 +99,25 @@ impl OpenCommands {
         }
         let entry =
             Entry { instance: record.instance.clone(), live: Arc::clone(live), changes, finished_at: None };
-        self.entries.insert(record.id, entry);
+        self.insert(record.id, entry);
         Ok(())
     }
 
+    fn insert(&mut self, id: CommandId, entry: Entry) {
+        self.by_instance.entry(entry.instance.clone()).or_default().insert(id);
+        self.entries.insert(id, entry);
+    }
+
+    fn entries_of(&self, instance: &InstanceId) -> impl Iterator<Item = (&CommandId, &Entry)> {
+        let ids = self.by_instance.get(instance).into_iter().flatten();
+        ids.filter_map(|id| self.entries.get_key_value(id))
+    }
+
     pub fn withdraw(&mut self, id: CommandId) {
-        self.entries.remove(&id);
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if let Some(ids) = self.by_instance.get_mut(&entry.instance) {
+            ids.remove(&id);
+        }
     }
 
     pub fn finish(&mut self, id: CommandId, now: UnixMicros) {
@@ -125,7 +137,7 @@ impl OpenCommands {
 
     /// The entries of one instance, in order of issue.
     pub fn of(&self, instance: &InstanceId) -> Vec<Entry> {
-        self.entries.values().filter(|entry| entry.instance == *instance).cloned().collect()
+        self.entries_of(instance).map(|(_, entry)| entry.clone()).collect()
     }
 
     /// Forgets commands that ended long enough ago.
@@ -138,9 +150,13 @@ impl OpenCommands {
         for (_, id) in lingering.into_iter().take(surplus) {
             self.entries.remove(&id);
         }
-        let concerned: HashSet<_> = self.entries.values().map(|entry| entry.instance.clone()).collect();
-        self.away_since.retain(|instance, _| concerned.contains(instance));
-        self.drained.retain(|instance, _| concerned.contains(instance));
+        let Self { entries, by_instance, .. } = self;
+        by_instance.retain(|_, ids| {
+            ids.retain(|id| entries.contains_key(id));
+            !ids.is_empty()
+        });
+        self.away_since.retain(|instance, _| self.by_instance.contains_key(instance));
+        self.drained.retain(|instance, _| self.by_instance.contains_key(instance));
     }
 
     /// Notes that an agent is seen to be away, and returns since when.

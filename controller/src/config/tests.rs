@@ -86,7 +86,10 @@ fn fuzz_settings() {
         // Nothing that is only text is looked for on the disk.
         let settings = Settings { password_file: None, ..settings };
         let Ok(config) = settings.resolve() else { return false };
-        assert!(!config.name.trim().is_empty() && config.agent_urls.iter().all(|url| url.to_string().parse().as_ref() == Ok(url)));
+        assert!(
+            !config.name.trim().is_empty()
+                && config.agent_urls.iter().all(|url| url.to_string().parse().as_ref() == Ok(url))
+        );
         assert!(config.password.is_none_or(|password| password.chars().count() >= SHORTEST_PASSWORD));
         true
     });

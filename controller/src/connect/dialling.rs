@@ -9,6 +9,7 @@ use roadstead_protocol::link::backoff::Backoff;
 use roadstead_protocol::link::dialer::{DialError, dial_socket};
 use roadstead_protocol::link::tls::Trust;
 use roadstead_protocol::message::ids::InstanceId;
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,9 +22,13 @@ use crate::fleet::FleetChange;
 /// How long a name may take to resolve: nobody waits, and a resolver's first server may be dead.
 const RESOLVE: Duration = Duration::from_secs(10);
 
+/// Agents that are dialled at a time, from the look-up of the name on: after a start there may be thousands to dial.
+const AT_ONCE: usize = 128;
+
 /// Keeps a dialler for every instance with an address, until `shutdown`; then waits for their sessions to end.
 pub async fn dial_all(front: Arc<Front>, shutdown: CancellationToken) {
     let mut diallers: HashMap<InstanceId, (String, CancellationToken)> = HashMap::new();
+    let pace = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     let (mut hosts, mut changes) = front.fleet.subscribe();
     loop {
@@ -39,7 +44,7 @@ pub async fn dial_all(front: Arc<Front>, shutdown: CancellationToken) {
             if let Some(url) = wanted {
                 let stop = shutdown.child_token();
                 diallers.insert(id.clone(), (url.clone(), stop.clone()));
-                tasks.spawn(keep_dialled(Arc::clone(&front), id, url.clone(), stop));
+                tasks.spawn(keep_dialled(Arc::clone(&front), Arc::clone(&pace), id, url.clone(), stop));
             }
         }
         let change = tokio::select! {
@@ -73,7 +78,13 @@ pub async fn dial_all(front: Arc<Front>, shutdown: CancellationToken) {
 }
 
 /// Dials one instance, serves its session, and dials again, for ever.
-async fn keep_dialled(front: Arc<Front>, id: InstanceId, url: String, stop: CancellationToken) {
+async fn keep_dialled(
+    front: Arc<Front>,
+    pace: Arc<Semaphore>,
+    id: InstanceId,
+    url: String,
+    stop: CancellationToken,
+) {
     let address: AgentAddress = match url.parse() {
         Ok(address) => address,
         Err(error) => {
@@ -86,11 +97,16 @@ async fn keep_dialled(front: Arc<Front>, id: InstanceId, url: String, stop: Canc
         let began = Instant::now();
         let dialled = tokio::select! {
             () = stop.cancelled() => return,
-            dialled = dial(&front, &id, &address) => dialled,
+            // Boxed, so that its state does not stay with the session.
+            dialled = Box::pin(async {
+                let _place = pace.acquire().await;
+                dial(&front, &id, &address).await
+            }) => dialled,
         };
         match dialled {
             Ok(link) => {
-                serve(Arc::clone(&front), link, Dialled::ByUs(id.clone()), None, stop.child_token()).await;
+                let dialled = Dialled::ByUs(id.clone());
+                serve(Arc::clone(&front), Box::new(link), dialled, None, stop.child_token()).await;
                 backoff.session_lasted(began.elapsed());
             }
             Err(reason) => {

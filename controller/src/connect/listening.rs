@@ -27,7 +27,13 @@ pub async fn listen(front: Arc<Front>, mut listener: Listener, shutdown: Cancell
         };
         match accepted {
             Ok(link) => {
-                links.spawn(serve(Arc::clone(&front), link, Dialled::ByAgent, None, shutdown.child_token()));
+                links.spawn(serve(
+                    Arc::clone(&front),
+                    Box::new(link),
+                    Dialled::ByAgent,
+                    None,
+                    shutdown.child_token(),
+                ));
             }
             Err(error) => {
                 tracing::error!(%error, "agents cannot dial in any more");

@@ -40,5 +40,5 @@ async fn serve_one(front: Arc<Front>, arrived: Relayed, stop: CancellationToken)
         Err(_) => return tracing::debug!(%remote, "a relayed agent was not handed over in time"),
     };
     let link = relayed::accept(stream, peer, remote.to_string()).await;
-    serve(front, link, Dialled::ByAgent, Some(place), stop).await;
+    serve(front, Box::new(link), Dialled::ByAgent, Some(place), stop).await;
 }

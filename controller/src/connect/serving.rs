@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::handshake::{answer, receive_hello};
-use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
 use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, PeerKey, SessionId};
@@ -12,7 +12,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ use crate::events::IntakeError;
 use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
 use crate::identities::Ring;
 use crate::model::{Direction, InstanceRecord};
-use crate::registry::AgentHandle;
+use crate::registry::{AgentHandle, Registration};
 use crate::store::StoreError;
 
 /// What carries a link: the agent's own connection, or what a web server has taken TLS off.
@@ -52,33 +52,38 @@ impl Dialled {
     }
 }
 
-/// Greets, admits and serves one link until it ends. `place` is what the link takes up until it is a session.
+/// Greets, admits and serves one link until it ends. `place` is what the link takes up until it is a session. The future
+/// is small, since there may be ten thousand: what is large and does not last is in a box of its own.
 pub async fn serve<S: Stream>(
     front: Arc<Front>,
-    link: Link<S>,
+    link: Box<Link<S>>,
     dialled: Dialled,
     place: Option<OwnedSemaphorePermit>,
     stop: CancellationToken,
 ) {
     let admitted = tokio::select! {
         () = stop.cancelled() => return,
-        // Boxed: the handshake's state is large and must not stay with the session's task.
         admitted = Box::pin(admit(&front, link, &dialled)) => admitted,
     };
     drop(place);
     let Some(admitted) = admitted else { return };
-    serve_session(&front, admitted, dialled.direction(), stop).await;
+    let Some(begun) = begin(&front, admitted, dialled.direction()) else { return };
+    serve_session(begun, stop).await;
 }
 
 struct Admitted<S> {
-    link: Link<S>,
+    link: Box<Link<S>>,
     hello: Hello,
     record: InstanceRecord,
     session: SessionId,
     acknowledged: EventSeq,
 }
 
-async fn admit<S: Stream>(front: &Front, mut link: Link<S>, dialled: &Dialled) -> Option<Admitted<S>> {
+async fn admit<S: Stream>(
+    front: &Front,
+    mut link: Box<Link<S>>,
+    dialled: &Dialled,
+) -> Option<Box<Admitted<S>>> {
     let remote = link.remote().to_owned();
     let hello = match receive_hello(&mut link).await {
         Ok(hello) => hello,
@@ -99,7 +104,7 @@ async fn admit<S: Stream>(front: &Front, mut link: Link<S>, dialled: &Dialled) -
         Ok((record, welcome)) => {
             let (session, acknowledged) = (welcome.session, welcome.acknowledged);
             match answer(&mut link, &Reply::Welcome(welcome)).await {
-                Ok(()) => Some(Admitted { link, hello, record, session, acknowledged }),
+                Ok(()) => Some(Box::new(Admitted { link, hello, record, session, acknowledged })),
                 Err(error) => {
                     tracing::info!(%remote, instance = %record.id, %error, "a link ended at its welcome");
                     None
@@ -142,19 +147,31 @@ async fn welcome(
     Ok((record, welcome))
 }
 
-async fn serve_session<S: Stream>(
-    front: &Front,
-    admitted: Admitted<S>,
-    direction: Direction,
-    stop: CancellationToken,
-) {
-    let Admitted { link, hello, record, session: id, acknowledged } = admitted;
+/// A session that has begun.
+struct Begun<'a> {
+    serving: Serving<'a>,
+    pumping: JoinSet<SessionEnd>,
+    incoming: Incoming<ToController>,
+    health: watch::Receiver<LinkHealth>,
+    heartbeats: watch::Receiver<u64>,
+    identities: watch::Receiver<Ring>,
+    /// The controller's keys that the agent knows, as far as it has said.
+    known: Option<Vec<PeerKey>>,
+    closer: CancellationToken,
+    registration: Registration,
+    session: SessionId,
+    acknowledged: EventSeq,
+}
+
+/// Opens the session and enters it everywhere. None if the instance was removed meanwhile.
+fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direction) -> Option<Begun<'_>> {
+    let Admitted { link, hello, record, session: id, acknowledged } = *admitted;
     let remote = link.remote().to_owned();
-    let (session, pump) = open::<_, ToAgent, ToController>(link, Heartbeat::Expect);
+    let (session, pump) = open::<_, ToAgent, ToController>(*link, Heartbeat::Expect);
     // A task of its own: heartbeats and farewells must not wait for the store while a message is being received.
     let mut pumping = JoinSet::new();
     pumping.spawn(pump);
-    let Session { outgoing, mut incoming, mut health, mut heartbeats, closer, superseder } = session;
+    let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
         .remembering(hello.memory())
         .registered_at(record.created_at);
@@ -162,14 +179,12 @@ async fn serve_session<S: Stream>(
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
         tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
-        return;
+        return None;
     };
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
-    front.commands.agent_connected(&record.id, &handle).await;
-    let mut identities = front.identities.subscribe();
     let known = record.terms.controller_keys;
-    let mut serving = Serving {
+    let serving = Serving {
         front,
         instance: record.id,
         handle,
@@ -177,8 +192,26 @@ async fn serve_session<S: Stream>(
         epoch: hello.epoch,
         to_drain: Some(hello.last_event),
     };
-    serving.drained_to(acknowledged).await;
-    serving.tell_keys(&identities.borrow_and_update().clone(), known.as_deref());
+    Some(Begun {
+        serving,
+        pumping,
+        incoming,
+        health,
+        heartbeats,
+        identities: front.identities.subscribe(),
+        known,
+        closer,
+        registration,
+        session: id,
+        acknowledged,
+    })
+}
+
+async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
+    let Begun { mut serving, mut pumping, mut incoming, mut health, mut heartbeats, .. } = begun;
+    let (mut identities, closer) = (begun.identities, begun.closer);
+    Box::pin(serving.greet(begun.acknowledged)).await;
+    serving.tell_keys(&identities.borrow_and_update().clone(), begun.known.as_deref());
 
     let end = loop {
         let step = tokio::select! {
@@ -213,8 +246,8 @@ async fn serve_session<S: Stream>(
             }
         }
     };
-    serving.conclude(id, &end);
-    drop(registration);
+    serving.conclude(begun.session, &end);
+    drop(begun.registration);
 }
 
 /// How the pump ended; a panic in it has cut the connection.
@@ -244,13 +277,27 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
+    /// What the agent is told at the beginning.
+    async fn greet(&mut self, acknowledged: EventSeq) {
+        self.front.commands.agent_connected(&self.instance, &self.handle).await;
+        self.drained_to(acknowledged).await;
+    }
+
     async fn receive(&mut self, message: ToController) -> Result<(), Broken> {
-        let (front, instance) = (self.front, &self.instance);
         self.feed.seen()?;
         match message {
             ToController::Snapshot(part) => self.feed.snapshot_part(part)?,
             ToController::Change { change } => self.feed.change(change)?,
             ToController::Figures { samples } => self.feed.figures(samples),
+            other => Box::pin(self.work_on(other)).await?,
+        }
+        Ok(())
+    }
+
+    /// What takes the store or the ledger.
+    async fn work_on(&mut self, message: ToController) -> Result<(), Broken> {
+        let (front, instance) = (self.front, &self.instance);
+        match message {
             ToController::Events(batch) => self.store_events(batch).await?,
             ToController::Progress { lines } => front.commands.progress(instance, lines).await,
             ToController::Standing { command, standing } => {
@@ -271,6 +318,7 @@ impl Serving<'_> {
             ToController::ControllerKnown { keys } => {
                 front.admission.controller_known(instance, keys).await?;
             }
+            ToController::Snapshot(_) | ToController::Change { .. } | ToController::Figures { .. } => {}
             ToController::Unknown => {
                 tracing::debug!(%instance, "skipped a message of a newer agent");
             }
@@ -337,4 +385,19 @@ enum Broken {
     Store(#[from] StoreError),
     #[error("the agent sends events of another outbox than it announced")]
     OtherEpoch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::serve;
+
+    fn size_of_future<A, B, C, D, E, F: Future>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_serves_an_idle_agent_is_small() {
+        let size = size_of_future(serve::<tokio::net::TcpStream>);
+        assert!(size <= 2560, "{size} bytes for each of ten thousand agents");
+    }
 }

@@ -25,6 +25,9 @@ const EVERY: Duration = Duration::from_secs(15);
 /// back-off of an agent that the controller was away from.
 const WAIT: Duration = Duration::from_secs(90);
 
+/// Hosts that are saved in one write: enough to share its commit, few enough that others need not wait long.
+const OF_ONE_WRITE: usize = 256;
+
 /// Largest picture that is saved, in bytes. A larger one is not, and its host is empty until its agent is back.
 const MAX_PICTURE: usize = 256 * 1024 * 1024;
 
@@ -93,14 +96,25 @@ async fn try_save(
     seen: &[(InstanceId, UnixMicros)],
     store: &Store,
 ) -> Result<(), StoreError> {
-    for host in unsaved {
-        let id = &host.record.id;
-        match codec::encode(&Picture::of(host), MAX_PICTURE) {
-            Ok(bytes) => store.save_picture(id.clone(), bytes, UnixMicros::now()).await?,
-            Err(error) => tracing::warn!(instance = %id, %error, "the picture of a host is not saved"),
+    for some in unsaved.chunks(OF_ONE_WRITE) {
+        let pictures = some.iter().filter_map(|host| encoded(host)).collect();
+        store.save_pictures(pictures, UnixMicros::now()).await?;
+    }
+    for some in seen.chunks(OF_ONE_WRITE) {
+        store.save_last_seen(some.to_vec()).await?;
+    }
+    Ok(())
+}
+
+fn encoded(host: &Host) -> Option<(InstanceId, Vec<u8>)> {
+    let id = &host.record.id;
+    match codec::encode(&Picture::of(host), MAX_PICTURE) {
+        Ok(bytes) => Some((id.clone(), bytes)),
+        Err(error) => {
+            tracing::warn!(instance = %id, %error, "the picture of a host is not saved");
+            None
         }
     }
-    if seen.is_empty() { Ok(()) } else { store.save_last_seen(seen.to_vec()).await }
 }
 
 fn read(instance: &InstanceId, bytes: &[u8]) -> Option<Picture<Container>> {

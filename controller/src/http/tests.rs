@@ -37,8 +37,8 @@ use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
 use crate::relayed::Relay;
 use crate::reload::Reload;
-use crate::rotation::Rotation;
 use crate::rollouts::Rollouts;
+use crate::rotation::Rotation;
 use crate::store::Store;
 
 mod agent;

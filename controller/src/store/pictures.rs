@@ -7,24 +7,24 @@ use rusqlite::params;
 use super::{Store, StoreError};
 
 impl Store {
-    /// Saves a picture; one of an instance that is gone is skipped.
+    /// Saves pictures in one transaction; those of instances that are gone are skipped.
     ///
     /// # Errors
-    /// If it cannot be stored.
-    pub async fn save_picture(
+    /// If they cannot be stored.
+    pub async fn save_pictures(
         &self,
-        instance: InstanceId,
-        picture: Vec<u8>,
+        pictures: Vec<(InstanceId, Vec<u8>)>,
         now: UnixMicros,
     ) -> Result<(), StoreError> {
         self.write(move |transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO pictures (instance, taken_at, picture)
-                     SELECT id, ?2, ?3 FROM instances WHERE id = ?1
-                     ON CONFLICT (instance) DO UPDATE SET taken_at = excluded.taken_at, picture = excluded.picture",
-                )?
-                .execute(params![instance.as_str(), now.0, picture])?;
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO pictures (instance, taken_at, picture)
+                 SELECT id, ?2, ?3 FROM instances WHERE id = ?1
+                 ON CONFLICT (instance) DO UPDATE SET taken_at = excluded.taken_at, picture = excluded.picture",
+            )?;
+            for (instance, picture) in pictures {
+                statement.execute(params![instance.as_str(), now.0, picture])?;
+            }
             Ok(())
         })
         .await

@@ -151,6 +151,34 @@ pub async fn dial_socket(
     upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
 
+/// As [`dial_socket`], from `source`, an address of this machine: for a program that is many agents at once.
+///
+/// # Errors
+/// If that fails; the error says at which step and what to do.
+#[cfg(any(test, feature = "test-util"))]
+pub async fn dial_from(
+    source: std::net::IpAddr,
+    socket: SocketAddr,
+    address: &AgentAddress,
+    identity: &Identity,
+    trust: Trust,
+) -> Result<Link<TcpStream>, DialError> {
+    use tokio::net::TcpSocket;
+
+    let clock = Clock::start(address.to_string());
+    let connect = async {
+        let own = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        own.bind(SocketAddr::new(source, 0))?;
+        own.connect(socket).await
+    };
+    let stream = clock
+        .bound(Phase::Connect, connect)
+        .await?
+        .map_err(|source| DialError::Connect { address: address.to_string(), source })?;
+    send_at_once(&stream, socket);
+    upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
+}
+
 /// The first address of `host` that answers.
 pub(super) async fn connect(
     clock: &Clock,

@@ -164,10 +164,31 @@ impl Identity {
     /// # Errors
     /// If the system cannot make a key.
     pub fn generate() -> Result<Self, IdentityError> {
-        let pair = KeyPair::generate()?;
-        let certificate = self_signed(&pair)?;
+        Self::from_pair(&KeyPair::generate()?)
+    }
+
+    fn from_pair(pair: &KeyPair) -> Result<Self, IdentityError> {
+        let certificate = self_signed(pair)?;
         let key = PrivateKeyDer::Pkcs8(pair.serialize_der().into());
         Ok(Self::from_parts(certificate.der().clone(), key)?)
+    }
+
+    /// A new key as PEM, for [`from_key_pem`](Self::from_key_pem): for a program that keeps many of them in one file.
+    ///
+    /// # Errors
+    /// If the system cannot make a key.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn new_key_pem() -> Result<String, IdentityError> {
+        Ok(KeyPair::generate()?.serialize_pem())
+    }
+
+    /// The identity with this key.
+    ///
+    /// # Errors
+    /// If it is no key.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn from_key_pem(pem: &str) -> Result<Self, IdentityError> {
+        Self::from_pair(&KeyPair::from_pem(pem)?)
     }
 
     /// The fingerprint by which peers know this program.

@@ -16,8 +16,9 @@ use super::Link;
 use super::carrier::Carrier;
 use super::identity::Identity;
 use super::metered::Metered;
-use super::places::{Place, Places};
+use super::places::{Place, Places, source};
 use super::tls::{self, Trust};
+use super::waiting::Waiting;
 use super::websocket;
 use crate::message::ids::PeerKey;
 
@@ -30,17 +31,19 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What strangers may take up.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenLimits {
-    /// Connections at a time that are no sessions yet, Hello and Welcome included. One beyond it is dropped.
+    /// Connections at a time that are no sessions yet, Hello and Welcome included. One beyond it waits for its turn.
     pub handshakes: usize,
     /// As many from one IPv4 address or IPv6 network (/64).
     pub handshakes_per_source: usize,
+    /// Connections that may wait, half of them from one source, 5 s at most. One beyond it is dropped.
+    pub waiting: usize,
     /// How long TLS and the WebSocket upgrade may take together.
     pub deadline: Duration,
 }
 
 impl Default for ListenLimits {
     fn default() -> Self {
-        Self { handshakes: 256, handshakes_per_source: 16, deadline: Duration::from_secs(10) }
+        Self { handshakes: 256, handshakes_per_source: 16, waiting: 64, deadline: Duration::from_secs(10) }
     }
 }
 
@@ -51,6 +54,7 @@ pub struct Listener {
     deadline: Duration,
     handshakes: JoinSet<Handshake>,
     places: Places,
+    waiting: Waiting<(TcpStream, SocketAddr)>,
     paused_until: Option<Instant>,
     dropped: u64,
 }
@@ -98,6 +102,7 @@ struct Handshake {
 enum Happened {
     Connected(io::Result<(TcpStream, SocketAddr)>),
     Finished(Result<Handshake, JoinError>),
+    PlaceFree,
     PauseOver,
 }
 
@@ -111,6 +116,7 @@ impl Listener {
             deadline: limits.deadline,
             handshakes: JoinSet::new(),
             places: Places::new(limits.handshakes, limits.handshakes_per_source),
+            waiting: Waiting::new(limits.waiting),
             paused_until: None,
             dropped: 0,
         }
@@ -131,12 +137,14 @@ impl Listener {
             let pause = self.paused_until;
             let happened = select! {
                 Some(finished) = self.handshakes.join_next() => Happened::Finished(finished),
+                () = self.places.given_up(), if !self.waiting.is_empty() => Happened::PlaceFree,
                 connected = self.socket.accept(), if pause.is_none() => Happened::Connected(connected),
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => Happened::PauseOver,
             };
             match happened {
-                Happened::Connected(Ok((stream, remote))) => self.begin(stream, remote),
+                Happened::Connected(Ok((stream, remote))) => self.connected(stream, remote),
                 Happened::Connected(Err(error)) => self.failed(error)?,
+                Happened::PlaceFree => self.begin_waiting(),
                 Happened::PauseOver => self.paused_until = None,
                 Happened::Finished(finished) => {
                     if let Some(link) = Self::finished(finished) {
@@ -155,18 +163,30 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// How many connections were dropped because there were too many handshakes.
+    /// How many connections were dropped at once because too many waited.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    fn begin(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let Some(place) = self.places.take(remote.ip()) else {
+    fn connected(&mut self, stream: TcpStream, remote: SocketAddr) {
+        if let Some(place) = self.places.take(remote.ip()) {
+            self.begin(stream, remote, place);
+        } else if !self.waiting.push(source(remote.ip()), (stream, remote), Instant::now()) {
             self.dropped += 1;
             tracing::debug!(%remote, dropped = self.dropped, "too many handshakes, connection dropped");
-            return;
-        };
+        }
+    }
+
+    fn begin_waiting(&mut self) {
+        let now = Instant::now();
+        while let Some((place, (stream, remote))) = self.waiting.next(now, |source| self.places.take(source))
+        {
+            self.begin(stream, remote, place);
+        }
+    }
+
+    fn begin(&mut self, stream: TcpStream, remote: SocketAddr, place: Place) {
         let door = self.door.clone();
         let deadline = self.deadline;
         self.handshakes.spawn(async move {

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// The places of one listener; a clone is another handle on the same ones.
 #[derive(Clone)]
 pub(super) struct Places {
     most: usize,
     most_per_source: usize,
     taken: Arc<Mutex<Taken>>,
+    given_up: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -27,7 +30,7 @@ pub(super) struct Place {
 impl Places {
     /// None are taken.
     pub(super) fn new(most: usize, most_per_source: usize) -> Self {
-        Self { most, most_per_source, taken: Arc::default() }
+        Self { most, most_per_source, taken: Arc::default(), given_up: Arc::default() }
     }
 
     /// A place for a connection from `address`, if there is one.
@@ -41,6 +44,11 @@ impl Places {
         taken.total += 1;
         taken.by_source.insert(source, from_source + 1);
         Some(Place { places: self.clone(), source })
+    }
+
+    /// Waits until a place has been given up since the last call.
+    pub(super) async fn given_up(&self) {
+        self.given_up.notified().await;
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -58,11 +66,12 @@ impl Drop for Place {
                 taken.by_source.remove(&self.source);
             }
         }
+        self.places.given_up.notify_one();
     }
 }
 
 /// What counts as one source: an IPv6 host has a whole network of addresses.
-fn source(address: IpAddr) -> IpAddr {
+pub(super) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -29,7 +29,7 @@ pub struct Session<Tx, Rx> {
     /// What to send. A message too large to be sent is logged as an error and dropped.
     pub outgoing: mpsc::Sender<Tx>,
     /// What came in. Messages of a newer version come as `Unknown`, to be skipped.
-    pub incoming: mpsc::Receiver<Rx>,
+    pub incoming: Incoming<Rx>,
     /// Whether the peer is heard in time.
     pub health: watch::Receiver<LinkHealth>,
     /// How many heartbeats of the peer were heard: the only sign of life of an idle one.
@@ -39,6 +39,17 @@ pub struct Session<Tx, Rx> {
     /// Cancel it to end the session because a newer one of the same peer takes its place; both sides then see
     /// [`SessionEnd::Superseded`].
     pub superseder: CancellationToken,
+}
+
+/// The queue of messages that came in. In boxes: a queue has room for 32 from the start, and an idle session has none.
+#[derive(Debug)]
+pub struct Incoming<Rx>(mpsc::Receiver<Box<Rx>>);
+
+impl<Rx> Incoming<Rx> {
+    /// The next message; none once the session is over. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Rx> {
+        self.0.recv().await.map(|message| *message)
+    }
 }
 
 /// Whether the peer is heard in time.
@@ -111,6 +122,7 @@ where
         closer.clone(),
         superseder.clone(),
     );
+    let incoming = Incoming(incoming);
     (Session { outgoing, incoming, health, heartbeats, closer, superseder }, pump.run(to_user))
 }
 

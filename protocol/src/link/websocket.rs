@@ -23,7 +23,7 @@ use crate::message::ids::PeerKey;
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// A small read buffer, since it stays allocated for as long as the link lives, and nothing held back on write.
-const READ_BUFFER: usize = 4096;
+const READ_BUFFER: usize = 1024;
 
 /// More than one message and the pongs between; beyond it the peer's pings are left unanswered.
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;

@@ -101,6 +101,52 @@ fn only_the_secret_goes_from_a_text() {
 }
 
 #[test]
+fn a_token_glued_to_something_is_hidden() {
+    for (text, expected) in [
+        (format!("{GITHUB}authorization: Bearer x"), "••••••: Bearer ••••••"),
+        (format!("{GITHUB}auth:"), "••••••:"),
+        (format!("{GITHUB}:"), "••••••:"),
+        (format!("{GITHUB}token=x"), "••••••••••••"),
+        (format!("{GITHUB}=x"), "••••••"),
+        (format!("a={GITHUB}"), "a=••••••"),
+        (format!("--{GITHUB}-key next"), "--•••••• ••••••"),
+        (format!("{GITHUB}://me@host/"), "••••••://••••••@host/"),
+        (format!("key%3D{GITHUB}"), "key%3D••••••"),
+        (format!("one\\n{GITHUB}"), "one\\n••••••"),
+        (format!("_{GITHUB},{GITHUB}"), "_••••••,••••••"),
+    ] {
+        assert_eq!(hide(&text), expected, "{text}");
+    }
+    for plain in ["highs-and-lows-of-the-year", "task-runner-of-the-house", "monkeyJumpsOverTheLazyDog"] {
+        assert_eq!(hide(plain), plain);
+    }
+}
+
+#[test]
+fn what_follows_in_the_same_word_or_the_next_is_hidden() {
+    for (text, expected) in [
+        ("authorization=Bearer abc def", "authorization=•••••• •••••• def"),
+        ("header=Bearer abc", "header=Bearer ••••••"),
+        ("http://proxy/http://me:pw@host/", "http://proxy/http://••••••@host/"),
+        ("a://b@c://d@e", "a://••••••@c://••••••@e"),
+    ] {
+        assert_eq!(hide(text), expected, "{text}");
+    }
+}
+
+/// A label or a command is as long as the maker of an image likes.
+#[test]
+fn long_texts_take_neither_stack_nor_time() {
+    let start = tokio::time::Instant::now();
+    for unit in ["a=", "://", "a://b@", "ghp_", "ghp_0123456789abcdef,", "sk-,", "key:", "key ", "bearer "] {
+        let text = unit.repeat((1 << 16) / unit.len());
+        let hidden = hide(&text).into_owned();
+        assert_eq!(hide(&hidden), hidden, "{unit}");
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "took {:?}", start.elapsed());
+}
+
+#[test]
 fn a_container_in_detail_shows_no_secret() {
     let setting = |name: &str, value: &str| Setting { name: name.to_owned(), value: Some(value.to_owned()) };
     let mut details = ContainerDetails {

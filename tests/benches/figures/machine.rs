@@ -1,17 +1,15 @@
 //! What the figures were measured on.
 
-use roadstead_tests::tool;
+use roadstead_tests::{Dockerd, tool};
 use serde_json::{Value, json};
 
-use crate::stage::Hosts;
-
 /// Machine, system, engine, commit and date.
-pub async fn describe(hosts: &Hosts) -> Value {
+pub async fn describe(engine: Option<&Dockerd>) -> Value {
     let cpu = line("/proc/cpuinfo", "model name");
     let memory = line("/proc/meminfo", "MemTotal");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let engine = match hosts.all().next() {
-        Some(host) => host.engine.docker(["version", "--format", "{{.Server.Version}}"]).await,
+    let engine = match engine {
+        Some(engine) => engine.docker(["version", "--format", "{{.Server.Version}}"]).await,
         None => String::new(),
     };
     let folder = tool::run("stat", ["--file-system", "--format", "%T", "/tmp"]).await.unwrap_or_default();

@@ -2,6 +2,7 @@
 //! network namespaces. Prints a table and writes `target/bench.json`.
 
 mod engine_client;
+mod fleet;
 mod footprint;
 mod fsync;
 mod intake;
@@ -21,22 +22,35 @@ use stage::{Fleet, Hosts};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [argument, folder] = arguments.as_slice()
-        && argument == intake::recovery::ARGUMENT
-    {
-        return intake::recovery::recover(folder).await;
+    match arguments.as_slice() {
+        [argument, folder] if argument == intake::recovery::ARGUMENT => {
+            return intake::recovery::recover(folder).await;
+        }
+        [argument] if argument == fleet::echo::ARGUMENT => return fleet::echo::serve().await,
+        _ => {}
     }
     let options = Options::from_arguments(arguments.into_iter())?;
-    report::say(&format!("engines with {:?} containers", options.containers));
-    let hosts = Hosts::start(&options.containers).await?;
-    let mut report = Report::new(machine::describe(&hosts).await, &options)?;
+    let mut report = if options.needs_engines() {
+        with_engines(&options).await?
+    } else {
+        Report::new(machine::describe(None).await, &options)?
+    };
     if options.wants(Part::Intake) {
         report.add(intake::measure(options.intake).await?)?;
     }
-    if !options.needs_engines() {
-        report.print();
-        return Ok(());
+    if options.wants(Part::Fleet) {
+        fleet::measure(&options, &mut report).await?;
     }
+    report.print();
+    Ok(())
+}
+
+/// What is measured on Docker engines.
+async fn with_engines(options: &Options) -> anyhow::Result<Report> {
+    report::say(&format!("engines with {:?} containers", options.containers));
+    let hosts = Hosts::start(&options.containers).await?;
+    let engine = hosts.all().next().map(|host| &host.engine);
+    let mut report = Report::new(machine::describe(engine).await, options)?;
     let before = match options.wants(Part::Footprint) {
         true => Some(footprint::engines_alone(&hosts, options.idle).await?),
         false => None,
@@ -52,6 +66,5 @@ async fn main() -> anyhow::Result<()> {
     if options.wants(Part::Latency) {
         report.add(latency::measure(&fleet, options.starts).await?)?;
     }
-    report.print();
-    Ok(())
+    Ok(report)
 }

@@ -13,6 +13,8 @@ pub enum Part {
     Footprint,
     /// The list of a host's containers.
     List,
+    /// Many simulated agents on one controller.
+    Fleet,
     /// How fast events become durable, and what they take.
     Intake,
 }
@@ -29,6 +31,10 @@ pub struct Options {
     pub intake: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
+    /// Simulated agents on one controller, one number after the other.
+    pub agents: Vec<usize>,
+    /// How long those are watched.
+    pub crowd_idle: Duration,
     /// Whether this is a trial whose figures are not for publication.
     pub quick: bool,
 }
@@ -45,6 +51,8 @@ impl Options {
             idle: Duration::from_secs(300),
             intake: Duration::from_secs(60),
             starts: 500,
+            agents: vec![1000, 5000, 10_000],
+            crowd_idle: Duration::from_secs(40),
             quick: false,
         };
         for argument in arguments {
@@ -54,15 +62,20 @@ impl Options {
                     options.idle = Duration::from_secs(30);
                     options.intake = Duration::from_secs(6);
                     options.starts = 40;
+                    options.agents = vec![1000];
+                    options.crowd_idle = Duration::from_secs(20);
                     options.quick = true;
                 }
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
+                "fleet" => options.parts.push(Part::Fleet),
                 "intake" => options.parts.push(Part::Intake),
                 // Cargo's own.
                 "--bench" => {}
-                other => bail!("{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`"),
+                other => bail!(
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`"
+                ),
             }
         }
         if !options.needs_engines() {
@@ -73,7 +86,7 @@ impl Options {
 
     /// Whether a part is wanted that is measured on engines.
     pub fn needs_engines(&self) -> bool {
-        self.parts != [Part::Intake]
+        [Part::Latency, Part::Footprint, Part::List].into_iter().any(|part| self.wants(part))
     }
 
     /// Whether a part is to be measured: all are, unless some were named.

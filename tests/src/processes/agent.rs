@@ -10,6 +10,7 @@ use super::{Process, address, binary, setting};
 use crate::dockerd::Dockerd;
 use crate::netns::Netns;
 use crate::scratch::Scratch;
+use crate::tool;
 
 /// How to start an agent.
 #[derive(Debug, Clone)]
@@ -30,10 +31,16 @@ impl AgentOptions {
     /// An agent of `engine` that dials the controller that `token` names.
     #[must_use]
     pub fn outbound(engine: &Dockerd, token: &str) -> Self {
+        Self::of(engine.host(), token)
+    }
+
+    /// An agent of the engine at `host`, what `DOCKER_HOST` says, that dials the controller that `token` names.
+    #[must_use]
+    pub fn of(host: String, token: &str) -> Self {
         Self {
             join: Some(token.to_owned()),
             listen: None,
-            engine: engine.host(),
+            engine: host,
             namespace: None,
             settings: Vec::new(),
         }
@@ -87,6 +94,26 @@ impl AgentProcess {
         match start.await {
             Ok(agent) => agent,
             Err(error) => panic!("no agent: {error:#}"),
+        }
+    }
+
+    /// Starts another one with a copy of this one's data folder, as a copied virtual machine would.
+    ///
+    /// # Panics
+    /// When it does not start; the message holds its log.
+    pub async fn start_copy(&self, options: AgentOptions) -> Self {
+        let start = async {
+            let scratch = Scratch::new()?;
+            let copy = scratch.path().join("data");
+            tool::run("cp", ["-a".as_ref(), self.data().as_os_str(), copy.as_os_str()]).await?;
+            let process = Process::new(scratch.path().join("agent.log"));
+            let mut agent = Self { process, options, link: None, scratch };
+            agent.launch().await?;
+            anyhow::Ok(agent)
+        };
+        match start.await {
+            Ok(agent) => agent,
+            Err(error) => panic!("no copy of an agent: {error:#}"),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{ListenLimits, Listener};
@@ -266,8 +267,8 @@ async fn silent_and_babbling_clients_stall_nobody_and_lose_their_place() {
 async fn too_many_handshakes_drop_the_newest_until_there_is_room() {
     let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     for limits in [
-        ListenLimits { handshakes_per_source: 2, ..ListenLimits::default() },
-        ListenLimits { handshakes: 2, ..ListenLimits::default() },
+        ListenLimits { handshakes_per_source: 2, waiting: 0, ..ListenLimits::default() },
+        ListenLimits { handshakes: 2, waiting: 0, ..ListenLimits::default() },
     ] {
         let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
         let first = listening.connect().await;
@@ -282,6 +283,27 @@ async fn too_many_handshakes_drop_the_newest_until_there_is_room() {
         }
         listening.links.recv().await.unwrap();
         assert_eq!(listening.dropped().await, attempts);
+    }
+}
+
+#[tokio::test]
+async fn one_too_many_waits_until_there_is_room() {
+    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    for limits in [
+        ListenLimits { handshakes_per_source: 2, waiting: 2, ..ListenLimits::default() },
+        ListenLimits { handshakes: 2, waiting: 2, ..ListenLimits::default() },
+    ] {
+        let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
+        let first = listening.connect().await;
+        let _second = listening.connect().await;
+        let address = listening.address.clone();
+        let third = dial(&address, &ours, Trust::Only(theirs.key()));
+        tokio::pin!(third);
+        assert!(timeout(Duration::from_millis(200), &mut third).await.is_err());
+        drop(first);
+        third.await.unwrap();
+        listening.links.recv().await.unwrap();
+        assert_eq!(listening.dropped().await, 0);
     }
 }
 
@@ -307,7 +329,7 @@ async fn giving_up_on_accept_loses_nothing() {
 #[tokio::test]
 async fn a_link_keeps_its_place_until_it_is_a_session() {
     let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    let limits = ListenLimits { handshakes_per_source: 2, ..ListenLimits::default() };
+    let limits = ListenLimits { handshakes_per_source: 2, waiting: 0, ..ListenLimits::default() };
     let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
     let dial = || dial(&listening.address, &ours, Trust::Only(theirs.key()));
     // They have proven some key, and never say Hello.

@@ -43,7 +43,7 @@ pub(super) struct Pump<S, Tx> {
 /// What the pump woke up for.
 enum Happened<'a, Tx, Rx> {
     Moved(Moved),
-    Room(Permit<'a, Rx>),
+    Room(Permit<'a, Box<Rx>>),
     ToSend(Tx),
     Over(Ending),
     TimePassed,
@@ -97,13 +97,13 @@ where
         }
     }
 
-    pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Rx>) -> SessionEnd {
+    pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Box<Rx>>) -> SessionEnd {
         let ending = self.carry(&incoming).await;
         // Boxed, so that no pump carries its state along for what happens once.
         Box::pin(farewell::take_leave(self.link, self.outgoing, ending)).await
     }
 
-    async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Rx>) -> Ending {
+    async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Box<Rx>>) -> Ending {
         let mut room = incoming.try_reserve().ok();
         loop {
             let now = Instant::now();
@@ -152,7 +152,7 @@ where
     fn received<Rx: Directed>(
         &mut self,
         received: Option<Result<Message, SocketError>>,
-        room: &mut Option<Permit<'_, Rx>>,
+        room: &mut Option<Permit<'_, Box<Rx>>>,
     ) -> Result<(), Ending> {
         match received {
             None => Err(Ending::Closed(SessionEnd::ClosedByPeer)),
@@ -161,7 +161,7 @@ where
                 let message = codec::decode_directed(&bytes)
                     .map_err(|error| Ending::Reject(CloseCode::Policy, error.to_string()))?;
                 if let Some(permit) = room.take() {
-                    permit.send(message);
+                    permit.send(Box::new(message));
                 }
                 Ok(())
             }

@@ -113,7 +113,7 @@ async fn rejected(frame: Message) -> (SessionEnd, CloseCode, String) {
     drop(bare);
     let end = pump.await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO);
-    assert!(session.incoming.is_closed());
+    assert!(session.incoming.0.is_closed());
     (end, goodbye.code, goodbye.reason.to_string())
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Both, both, line_of, probe, progress};
+use crate::link::session::Incoming;
 use crate::message::codec::MAX_MESSAGE;
 use crate::message::to_agent::ToAgent;
 use crate::message::to_controller::ToController;
@@ -39,7 +40,7 @@ async fn both_sides_flood_slow_readers_and_everything_arrives() {
         sender
     }
 
-    async fn take_slowly<T>(mut receiver: mpsc::Receiver<T>, number: impl Fn(&T) -> u64) -> u64 {
+    async fn take_slowly<T>(mut receiver: Incoming<T>, number: impl Fn(&T) -> u64) -> u64 {
         let mut pace = interval(Duration::from_millis(50));
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut taken = 0;
