@@ -133,7 +133,7 @@ test('made-up texts do no harm on any page', LIMIT, async () => {
   await page.getByText('unhealthy').first().waitFor()
   await page.keyboard.press('Control+k')
   await page.getByRole('combobox', { name: 'Find hosts' }).fill('onerror')
-  await page.getByRole('option').first().waitFor()
+  await page.getByRole('dialog').getByRole('option').first().waitFor()
   await look(page, 'hostile-palette', problems)
   assert.notEqual(await page.title(), 'owned')
   assert.deepEqual(problems, [])
