@@ -6,17 +6,19 @@ use roadstead_protocol::message::printable::printable;
 use tracing::Level;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts logging at `level`; libraries say only what is at least a warning, unless everything is asked for. Even
-/// then not all of it: at their lowest level they print what they carry, secrets included.
+/// Starts logging at `level`. Libraries say nothing unless everything is asked for, and even then not all of it: at
+/// their lowest level they print what they carry, and the client of the engine does so one level above, secrets
+/// included.
 pub fn start(level: Level) {
-    let libraries = if level == Level::TRACE { Level::DEBUG } else { Level::WARN };
+    let libraries = if level == Level::TRACE { LevelFilter::DEBUG } else { LevelFilter::OFF };
     let filter = Targets::new()
         .with_default(libraries)
+        .with_target("bollard", LevelFilter::OFF)
         .with_target("roadstead_agent", level)
         .with_target("roadstead_protocol", level);
     let lines = tracing_subscriber::fmt::layer()

@@ -197,14 +197,17 @@ async fn obey<E: Engine>(
                 let command = order.id;
                 let standing = parts.executor.order(*order);
                 parts.executor.recorded(command).await;
+                tracing::debug!(%command, ?standing, "the controller orders a command");
                 send(outgoing, ToController::Standing { command, standing }).await?;
             }
             ToAgent::Cancel { command } => parts.executor.cancel(command),
             ToAgent::Enquire { command, next_line } => {
                 let standing = parts.executor.enquire(command, next_line);
+                tracing::debug!(%command, next_line, ?standing, "the controller enquires about a command");
                 send(outgoing, ToController::Standing { command, standing }).await?;
             }
             ToAgent::Acknowledge { epoch, up_to } if epoch == parts.outbox.epoch() => {
+                tracing::debug!(?up_to, "the controller has stored events");
                 parts.outbox.acknowledge(up_to);
             }
             ToAgent::Acknowledge { .. } => {}

@@ -8,7 +8,7 @@ use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast;
 
-use crate::model::EventRecord;
+use crate::model::{EventRecord, StoredEvents};
 use crate::store::{Store, StoreError};
 
 pub mod retention;
@@ -17,8 +17,8 @@ mod tests;
 
 pub use crate::store::events::{EventFilter, kind};
 
-/// Events kept for a slow subscriber; one that falls further behind is told so and reads the log instead.
-const WAITING_EVENTS: usize = 1024;
+/// Messages of events kept for a slow subscriber; one that falls further behind is told so and reads the log instead.
+const WAITING_MESSAGES: usize = 1024;
 
 /// Most events of one page.
 pub const MAX_PAGE: usize = 500;
@@ -31,7 +31,7 @@ pub struct Events {
 
 struct Inner {
     store: Store,
-    stored: broadcast::Sender<Arc<EventRecord>>,
+    stored: broadcast::Sender<StoredEvents>,
     duplicates: AtomicU64,
 }
 
@@ -64,7 +64,7 @@ impl Events {
     /// The log in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let (stored, _) = broadcast::channel(WAITING_EVENTS);
+        let (stored, _) = broadcast::channel(WAITING_MESSAGES);
         Self { inner: Arc::new(Inner { store, stored, duplicates: AtomicU64::new(0) }) }
     }
 
@@ -77,9 +77,9 @@ impl Events {
         check_order(&batch)?;
         let intake = self.inner.store.append_events(instance.clone(), batch, UnixMicros::now()).await?;
         self.inner.duplicates.fetch_add(intake.duplicates, Ordering::Relaxed);
-        for record in intake.stored {
+        if !intake.stored.is_empty() {
             // Nobody listening is fine.
-            let _ = self.inner.stored.send(Arc::new(record));
+            let _ = self.inner.stored.send(intake.stored.into_iter().map(Arc::new).collect());
         }
         Ok(intake.mark)
     }
@@ -112,7 +112,7 @@ impl Events {
 
     /// Every event stored from now on. Subscribe, then read a page: what comes twice has the same id.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<EventRecord>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<StoredEvents> {
         self.inner.stored.subscribe()
     }
 

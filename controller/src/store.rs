@@ -49,6 +49,7 @@ struct Inner {
     writer: Option<JoinHandle<Connection>>,
     seal: Option<Seal>,
     trouble: writer::Trouble,
+    events: events::EventMemory,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -57,6 +58,9 @@ const IDLE_READERS: usize = 4;
 
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS: usize = 128;
+
+/// Pages that the writer keeps: 8 MiB, so that filling in the index of events does not read the same pages again.
+const WRITER_CACHE: i64 = 2048;
 
 /// Writes that may wait; a further writer waits for room.
 const WAITING_WRITES: usize = 4096;
@@ -146,7 +150,8 @@ impl Store {
         let trouble = writer::Trouble::default();
         let writer = writer::spawn(connection, jobs, trouble.clone())?;
         let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
-        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, readers: Mutex::default() }) })
+        let (events, readers) = (events::EventMemory::default(), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers }) })
     }
 
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.
@@ -157,8 +162,11 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "cell_size_check", true)?;
+        // What was masked or removed does not stay in the free parts of pages.
+        connection.pragma_update(None, "secure_delete", "FAST")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         if doubtful {
             let complaints = integrity::complaints(&connection, "PRAGMA quick_check(5)")?;
@@ -207,8 +215,28 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.ask(|answer| writer::job(write, false, answer)).await
+    }
+
+    /// As [`write`](Self::write), without a savepoint, which costs more than a small write: where `write` fails, so do all
+    /// others of its transaction. For what cannot fail unless the disk does.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    async fn write_bare<T, F>(&self, write: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.ask(|answer| writer::job(write, true, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> writer::Job,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job = writer::job(write, answer);
+        let job = job(answer);
         let writes = self.inner.writes.as_ref().ok_or(StoreError::Closed)?;
         writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?

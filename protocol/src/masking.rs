@@ -89,7 +89,7 @@ fn has_secret(text: &str) -> bool {
 }
 
 /// `text` without the secrets in it: tokens of known shape, passwords in URLs, and what follows a secret's name in an
-/// option or an assignment (`--password x`, `TOKEN=x`, `Authorization: Bearer x`). Takes time in proportion to the text,
+/// option, an assignment or a parameter (`--password x`, `TOKEN=x`, `Authorization: Bearer x`, `?token=x`). Takes time in proportion to the text,
 /// which may be as long as whoever made an image likes.
 #[must_use]
 pub fn hide(text: &str) -> Cow<'_, str> {
@@ -133,7 +133,36 @@ fn hide_word(word: &str, is_value: bool) -> (Cow<'_, str>, bool) {
     }
     let option = rest.starts_with('-') && rest.len() > 2 && is_identifier(rest) && names_secret(rest);
     let header = rest.strip_suffix(':').is_some_and(|name| is_identifier(name) && names_secret(name));
-    (hide_shape(word), option || header || is_scheme(rest))
+    let hidden = match hide_parameters(word) {
+        Cow::Borrowed(word) => hide_shape(word),
+        Cow::Owned(word) => Cow::Owned(hide_shape(&word).into_owned()),
+    };
+    (hidden, option || header || is_scheme(rest))
+}
+
+/// Hides the values of secret names in what follows a `?`, `&` or `;`, as in URLs and the addresses of databases.
+fn hide_parameters(word: &str) -> Cow<'_, str> {
+    let parts: Vec<_> = word.split_inclusive(['?', '&', ';']).collect();
+    let secret = |part: &str| {
+        let (name, value) = part.trim_end_matches(['?', '&', ';']).split_once('=')?;
+        (!value.is_empty() && is_identifier(name) && names_secret(name))
+            .then_some((name.len() + 1, value.len()))
+    };
+    if parts.iter().skip(1).all(|part| secret(part).is_none()) {
+        return Cow::Borrowed(word);
+    }
+    let mut hidden = String::new();
+    for (number, part) in parts.into_iter().enumerate() {
+        match secret(part).filter(|_| number > 0) {
+            Some((begin, length)) => {
+                hidden.push_str(&part[..begin]);
+                hidden.push_str(MASK);
+                hidden.push_str(&part[begin + length..]);
+            }
+            None => hidden.push_str(part),
+        }
+    }
+    Cow::Owned(hidden)
 }
 
 /// What stands before the secret in a header.

@@ -18,7 +18,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roadstead_protocol::message::command::Order;
+use roadstead_protocol::masking;
+use roadstead_protocol::message::command::{Order, Work};
 use roadstead_protocol::message::ids::{BootId, CommandId};
 use roadstead_protocol::message::progress::{Progress, ProgressLine};
 use roadstead_protocol::message::time::UnixMicros;
@@ -135,10 +136,15 @@ impl Ledger {
         self.memory().ended.clone()
     }
 
-    /// Records an order; it survives a power cut from here on.
+    /// Records an order, without the secrets of one to install, which is not begun again after a restart; it survives
+    /// a power cut from here on.
     pub(super) fn accept(&self, order: &Order, at: UnixMicros) -> Result<(), LedgerError> {
+        let mut shown = order.clone();
+        if let Work::Install(install) = &mut shown.work {
+            masking::mask_install(install);
+        }
         let mut bytes = Vec::new();
-        record::encode(&Entry::Ordered { at, order: order.clone() }, &mut bytes)?;
+        record::encode(&Entry::Ordered { at, order: shown }, &mut bytes)?;
         self.replace(&self.path(order.id), &bytes)
     }
 

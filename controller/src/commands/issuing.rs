@@ -41,6 +41,7 @@ impl Commands {
         let id = record.id;
         let mut live = Live::new(record.clone(), LogMark::default(), record.issued_at);
         live.unsaved = true;
+        live.registered = agent.as_ref().map(|agent| agent.registered);
         let live = Arc::new(Mutex::new(live));
         // Locked before it is entered, so that nobody comes between entering and the first save.
         let mut locked = Arc::clone(&live).lock_owned().await;

@@ -52,11 +52,23 @@ pub(super) struct Live {
     pub answers: Answers,
     /// The record has changed since it was last stored.
     pub unsaved: bool,
+    /// When the instance that it was asked of was registered; none until a session of it told.
+    pub registered: Option<UnixMicros>,
 }
 
 impl Live {
     pub fn new(record: CommandRecord, log: LogMark, now: UnixMicros) -> Self {
-        Self { tracked: Tracked::new(record, now), log, answers: Answers::default(), unsaved: false }
+        let tracked = Tracked::new(record, now);
+        Self { tracked, log, answers: Answers::default(), unsaved: false, registered: None }
+    }
+
+    /// Whether it was asked of an instance that was removed, and one that was `registered` since only has its id.
+    /// Known registrations are compared for identity: a clock that was set may have put them in any order.
+    pub fn is_of_another(&self, registered: UnixMicros, now: UnixMicros) -> bool {
+        match self.registered {
+            Some(known) => known != registered,
+            None => self.tracked.record.issued_at < registered && registered <= now,
+        }
     }
 }
 

@@ -27,10 +27,12 @@ impl Commands {
         };
         for entry in entries {
             let mut live = entry.live.lock().await;
-            if live.tracked.record.issued_at < agent.registered {
-                // Asked of an instance that was removed; this one only has the same id.
+            if live.is_of_another(agent.registered, UnixMicros::now()) {
                 self.apply_or_warn(&mut live, Input::Removed, None, UnixMicros::now()).await;
-            } else if live.tracked.record.state.is_final() {
+                continue;
+            }
+            live.registered = Some(agent.registered);
+            if live.tracked.record.state.is_final() {
                 // If the session takes no more, the log lacks its end until the next one.
                 let _ = live.tell(agent, Effect::Enquire);
             } else {

@@ -29,7 +29,8 @@
 //!   that, or else ten minutes later. An agent that says “ended” may be about to tell how: its doubt ends by time
 //!   alone.
 
-use roadstead_protocol::message::command::{Outcome, Standing};
+use roadstead_protocol::masking;
+use roadstead_protocol::message::command::{Outcome, Standing, Work};
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::time::UnixMicros;
 
@@ -171,6 +172,10 @@ impl Tracked {
         self.record.ended_at = Some(at);
         self.record.reason = reason;
         self.doubt = None;
+        // Given to the container and not to whoever reads the ledger; needed no more.
+        if let Work::Install(install) = &mut self.record.work {
+            masking::mask_install(install);
+        }
     }
 
     fn lose(&mut self, now: UnixMicros, why: &str) {

@@ -23,7 +23,7 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// Ninety days and two million events, about 1 GB.
+    /// Ninety days and two million events, some 200 MB.
     fn default() -> Self {
         Self { age: Duration::from_secs(90 * 24 * 3600), rows: 2_000_000 }
     }

@@ -36,8 +36,10 @@ async fn what_comes_twice_is_stored_once_and_acknowledged_again() {
     assert_eq!(events.intake(&host, batch(epoch, [1, 2, 3])).await.unwrap(), EventSeq(5));
     assert_eq!(events.duplicates(), 4);
     assert_eq!(stored(&events).await, [1, 2, 3, 5]);
-    for seq in [1, 2, 3, 5] {
-        assert_eq!(told.try_recv().unwrap().origin, Some((epoch, EventSeq(seq))));
+    for seqs in [&[1, 2][..], &[3, 5]] {
+        let told = told.try_recv().unwrap();
+        let of = |seq: &u64| Some((epoch, EventSeq(*seq)));
+        assert!(told.iter().map(|event| event.origin).eq(seqs.iter().map(of)));
     }
     assert!(told.try_recv().is_err(), "a duplicate is not told again");
 
@@ -174,4 +176,71 @@ async fn an_agent_that_begins_one_outbox_after_another_leaves_few_marks() {
     assert_eq!(marked.len(), 16);
     assert!(marked.contains(&last) && marked.contains(&kept), "the present one and the longest history");
     assert_eq!(events.mark(&instance("b"), other).await.unwrap(), EventSeq(1));
+}
+
+fn about(seq: u64, container: u32, name: &str) -> Event {
+    let what = EventKind::Container {
+        id: container_id(container),
+        name: name.to_owned(),
+        image: "web:1".to_owned(),
+        action: "die".to_owned(),
+        attributes: [("exitCode".to_owned(), "0".to_owned())].into(),
+        inferred: seq % 2 == 0,
+    };
+    Event { what, ..event(seq) }
+}
+
+#[tokio::test]
+async fn an_event_about_a_container_reads_as_it_was_told_whatever_the_container_was_called_before() {
+    let (store, directory) = store();
+    let epoch = Epoch::generate();
+    let told: Vec<Event> = (1..=9)
+        .map(|seq| about(seq, 1 + u32::from(seq == 5), ["web", "api", ""][seq as usize % 3]))
+        .collect();
+    for (part, number) in told.chunks(3).zip(0..) {
+        // With a new program each time, which has to find its way in what the last one left.
+        let events =
+            Events::new(if number < 2 { store.clone() } else { Store::open(directory.path()).unwrap() });
+        events.intake(&instance("a"), EventBatch { epoch, events: part.to_vec() }).await.unwrap();
+    }
+    let page = Events::new(store).page(EventFilter::default(), None, 10).await.unwrap();
+    let read = page.events.iter().rev().map(|record| Event {
+        seq: record.origin.unwrap().1,
+        at: record.at,
+        what: record.what.clone(),
+    });
+    assert_eq!(read.collect::<Vec<_>>(), told);
+}
+
+#[tokio::test]
+async fn pages_of_an_instance_go_through_the_index_and_what_is_not_in_it_yet() {
+    let (store, _directory) = store();
+    let (events, epoch) = (Events::new(store.clone()), Epoch::generate());
+    let at = UnixMicros(1);
+    store.append_events(instance("quiet"), batch(epoch, 1..=2), at).await.unwrap();
+    for begins in (0..40_000).step_by(10_000) {
+        store.append_events(instance("busy"), batch(epoch, begins + 1..=begins + 10_000), at).await.unwrap();
+    }
+    store.append_events(instance("quiet"), batch(epoch, 3..=4), at).await.unwrap();
+    let filter = EventFilter { instance: Some(instance("quiet")), ..EventFilter::default() };
+    for limit in 1..=5 {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = events.page(filter.clone(), cursor, limit).await.unwrap();
+            seen.extend(page.events.iter().map(|event| event.origin.unwrap().1.0));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [4, 3, 2, 1], "{limit} at a time");
+    }
+    let keep = Retention { age: Duration::MAX, rows: 3 };
+    prune(&store, keep, UnixMicros::now()).await.unwrap();
+    let page = events.page(filter, None, 10).await.unwrap();
+    assert_eq!(page.events.len(), 2);
+    let left = "SELECT count(*) FROM events_of";
+    let left: i64 =
+        store.read(move |connection| Ok(connection.query_row(left, [], |row| row.get(0))?)).await.unwrap();
+    assert_eq!(left, 0, "what was deleted is in no index");
 }

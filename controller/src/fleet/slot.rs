@@ -90,7 +90,7 @@ impl Slot {
     }
 
     pub(super) fn set_record(&mut self, mut record: InstanceRecord) -> Option<FleetChange> {
-        record.last_seen = record.last_seen.max(self.host.record.last_seen);
+        record.last_seen = self.host.record.last_seen.or(record.last_seen);
         if self.host.record == record {
             return None;
         }

@@ -36,6 +36,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         request.extensions_mut().insert(peer);
     }
     let method = request.method().clone();
+    let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
     let mut response = match refuse_forged(&request, tls) {
@@ -50,6 +51,8 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     };
     let route = route.as_deref().unwrap_or("unmatched");
     app.metrics.count_request(&method, route, response.status());
+    // Not what follows the path: others put secrets there.
+    tracing::debug!(%method, path, status = response.status().as_u16(), "answered a request");
     harden(response.headers_mut(), tls);
     response
 }

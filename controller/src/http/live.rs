@@ -31,7 +31,7 @@ use super::views::instance::InstanceView;
 use crate::commands::{CommandChange, CommandFilter};
 use crate::fleet::FleetChange;
 use crate::lifecycle::LifecycleChange;
-use crate::model::{CommandRecord, EventRecord};
+use crate::model::{CommandRecord, StoredEvents};
 use crate::rollouts::RolloutChange;
 use crate::store::StoreError;
 use batch::Batch;
@@ -144,7 +144,7 @@ struct Viewer {
 struct Sources {
     fleet: broadcast::Receiver<FleetChange>,
     commands: broadcast::Receiver<CommandChange>,
-    events: broadcast::Receiver<Arc<EventRecord>>,
+    events: broadcast::Receiver<StoredEvents>,
     lifecycles: broadcast::Receiver<LifecycleChange>,
     rollouts: broadcast::Receiver<RolloutChange>,
 }
@@ -153,7 +153,7 @@ struct Sources {
 enum News {
     Fleet(FleetChange),
     Command(CommandChange),
-    Event(Arc<EventRecord>),
+    Events(StoredEvents),
     Lifecycle(LifecycleChange),
     Rollout(RolloutChange),
     /// A source ran ahead of us.
@@ -210,7 +210,7 @@ impl Viewer {
             match sources.next(&self.app, tell_at, self.recheck_at).await {
                 News::Fleet(change) => batch.add_fleet(&change),
                 News::Command(change) => batch.add_command(&change),
-                News::Event(event) => batch.add_event(event),
+                News::Events(events) => batch.add_events(&events),
                 News::Lifecycle(change) => batch.add_lifecycle(change),
                 News::Rollout(change) => batch.add_rollout(change),
                 News::Lagged => return self.whole().await,
@@ -321,7 +321,7 @@ impl Sources {
             () = tokio::time::sleep_until(recheck_at) => News::Recheck,
             change = self.fleet.recv() => news(change, News::Fleet),
             change = self.commands.recv() => news(change, News::Command),
-            event = self.events.recv() => news(event, News::Event),
+            events = self.events.recv() => news(events, News::Events),
             change = self.lifecycles.recv() => news(change, News::Lifecycle),
             change = self.rollouts.recv() => news(change, News::Rollout),
         }

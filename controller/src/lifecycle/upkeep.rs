@@ -1,7 +1,6 @@
 //! What keeps lifecycles current: events are folded in as they are stored, what time alone changes is told, and all is
 //! saved now and then.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::time::UnixMicros;
@@ -11,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Lifecycles;
-use crate::model::EventRecord;
+use crate::model::StoredEvents;
 use crate::store::StoreError;
 
 /// After events were folded in, further ones are gathered for so long; the first after a quiet time goes at once.
@@ -32,7 +31,7 @@ enum Step {
 
 impl Lifecycles {
     /// Follows the event log until `shutdown`. `stored` only wakes it: what there is, is read from the log.
-    pub async fn run(self, mut stored: broadcast::Receiver<Arc<EventRecord>>, shutdown: CancellationToken) {
+    pub async fn run(self, mut stored: broadcast::Receiver<StoredEvents>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut saves = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);

@@ -181,7 +181,7 @@ impl Rollouts {
 fn expected_back(host: &Host, now: UnixMicros) -> bool {
     match host.link.state {
         LinkState::Awaited => true,
-        LinkState::Lost => now.since(host.link.since) < EXPECTED_BACK_FOR,
+        LinkState::Lost => host.link.since <= now && now.since(host.link.since) < EXPECTED_BACK_FOR,
         LinkState::Live | LinkState::Late | LinkState::Never => false,
     }
 }

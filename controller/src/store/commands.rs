@@ -65,8 +65,8 @@ impl Store {
                 "INSERT INTO commands (id, instance, work, issued_by, issued_at, state, queue_until, \
                  deadline_secs, boot, sent_at, started_at, ended_at, cancel_requested, outcome, reason) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, boot = excluded.boot, \
-                 sent_at = excluded.sent_at, started_at = excluded.started_at, ended_at = excluded.ended_at, \
+                 ON CONFLICT (id) DO UPDATE SET work = excluded.work, state = excluded.state, \
+                 boot = excluded.boot, sent_at = excluded.sent_at, started_at = excluded.started_at, ended_at = excluded.ended_at, \
                  cancel_requested = excluded.cancel_requested, outcome = excluded.outcome, \
                  reason = excluded.reason WHERE commands.ended_at IS NULL",
             )?;

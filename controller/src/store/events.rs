@@ -1,15 +1,26 @@
 //! The event log and how far each outbox has been stored.
+//!
+//! Appending is what it is made for: rows go to the log's end, what many events share is written once (`subjects`), and
+//! the index by instance is filled in many events at a time ([`INDEXED_AT_ONCE`]).
 
-use roadstead_protocol::message::codec;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
-use uuid::Uuid;
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
-use super::instances::ids;
 use super::{Store, StoreError};
 use crate::model::EventRecord;
+
+mod page;
+mod row;
+mod subjects;
+
+use row::COLUMNS;
+pub(super) use row::JOINS;
+pub use row::kind;
+use subjects::{Fresh, Subjects};
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +48,19 @@ pub struct Intake {
     pub duplicates: u64,
 }
 
-const COLUMNS: &str = "id, instance, epoch, seq, at, received_at, what";
+/// So many events are entered into the index of instances at once: those up to the last id that this divides are in it.
+/// The rest is looked through for a page.
+const INDEXED_AT_ONCE: i64 = 32 * 1024;
+
+/// What of the event log is kept in memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EventMemory(Arc<Mutex<Subjects>>);
+
+impl EventMemory {
+    fn lock(&self) -> MutexGuard<'_, Subjects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Store {
     /// Stores what is new of a batch and moves the outbox's mark, in one transaction. The batch's numbers must
@@ -51,35 +74,44 @@ impl Store {
         batch: EventBatch,
         received_at: UnixMicros,
     ) -> Result<Intake, StoreError> {
-        self.write(move |transaction| {
-            let before = read_mark(transaction, &instance, batch.epoch)?;
-            let mut intake = Intake { mark: before, ..Intake::default() };
-            if let Some(missing) = missing(before, &batch.events) {
-                intake.stored.push(insert(transaction, &instance, None, missing, received_at)?);
+        let memory = self.inner.events.clone();
+        // Whatever an event can be refused for is found out here, and not among the writes of others.
+        let events = batch.events.into_iter().map(Encoded::new).collect::<Result<Vec<_>, _>>()?;
+        let write = move |transaction: &Transaction<'_>| {
+            let known = match standing(transaction, &instance, batch.epoch) {
+                Err(error @ StoreError::Corrupt(_)) => return Ok(Err(error)),
+                known => known?,
+            };
+            let number = known.number.map_or_else(|| add_instance(transaction, &instance), Ok)?;
+            let mut intake = Intake { mark: known.mark, ..Intake::default() };
+            let mut subjects = memory.lock();
+            let mut append = Append::new(transaction, &mut subjects, &instance, number, received_at)?;
+            if let Some(missing) = missing(known.mark, events.iter().map(|new| &new.event)) {
+                intake.stored.push(append.event(None, Encoded::new(missing)?)?);
             }
-            for event in batch.events {
-                if event.seq <= before {
+            for new in events {
+                if new.event.seq <= known.mark {
                     intake.duplicates += 1;
                     continue;
                 }
-                intake.mark = event.seq;
-                intake.stored.push(insert(transaction, &instance, Some(batch.epoch), event, received_at)?);
+                intake.mark = new.event.seq;
+                intake.stored.push(append.event(Some(batch.epoch), new)?);
             }
-            if intake.mark > before {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO event_marks (instance, epoch, seq) VALUES (?1, ?2, ?3)
-                         ON CONFLICT (instance, epoch) DO UPDATE SET seq = excluded.seq",
-                    )?
-                    .execute(params![instance.as_str(), batch.epoch.0.into_bytes(), to_i64(intake.mark)?])?;
-                if before.0 == 0 {
-                    let params = params![instance.as_str(), batch.epoch.0.into_bytes(), MAX_MARKS - 1];
-                    transaction.prepare_cached(FORGET_MARKS)?.execute(params)?;
+            let fresh = append.fresh;
+            if let (Some(first), Some(last)) = (intake.stored.first(), intake.stored.last()) {
+                move_mark(transaction, &instance, batch.epoch, known.mark, intake.mark)?;
+                if indexed(first.id - 1) < indexed(last.id) {
+                    let entered = [indexed(first.id - 1), indexed(last.id)];
+                    transaction.prepare_cached(ENTER)?.execute(entered)?;
                 }
             }
-            Ok(intake)
-        })
-        .await
+            Ok(Ok((intake, fresh)))
+        };
+        let (intake, fresh) = self.write_bare(write).await??;
+        if !fresh.is_empty() {
+            self.inner.events.lock().keep(fresh);
+        }
+        Ok(intake)
     }
 
     /// Up to where an outbox has been stored; 0 if not at all.
@@ -87,7 +119,7 @@ impl Store {
     /// # Errors
     /// If it cannot be read.
     pub async fn event_mark(&self, instance: InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
-        self.read(move |connection| read_mark(connection, &instance, epoch)).await
+        self.read(move |connection| Ok(standing(connection, &instance, epoch)?.mark)).await
     }
 
     /// At most `limit` events with an id below `cursor`, newest first.
@@ -100,17 +132,8 @@ impl Store {
         cursor: Option<i64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.read(move |connection| {
-            let query = Query::new(&filter, cursor, limit)?;
-            let mut statement = connection.prepare_cached(&query.sql)?;
-            let mut rows = statement.query(query.values().as_slice())?;
-            let mut events = Vec::new();
-            while let Some(row) = rows.next()? {
-                events.push(read_event(row)?);
-            }
-            Ok(events)
-        })
-        .await
+        self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
+            .await
     }
 
     /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
@@ -127,17 +150,32 @@ impl Store {
         let keep = i64::try_from(keep).unwrap_or(i64::MAX);
         let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
         self.write(move |transaction| {
-            let Some(newest) = transaction
-                .query_row("SELECT max(id) FROM events", [], |row| row.get::<_, Option<i64>>(0))?
-            else {
-                return Ok(0);
-            };
+            let newest = newest(transaction)?;
             let beyond = newest.saturating_sub(keep);
-            Ok(transaction.prepare_cached(PRUNE)?.execute(params![newest, beyond, before.0, chunk])?)
+            let mut old = transaction.prepare_cached(OLD)?;
+            let old: Vec<(i64, i64)> = old
+                .query_map(params![newest, beyond, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
+            let mut entry = transaction.prepare_cached(sql)?;
+            let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
+            for (id, instance) in &old {
+                entry.execute([instance, id])?;
+                event.execute([id])?;
+            }
+            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
+            Ok(old.len())
         })
         .await
     }
 }
+
+const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at, kind, subject, what)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// In the order of the index, so that each of its pages is touched once.
+const ENTER: &str = "INSERT INTO events_of (instance, event)
+    SELECT instance, id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
 
 /// Outboxes of one agent whose marks are kept. An honest one begins a new outbox only when it loses its data folder.
 const MAX_MARKS: i64 = 16;
@@ -146,9 +184,12 @@ const MAX_MARKS: i64 = 16;
 const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoch <> ?2 AND epoch NOT IN (
     SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
 
-const PRUNE: &str = "DELETE FROM events WHERE id IN (
-    SELECT id FROM (SELECT id, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
-    WHERE id <= ?2 OR received_at < ?3)";
+const OLD: &str = "SELECT id, instance
+    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
+    WHERE id <= ?2 OR received_at < ?3";
+
+const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
+    AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
 
 /// The events about containers after `after` and up to `last`, oldest first.
 pub(super) fn read_containers_events(
@@ -157,77 +198,141 @@ pub(super) fn read_containers_events(
     last: i64,
 ) -> Result<Vec<EventRecord>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM events WHERE id > ?1 AND id <= ?2 AND container IS NOT NULL ORDER BY id"
+        "SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 AND e.id <= ?2 AND e.subject IS NOT NULL \
+         ORDER BY e.id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([after, last])?;
     let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(read_event(row)?);
+    while let Some(found) = rows.next()? {
+        events.push(row::read(found)?);
     }
     Ok(events)
 }
 
-/// A page's SQL. The last column compared is always the id, so that each form walks an index backwards.
-struct Query {
-    sql: String,
-    values: Vec<Box<dyn ToSql>>,
+/// An event that can be stored.
+struct Encoded {
+    event: Event,
+    seq: i64,
+    what: Vec<u8>,
 }
 
-impl Query {
-    fn new(filter: &EventFilter, cursor: Option<i64>, limit: usize) -> Result<Self, StoreError> {
-        let mut query = Self { sql: format!("SELECT {COLUMNS} FROM events WHERE "), values: Vec::new() };
-        if let Some(instances) = &filter.instances {
-            // Not by the index of instances: the newest of many are wanted, whichever they are of.
-            query.add("+instance IN (SELECT value FROM json_each(?)) AND ", ids(instances)?);
-        }
-        if let Some(instance) = &filter.instance {
-            query.add("instance = ? AND ", instance.as_str().to_owned());
-        }
-        if let Some(container) = &filter.container {
-            query.add("container = ? AND ", container.as_str().to_owned());
-        }
-        if let Some(kind) = &filter.kind {
-            query.add("kind = ? AND ", kind.clone());
-        }
-        if let Some(since) = filter.since {
-            query.add("at >= ? AND ", since.0);
-        }
-        query.add("id < ? ORDER BY id DESC ", cursor.unwrap_or(i64::MAX));
-        query.add("LIMIT ?", i64::try_from(limit).unwrap_or(i64::MAX));
-        Ok(query)
-    }
-
-    fn add(&mut self, sql: &str, value: impl ToSql + 'static) {
-        self.sql.push_str(sql);
-        self.values.push(Box::new(value));
-    }
-
-    fn values(&self) -> Vec<&dyn ToSql> {
-        self.values.iter().map(AsRef::as_ref).collect()
+impl Encoded {
+    fn new(event: Event) -> Result<Self, StoreError> {
+        Ok(Self { seq: to_i64(event.seq)?, what: row::encode(&event.what)?, event })
     }
 }
 
-/// The word for a kind of event in storage, filters and API.
-#[must_use]
-pub const fn kind(what: &EventKind) -> &'static str {
-    match what {
-        EventKind::Container { .. } => "container",
-        EventKind::Engine { .. } => "engine",
-        EventKind::EngineLost { .. } => "engine_lost",
-        EventKind::EngineFound { .. } => "engine_found",
-        EventKind::AgentStarted { .. } => "agent_started",
-        EventKind::CommandEnded { .. } => "command_ended",
-        EventKind::Refused { .. } => "refused",
-        EventKind::Gap { .. } => "gap",
-        EventKind::Unknown => "unknown",
+/// One write's appending.
+struct Append<'a> {
+    connection: &'a Connection,
+    insert: CachedStatement<'a>,
+    subjects: &'a mut Subjects,
+    fresh: Fresh,
+    instance: &'a InstanceId,
+    number: i64,
+    received_at: UnixMicros,
+}
+
+impl<'a> Append<'a> {
+    fn new(
+        connection: &'a Connection,
+        subjects: &'a mut Subjects,
+        instance: &'a InstanceId,
+        number: i64,
+        received_at: UnixMicros,
+    ) -> Result<Self, StoreError> {
+        let newest = subjects.newest.map_or_else(|| newest(connection), Ok)?;
+        let fresh = subjects.begin(newest);
+        let insert = connection.prepare_cached(APPEND)?;
+        Ok(Self { connection, insert, subjects, fresh, instance, number, received_at })
     }
+
+    /// Appends an event of an outbox, or one of the controller's own.
+    fn event(&mut self, epoch: Option<Epoch>, new: Encoded) -> Result<EventRecord, StoreError> {
+        let Encoded { event, seq, what } = new;
+        let subject = row::about(&event.what)
+            .map(|about| self.subjects.row(self.connection, &mut self.fresh, about))
+            .transpose()?;
+        let id = self.insert.insert(params![
+            self.number,
+            epoch.map(|epoch| epoch.0.into_bytes()),
+            epoch.map(|_| seq),
+            event.at.0,
+            self.received_at.0,
+            row::stored_kind(&event.what),
+            subject,
+            what,
+        ])?;
+        self.subjects.newest = Some(id);
+        Ok(EventRecord {
+            id,
+            instance: self.instance.clone(),
+            origin: epoch.map(|epoch| (epoch, event.seq)),
+            at: event.at,
+            received_at: self.received_at,
+            what: event.what,
+        })
+    }
+}
+
+/// The id of the newest event, which is never deleted; 0 if there was none.
+fn newest(connection: &Connection) -> Result<i64, StoreError> {
+    let sql = "SELECT max(id) FROM events";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0))
+}
+
+/// Up to where events are in the index of instances when the newest is `newest`.
+const fn indexed(newest: i64) -> i64 {
+    newest / INDEXED_AT_ONCE * INDEXED_AT_ONCE
+}
+
+/// An instance's number, none if no event of it was stored; and the mark of one of its outboxes.
+struct Standing {
+    number: Option<i64>,
+    mark: EventSeq,
+}
+
+fn standing(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Result<Standing, StoreError> {
+    let sql = "SELECT n.id, m.seq FROM event_instances AS n
+               LEFT JOIN event_marks AS m ON m.instance = n.instance AND m.epoch = ?2 WHERE n.instance = ?1";
+    let found: Option<(i64, Option<i64>)> = connection
+        .prepare_cached(sql)?
+        .query_row(params![instance.as_str(), epoch.0.into_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((number, mark)) = found else { return Ok(Standing { number: None, mark: EventSeq(0) }) };
+    Ok(Standing { number: Some(number), mark: mark.map_or(Ok(EventSeq(0)), to_seq)? })
+}
+
+fn add_instance(connection: &Connection, instance: &InstanceId) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO event_instances (instance) VALUES (?1)";
+    Ok(connection.prepare_cached(sql)?.insert([instance.as_str()])?)
+}
+
+/// Moves the mark of an outbox, and forgets the marks of others if it is a new one.
+fn move_mark(
+    connection: &Connection,
+    instance: &InstanceId,
+    epoch: Epoch,
+    before: EventSeq,
+    mark: EventSeq,
+) -> Result<(), StoreError> {
+    let (instance, epoch, mark) = (instance.as_str(), epoch.0.into_bytes(), to_i64(mark)?);
+    if before.0 > 0 {
+        let sql = "UPDATE event_marks SET seq = ?3 WHERE instance = ?1 AND epoch = ?2";
+        connection.prepare_cached(sql)?.execute(params![instance, epoch, mark])?;
+    } else {
+        let sql = "INSERT INTO event_marks (instance, epoch, seq) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![instance, epoch, mark])?;
+        connection.prepare_cached(FORGET_MARKS)?.execute(params![instance, epoch, MAX_MARKS - 1])?;
+    }
+    Ok(())
 }
 
 /// What stands for the events between the mark and the first new one: an agent tells every number, and forgets only what
 /// was acknowledged, so they were acknowledged once and are not here.
-fn missing(mark: EventSeq, events: &[Event]) -> Option<Event> {
-    let first = events.iter().find(|event| event.seq > mark)?;
+fn missing<'a>(mark: EventSeq, mut events: impl Iterator<Item = &'a Event>) -> Option<Event> {
+    let first = events.find(|event| event.seq > mark)?;
     let begins = match first.what {
         EventKind::Gap { from, .. } => from,
         _ => first.seq,
@@ -239,119 +344,10 @@ fn missing(mark: EventSeq, events: &[Event]) -> Option<Event> {
     (from <= to).then_some(Event { seq: to, at: first.at, what })
 }
 
-fn read_mark(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
-    let mark: Option<i64> = connection
-        .prepare_cached("SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2")?
-        .query_row(params![instance.as_str(), epoch.0.into_bytes()], |row| row.get(0))
-        .optional()?;
-    mark.map_or(Ok(EventSeq(0)), to_seq)
-}
-
-fn insert(
-    connection: &Connection,
-    instance: &InstanceId,
-    epoch: Option<Epoch>,
-    event: Event,
-    received_at: UnixMicros,
-) -> Result<EventRecord, StoreError> {
-    let what = codec::encode(&event.what, codec::MAX_MESSAGE).map_err(|_| StoreError::Corrupt("event"))?;
-    let id = connection
-        .prepare_cached(
-            "INSERT INTO events (instance, at, received_at, kind, container, epoch, seq, what)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .insert(params![
-            instance.as_str(),
-            event.at.0,
-            received_at.0,
-            kind(&event.what),
-            container(&event.what).map(ContainerId::as_str),
-            epoch.map(|epoch| epoch.0.into_bytes()),
-            epoch.map(|_| to_i64(event.seq)).transpose()?,
-            what,
-        ])?;
-    Ok(EventRecord {
-        id,
-        instance: instance.clone(),
-        origin: epoch.map(|epoch| (epoch, event.seq)),
-        at: event.at,
-        received_at,
-        what: event.what,
-    })
-}
-
-fn read_event(row: &Row<'_>) -> Result<EventRecord, StoreError> {
-    let corrupt = || StoreError::Corrupt("events");
-    let origin = match (row.get::<_, Option<[u8; 16]>>(2)?, row.get::<_, Option<i64>>(3)?) {
-        (Some(epoch), Some(seq)) => Some((Epoch(Uuid::from_bytes(epoch)), to_seq(seq)?)),
-        _ => None,
-    };
-    Ok(EventRecord {
-        id: row.get(0)?,
-        instance: row.get::<_, String>(1)?.parse().map_err(|_| corrupt())?,
-        origin,
-        at: UnixMicros(row.get(4)?),
-        received_at: UnixMicros(row.get(5)?),
-        what: codec::decode(row.get_ref(6)?.as_blob().map_err(|_| corrupt())?, codec::MAX_MESSAGE)
-            .map_err(|_| corrupt())?,
-    })
-}
-
-const fn container(what: &EventKind) -> Option<&ContainerId> {
-    match what {
-        EventKind::Container { id, .. } => Some(id),
-        _ => None,
-    }
-}
-
 fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
     i64::try_from(seq.0).map_err(|_| StoreError::Corrupt("event number"))
 }
 
 fn to_seq(seq: i64) -> Result<EventSeq, StoreError> {
     u64::try_from(seq).map(EventSeq).map_err(|_| StoreError::Corrupt("event_marks"))
-}
-
-#[cfg(test)]
-mod tests {
-    use roadstead_protocol::message::time::UnixMicros;
-
-    use super::{EventFilter, PRUNE, Query};
-    use crate::fixtures::{container_id, instance, store};
-
-    #[tokio::test]
-    async fn every_query_walks_an_index() {
-        let (store, _directory) = store();
-        let mut statements = vec![
-            PRUNE.to_owned(),
-            "SELECT max(id) FROM events".to_owned(),
-            "SELECT seq FROM event_marks WHERE instance = ?1 AND epoch = ?2".to_owned(),
-        ];
-        for named in 0..32 {
-            let filter = EventFilter {
-                instances: (named & 16 > 0).then(|| vec![instance("a"), instance("b")]),
-                instance: (named & 1 > 0).then(|| instance("a")),
-                container: (named & 2 > 0).then(|| container_id(1)),
-                kind: (named & 4 > 0).then(|| "container".to_owned()),
-                since: (named & 8 > 0).then_some(UnixMicros(1)),
-            };
-            statements.push(Query::new(&filter, None, 10).unwrap().sql);
-        }
-        store
-            .read(move |connection| {
-                for sql in statements {
-                    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-                    let parameters = vec![1; statement.parameter_count()];
-                    let steps: Vec<String> = statement
-                        .query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail"))?
-                        .collect::<Result<_, _>>()?;
-                    let plan = steps.join("; ");
-                    assert!(!plan.contains("SCAN events"), "{sql}: {plan}");
-                    assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
-                }
-                Ok(())
-            })
-            .await
-            .unwrap();
-    }
 }

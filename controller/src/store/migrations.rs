@@ -9,13 +9,14 @@ use super::StoreError;
 use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("migrations/001-first.sql"),
     include_str!("migrations/002-lifecycles.sql"),
     AUDIT_CHAIN,
     include_str!("migrations/004-people.sql"),
     include_str!("migrations/005-joining.sql"),
     include_str!("migrations/006-rollouts.sql"),
+    include_str!("migrations/007-compact-events.sql"),
 ];
 
 /// The step that hashes what is there, which SQL cannot do.
@@ -27,6 +28,14 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { found, known });
+    }
+    if (1..known).contains(&found) {
+        tracing::info!(
+            from = found,
+            to = known,
+            "bringing the store to a newer schema; a large one may take a minute, and until then up to three times its \
+             size of free disk"
+        );
     }
     let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {

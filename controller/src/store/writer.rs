@@ -19,6 +19,8 @@ const BATCH: usize = 1024;
 pub(super) trait Run: Send {
     /// Why it failed, if it did.
     fn run(&mut self, transaction: &Transaction<'_>) -> Option<String>;
+    /// Whether its failure makes all of the transaction fail.
+    fn is_bare(&self) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), String>);
 }
 
@@ -26,6 +28,7 @@ pub(super) type Job = Box<dyn Run>;
 
 struct Write<T, F> {
     write: Option<F>,
+    bare: bool,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -54,12 +57,13 @@ impl Trouble {
     }
 }
 
-pub(super) fn job<T, F>(write: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Job
+/// A write that may fail alone or, where it is `bare`, only together with all the others of its transaction.
+pub(super) fn job<T, F>(write: F, bare: bool, answer: oneshot::Sender<Result<T, StoreError>>) -> Job
 where
     T: Send + 'static,
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
-    Box::new(Write { write: Some(write), result: None, answer })
+    Box::new(Write { write: Some(write), bare, result: None, answer })
 }
 
 impl<T, F> Run for Write<T, F>
@@ -68,10 +72,15 @@ where
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> Option<String> {
-        let result = within_savepoint(transaction, self.write.take()?);
+        let write = self.write.take()?;
+        let result = if self.bare { write(transaction) } else { within_savepoint(transaction, write) };
         let failed = result.as_ref().err().map(cause);
         self.result = Some(result);
         failed
+    }
+
+    fn is_bare(&self) -> bool {
+        self.bare
     }
 
     fn answer(self: Box<Self>, commit: Result<(), String>) {
@@ -152,8 +161,12 @@ fn run_batch(connection: &mut Connection, batch: &mut [Job]) -> Result<(), Strin
         .map_err(|error| error.to_string())?;
     for job in batch.iter_mut() {
         let failed = job.run(&transaction);
-        if transaction.is_autocommit() {
-            return Err(failed.unwrap_or_else(|| ROLLED_BACK.to_owned()));
+        match failed {
+            Some(error) if job.is_bare() => return Err(error),
+            failed if transaction.is_autocommit() => {
+                return Err(failed.unwrap_or_else(|| ROLLED_BACK.to_owned()));
+            }
+            _ => {}
         }
     }
     transaction.commit().map_err(|error| error.to_string())
@@ -179,7 +192,7 @@ mod tests {
             transaction.execute("INSERT INTO rows (value) VALUES (zeroblob(?1))", [bytes])?;
             Ok(())
         };
-        (job(write, answer), answered)
+        (job(write, false, answer), answered)
     }
 
     #[test]
@@ -203,6 +216,30 @@ mod tests {
         let (again, mut answered) = insert(10);
         let commit = run_batch(&mut connection, &mut [again]);
         assert!(commit.is_ok() && answered.try_recv().is_err());
+    }
+
+    #[test]
+    fn after_a_bare_write_failed_nothing_of_the_batch_is_stored_and_everybody_is_told() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE rows (value BLOB)").unwrap();
+        let (before, mut told_before) = insert(1);
+        let (answer, mut told) = oneshot::channel::<Result<(), StoreError>>();
+        let bare = |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute("INSERT INTO rows (value) VALUES (x'00')", [])?;
+            Err(StoreError::Corrupt("this"))
+        };
+        let (after, mut told_after) = insert(2);
+        let mut jobs = vec![before, job(bare, true, answer), after];
+        let commit = run_batch(&mut connection, &mut jobs);
+        for job in jobs {
+            job.answer(commit.clone());
+        }
+        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Corrupt("this")))));
+        for told in [&mut told_before, &mut told_after] {
+            assert!(matches!(told.try_recv(), Ok(Err(StoreError::Commit(_)))));
+        }
+        let stored: i64 = connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).unwrap();
+        assert_eq!(stored, 0);
     }
 
     #[tokio::test]

@@ -130,9 +130,10 @@ test('made-up texts do no harm on any page', LIMIT, async () => {
     assert(!/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u202a-\u202e\u2066-\u2069]/.test(text), `${path}: ${JSON.stringify(/.{0,40}[\u0000-\u0008\u000b\u000c\u000e-\u001f\u202a-\u202e\u2066-\u2069].{0,40}/.exec(text)?.[0])}`)
   }
   await page.goto('/')
+  await page.getByText('unhealthy').first().waitFor()
   await page.keyboard.press('Control+k')
   await page.getByRole('combobox', { name: 'Find hosts' }).fill('onerror')
-  await page.getByRole('option').first().waitFor()
+  await page.getByRole('dialog').getByRole('option').first().waitFor()
   await look(page, 'hostile-palette', problems)
   assert.notEqual(await page.title(), 'owned')
   assert.deepEqual(problems, [])

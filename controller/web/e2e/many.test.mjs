@@ -117,20 +117,6 @@ describe('many at once', () => {
     await look(page, 'commands-rollouts', problems)
   })
 
-  test('a viewer is told why not', LIMIT, async () => {
-    const guest = await open(browser, controller.url)
-    await guest.page.route('**/api/session', async (route) => {
-      const answer = await route.fetch()
-      await route.fulfill({ response: answer, json: { ...(await answer.json()), role: 'viewer', may_change: false } })
-    })
-    await signIn(guest.page, PASSWORD)
-    await guest.page.goto('/rollouts/new')
-    await guest.page.getByRole('alert').filter({ hasText: 'Your role may look, not change' }).waitFor()
-    assert.equal(await guest.page.getByRole('button', { name: 'Start', exact: true }).isDisabled(), true)
-    assert.deepEqual(guest.problems, [])
-    await guest.context.close()
-  })
-
   test('many containers are acted on at once, and each outcome is shown', LIMIT, async () => {
     await page.goto('/')
     await page.getByRole('article', { name: 'beta' }).getByRole('link', { name: 'beta' }).click()

@@ -150,6 +150,8 @@ services:
     await page.getByRole('button', { name: 'Stop shop_worker_1', exact: true }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click()
     await page.getByRole('button', { name: 'Start shop_worker_1', exact: true }).waitFor({ timeout: 30_000 })
+    // The container has stopped; the command ends a moment later, and until then refuses another.
+    await page.locator('nav .count').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Start shop_worker_1', exact: true }).click()
     await page.getByRole('button', { name: 'Stop shop_worker_1', exact: true }).waitFor({ timeout: 30_000 })
   })

@@ -181,7 +181,8 @@ fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
 /// What hosts mostly tell: a container of a compose project started or died.
 pub fn event(agent: usize, seq: u64) -> Event {
     let container = seq % CONTAINERS;
-    let (action, code) = if (seq / CONTAINERS).is_multiple_of(2) { ("start", None) } else { ("die", Some("0")) };
+    let (action, code) =
+        if (seq / CONTAINERS).is_multiple_of(2) { ("start", None) } else { ("die", Some("0")) };
     let id = format!("{agent:032x}{container:032x}");
     let what = EventKind::Container {
         id: id.parse().unwrap_or_else(|_| unreachable!("64 hexadecimal digits")),

@@ -3,6 +3,7 @@
 
 mod config;
 mod tool;
+mod yaml;
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! What can be read back of a command's file.
 
-use roadstead_protocol::message::command::Work;
 use roadstead_protocol::message::progress::LogStream;
 
 use super::*;
@@ -34,6 +33,21 @@ fn what_was_recorded_is_found() {
     let expected =
         Found { id: order.id, ended: false, order: Some((UnixMicros(1), order)), resumed: 1, lines };
     assert_eq!(found, [expected]);
+}
+
+#[test]
+fn an_order_to_install_is_recorded_without_its_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&directory);
+    let install = serde_json::json!({ "work": "install", "name": "app", "image": "app:1",
+        "env": { "PLAIN": "hunter2" }, "labels": { "app.secret": "hunter2" }, "command": ["--password", "hunter2"] });
+    let order = Order { work: serde_json::from_value(install).unwrap(), ..order() };
+    ledger.accept(&order, UnixMicros(1)).unwrap();
+    let bytes = fs::read(ledger.path(order.id)).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"));
+    let found = open(&directory).take_found().remove(0);
+    let Some((_, Order { work: Work::Install(found), .. })) = found.order else { panic!("{found:?}") };
+    assert_eq!(found.env["PLAIN"], masking::MASK);
 }
 
 #[test]

@@ -128,6 +128,20 @@ fn every_input_in_every_state() {
 }
 
 #[test]
+fn an_order_to_install_loses_its_secrets_with_its_end() {
+    let install =
+        serde_json::json!({ "work": "install", "name": "app", "image": "app:1", "env": { "A": "hunter2" } });
+    let mut running = tracked(Running);
+    running.record.work = serde_json::from_value(install).unwrap();
+    let (running, _) = step(running, Input::Silent, NOW);
+    assert!(format!("{:?}", running.record.work).contains("hunter2"), "it may have to be sent again");
+    for (input, ..) in table() {
+        let (after, _) = step(running.clone(), input, NOW);
+        assert_ne!(after.record.state.is_final(), format!("{:?}", after.record.work).contains("hunter2"));
+    }
+}
+
+#[test]
 fn a_queued_command_that_waited_too_long_is_not_sent() {
     let mut queued = tracked(Issued);
     queued.record.queue_until = Some(NOW.plus(Duration::from_secs(24 * 3600)));

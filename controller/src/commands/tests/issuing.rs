@@ -181,11 +181,25 @@ async fn more_than_the_ceiling_allows_is_refused_here_whatever_the_owner_allows(
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_makes_no_command_another_instances() {
+    let ledger = Ledger::new().await;
+    let (agent, _sent, _end) = crate::fixtures::agent(BootId::generate());
+    // Registered by a clock that was an hour ahead of the present one.
+    let agent = agent.registered_at(UnixMicros::now().plus(Duration::from_secs(3600)));
+    let (_registration, _) = ledger.registry.enter(host(), agent.clone());
+    let options = IssueOptions::default();
+    let record = ledger.commands.issue(&host(), sync("web"), "admin", options).await.unwrap();
+    ledger.commands.agent_connected(&host(), &agent).await;
+    let after = ledger.commands.one(record.id).await.unwrap().unwrap();
+    assert!(!after.state.is_final(), "{after:?}");
+}
+
+#[tokio::test]
 async fn what_waits_for_a_removed_instance_does_not_reach_a_later_one_of_the_same_id() {
     let ledger = Ledger::new().await;
     let record = ledger.queue("web", Duration::from_secs(3600)).await.unwrap();
     let (agent, mut sent, _end) = crate::fixtures::agent(BootId::generate());
-    let agent = agent.registered_at(record.issued_at.plus(Duration::from_secs(1)));
+    let agent = agent.registered_at(record.issued_at.plus(Duration::from_micros(1)));
     let (_registration, _) = ledger.registry.enter(host(), agent.clone());
     ledger.commands.agent_connected(&host(), &agent).await;
     let after = ledger.commands.one(record.id).await.unwrap().unwrap();

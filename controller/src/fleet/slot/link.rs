@@ -43,7 +43,8 @@ impl Slot {
 
     pub(in crate::fleet) fn seen(&mut self) {
         let now = UnixMicros::now();
-        if self.host.record.last_seen.is_none_or(|before| now.since(before) >= SEEN_STEP) {
+        // A clock that was set back leaves times behind that are yet to come.
+        if self.host.record.last_seen.is_none_or(|before| before > now || now.since(before) >= SEEN_STEP) {
             self.host_mut().record.last_seen = Some(now);
         }
     }

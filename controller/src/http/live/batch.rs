@@ -109,9 +109,9 @@ impl Batch {
         changed.extend(places);
     }
 
-    pub(super) fn add_event(&mut self, event: Arc<EventRecord>) {
-        self.size += 1;
-        self.events.push(event);
+    pub(super) fn add_events(&mut self, events: &[Arc<EventRecord>]) {
+        self.size += events.len();
+        self.events.extend_from_slice(events);
     }
 
     /// The instances that something is to be told of.

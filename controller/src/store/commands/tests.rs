@@ -64,6 +64,28 @@ async fn a_record_comes_back_whole_and_an_end_is_kept() {
 }
 
 #[tokio::test]
+async fn what_an_order_held_is_replaced_with_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let install = |value: &str| {
+        let work =
+            serde_json::json!({ "work": "install", "name": "app", "image": "app:1", "env": { "A": value } });
+        serde_json::from_value::<Work>(work).unwrap()
+    };
+    let first = CommandRecord { work: install("hunter2"), ..issued("one") };
+    store.save_command(first.clone()).await.unwrap();
+    let end = CommandRecord { work: install("masked"), ..ended(first, CommandState::Failed) };
+    store.save_command(end.clone()).await.unwrap();
+    assert_eq!(store.command(end.id).await.unwrap(), Some(end));
+    // Closing writes everything into the one file.
+    drop(store);
+    for entry in std::fs::read_dir(directory.path()).unwrap().flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        assert!(!bytes.windows(7).any(|part| part == b"hunter2"), "{:?}", entry.path());
+    }
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_paged_newest_first() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();

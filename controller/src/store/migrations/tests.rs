@@ -2,27 +2,30 @@
 
 use std::path::Path;
 
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq, PeerKey};
 use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::Progress;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::*;
+use crate::fixtures::container_id;
 use crate::model::CommandState;
 use crate::store::Store;
 use crate::store::events::EventFilter;
 use crate::store::instances::Former;
 
 /// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
-const RELEASED: [(i64, &str); 5] = [
+const RELEASED: [(i64, &str); 6] = [
     (1, include_str!("../../../tests/data/store-001.sql")),
     (2, include_str!("../../../tests/data/store-002.sql")),
     (3, include_str!("../../../tests/data/store-003.sql")),
     (4, include_str!("../../../tests/data/store-004.sql")),
     (5, include_str!("../../../tests/data/store-005.sql")),
+    (6, include_str!("../../../tests/data/store-006.sql")),
 ];
 
 fn left_behind(directory: &Path, dump: &str) {
@@ -123,6 +126,43 @@ async fn check(store: &Store) {
     let verified = store.verify_audit(Vec::new()).await.unwrap().unwrap();
     assert_eq!(verified.entries, u64::try_from(verified.head.id).unwrap());
     assert_eq!(store.audit_page(None, 10).await.unwrap().last().unwrap().entry.who, "admin");
+}
+
+#[tokio::test]
+async fn events_of_containers_from_before_subjects_are_shown_and_filtered_as_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    left_behind(directory.path(), RELEASED[5].1);
+    let id = container_id(7);
+    let what = EventKind::Container {
+        id: id.clone(),
+        name: "web".to_owned(),
+        image: "web:1".to_owned(),
+        action: "start".to_owned(),
+        attributes: std::collections::BTreeMap::new(),
+        inferred: false,
+    };
+    let bytes = codec::encode(&what, codec::MAX_MESSAGE).unwrap();
+    let before = Connection::open(directory.path().join("roadstead.db")).unwrap();
+    // Two in the index of instances and one after it, with times that only a liar tells.
+    let sql = "INSERT INTO events VALUES (?1, 'nas', ?2, 12, 'container', ?3, zeroblob(16), ?1, ?4)";
+    for number in [3, 32_768, 32_769] {
+        before.execute(sql, params![number, i64::MIN, id.as_str(), bytes]).unwrap();
+    }
+    drop(before);
+    let store = Store::open(directory.path()).unwrap();
+    let (instance, kind) = (Some("nas".parse().unwrap()), Some("container".to_owned()));
+    for filter in [
+        EventFilter { container: Some(id), ..EventFilter::default() },
+        EventFilter { kind, ..EventFilter::default() },
+        EventFilter { instance, ..EventFilter::default() },
+    ] {
+        let mut found = store.events_before(filter.clone(), None, 3).await.unwrap();
+        let rest = store.events_before(filter, Some(32_768), 1).await.unwrap();
+        assert_eq!(rest[0], found.pop().unwrap());
+        assert_eq!(found.iter().map(|event| event.id).collect::<Vec<_>>(), [32_769, 32_768]);
+        assert!(found.iter().all(|event| event.what == what && event.at.0 == i64::MIN));
+        assert!(found.iter().all(|event| event.received_at.0 == 12 && event.origin.is_some()));
+    }
 }
 
 #[test]

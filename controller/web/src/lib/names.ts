@@ -1,5 +1,5 @@
 // States and orders in words.
-import type { Command, CommandState, Instance, Rollout, StepState } from '../api/types'
+import type { ApiToken, Command, CommandState, Instance, Rollout, StepState } from '../api/types'
 import { t } from '../i18n/i18n.svelte'
 import type { Sort } from './fleet'
 import { live } from '../live/store.svelte'
@@ -100,3 +100,9 @@ export function workName({ work, instance }: Pick<Command, 'work' | 'instance'>)
       return t('workUnknown')
   }
 }
+
+export const roleName = (role: string): string =>
+  ({ guest: t('roleGuest'), viewer: t('roleViewer'), operator: t('roleOperator'), admin: t('roleAdmin') })[role] ?? plain(role)
+
+export const scopeName = (scope: ApiToken['scope']): string =>
+  ({ read: t('scopeRead'), operate: t('scopeOperate'), admin: t('scopeAdmin') })[scope]

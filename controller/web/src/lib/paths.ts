@@ -9,6 +9,8 @@ export type Page =
   | { name: 'rollout'; id: string }
   | { name: 'events' }
   | { name: 'audit' }
+  | { name: 'people' }
+  | { name: 'account' }
   | { name: 'nothing' }
 
 export const TABS = ['containers', 'events', 'commands', 'about'] as const
@@ -28,7 +30,8 @@ export function pageAt(path: string): Page {
   if (first === 'rollouts' && second !== undefined) {
     return second === 'new' ? { name: 'rollout-new' } : { name: 'rollout', id: second }
   }
-  if (second === undefined && (first === 'events' || first === 'audit')) return { name: first }
+  const plain = (['events', 'audit', 'people', 'account'] as const).find((one) => one === first)
+  if (second === undefined && plain) return { name: plain }
   return { name: 'nothing' }
 }
 
@@ -42,6 +45,8 @@ export const paths = {
   rollout: (id: string) => `/rollouts/${encodeURIComponent(id)}`,
   events: '/events',
   audit: '/audit',
+  people: '/people',
+  account: '/account',
 }
 
 function decode(part: string): string {

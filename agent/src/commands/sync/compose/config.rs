@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use yaml_rust2::{Yaml, YamlLoader};
 
 use super::tool::Tool;
+use super::yaml::from_yaml;
 use crate::policy::Reach;
 
 /// How long compose may take to read the files.
@@ -42,6 +42,7 @@ pub(super) async fn read(tool: &Tool) -> Result<Config, String> {
         return Err(format!("{} rejects the project's files: {}", tool.describe(), said.join(" ")));
     }
     let said = answer.stdout.as_str();
+    // The first generation prints nothing but YAML.
     let document = if tool.is_first() { from_yaml(said) } else { from_json(said) };
     let services = services(&document.map_err(|error| {
         format!("{} describes the project in a way that cannot be read: {error}", tool.describe())
@@ -50,31 +51,6 @@ pub(super) async fn read(tool: &Tool) -> Result<Config, String> {
         return Err(format!("{} finds no service in the project's files", tool.describe()));
     }
     Ok(Config { services, unset: unset_variables(&answer.stderr) })
-}
-
-/// The first generation prints nothing but YAML.
-fn from_yaml(text: &str) -> Result<Value, String> {
-    let documents = YamlLoader::load_from_str(text).map_err(|error| error.to_string())?;
-    Ok(documents.into_iter().next().map_or(Value::Null, value))
-}
-
-fn value(yaml: Yaml) -> Value {
-    match yaml {
-        Yaml::String(text) | Yaml::Real(text) => Value::String(text),
-        Yaml::Integer(number) => Value::from(number),
-        Yaml::Boolean(truth) => Value::Bool(truth),
-        Yaml::Array(list) => list.into_iter().map(value).collect(),
-        Yaml::Hash(map) => {
-            let entries = map.into_iter().map(|(key, entry)| (word(&value(key)), value(entry)));
-            Value::Object(entries.collect())
-        }
-        Yaml::Null | Yaml::Alias(_) | Yaml::BadValue => Value::Null,
-    }
-}
-
-/// A key, which YAML lets be a number.
-fn word(key: &Value) -> String {
-    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
 }
 
 fn from_json(text: &str) -> Result<Value, String> {
