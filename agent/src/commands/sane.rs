@@ -5,20 +5,14 @@ use std::collections::BTreeMap;
 
 use roadstead_protocol::message::command::{InstallWork, Work};
 
+use crate::engine::COMPOSE_FILES;
+
 /// Longest name, and longest other text, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_TEXT: usize = 32 * 1024;
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 512;
-
-/// Labels that tell compose where a project's files are: only compose writes them, or a later sync of the project
-/// would read files that a controller chose.
-const FILES: [&str; 3] = [
-    "com.docker.compose.project.working_dir",
-    "com.docker.compose.project.config_files",
-    "com.docker.compose.project.environment_file",
-];
 
 /// Checks an order without looking at the host.
 ///
@@ -59,7 +53,7 @@ fn sane_install(install: &InstallWork) -> Result<(), String> {
     install.network.iter().try_for_each(|network| name("network", network))?;
     pairs("variables", &install.env)?;
     pairs("labels", &install.labels)?;
-    match FILES.iter().find(|label| install.labels.contains_key(**label)) {
+    match COMPOSE_FILES.iter().find(|label| install.labels.contains_key(**label)) {
         Some(label) => Err(format!("the label {label} is compose's own and is not set by an install")),
         None => Ok(()),
     }
