@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use roadstead_protocol::message::command::{InstallWork, Work};
 
+use super::replace::base_name;
 use crate::engine::COMPOSE_FILES;
 
 /// Longest name, and longest other text, in bytes.
@@ -34,6 +35,12 @@ pub fn sane(work: &Work) -> Result<(), String> {
 
 fn sane_install(install: &InstallWork) -> Result<(), String> {
     name("container", &install.name)?;
+    if base_name(&install.name) != install.name {
+        let shown = shown(&install.name);
+        return Err(format!(
+            "{shown:?} is what a container is called while it is being replaced: give another name"
+        ));
+    }
     let image = install.image.as_str();
     let path = image.split('/').all(|part| !part.is_empty() && !part.bytes().all(|byte| byte == b'.'));
     if !path || image.len() > 2 * MAX_NAME || image.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -183,6 +190,8 @@ mod tests {
             json!({ "image": "registry/../web" }),
             json!({ "image": "web\n1" }),
             json!({ "network": "container:web" }),
+            json!({ "name": "db_roadstead_old_x" }),
+            json!({ "name": "db_roadstead_new_x" }),
             json!({ "env": { "A=B": "1" } }),
             json!({ "env": { "": "1" } }),
             json!({ "command": ["a\0b"] }),
