@@ -293,3 +293,18 @@ async fn a_live_view_holds_what_is_in_sight_and_follows_tags_in_and_out() {
     tokio::time::pause();
     assert!(live.next().await.is_none(), "who is gone sees no more");
 }
+
+#[tokio::test]
+async fn an_administrators_open_browser_is_no_proof_of_who_sits_there() {
+    let site = Site::open().await;
+    let cookie = site.cookie(Role::Admin).await;
+    let new = json!({ "password": "another secret" });
+    let own = site.ask(&cookie, Method::POST, "/api/users/admin/password", new.clone()).await;
+    assert!(own.problem(403, "own-account")["detail"].as_str().unwrap().contains("/api/account/password"));
+    let path = "/api/users/admin/second-factor";
+    site.ask(&cookie, Method::DELETE, path, json!({})).await.problem(403, "own-account");
+    site.cookie_of("anna", Role::Viewer, &[]).await;
+    assert_eq!(site.ask(&cookie, Method::POST, "/api/users/anna/password", new).await.status, 200);
+    let path = "/api/users/anna/second-factor";
+    assert_eq!(site.ask(&cookie, Method::DELETE, path, json!({})).await.status, 204);
+}
