@@ -356,7 +356,7 @@ export interface paths {
         };
         /**
          * The containers of an instance, with the age of what is shown. Asking has its agent sample figures for the next
-         *     half minute.
+         *     half minute. What looks secret is masked for whoever may only look.
          */
         get: operations["list_containers"];
         put?: never;
