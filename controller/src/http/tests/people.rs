@@ -295,6 +295,17 @@ async fn a_live_view_holds_what_is_in_sight_and_follows_tags_in_and_out() {
 }
 
 #[tokio::test]
+async fn an_empty_tag_is_no_limit_and_no_tag() {
+    let site = Site::open().await;
+    for tags in [json!([""]), json!(["", " "]), json!(["shop", ""])] {
+        let new = json!({ "name": "anna", "role": "viewer", "tags": tags });
+        site.post("/api/users", new).await.problem(422, "invalid");
+        let token = json!({ "name": "ci", "scope": "read", "tags": tags });
+        site.post("/api/tokens", token).await.problem(422, "invalid");
+    }
+}
+
+#[tokio::test]
 async fn an_administrators_open_browser_is_no_proof_of_who_sits_there() {
     let site = Site::open().await;
     let cookie = site.cookie(Role::Admin).await;
