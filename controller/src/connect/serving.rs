@@ -174,7 +174,8 @@ fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direct
     let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
         .remembering(hello.memory())
-        .registered_at(record.created_at);
+        .registered_at(record.created_at)
+        .under(record.terms.ceiling.clone());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {
