@@ -1,5 +1,7 @@
 //! Users, second factors, sessions and API tokens as a browser and a program meet them.
 
+use std::time::Duration;
+
 use axum::http::{Method, Request, header};
 use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::time::UnixMicros;
@@ -318,4 +320,25 @@ async fn an_administrators_open_browser_is_no_proof_of_who_sits_there() {
     assert_eq!(site.ask(&cookie, Method::POST, "/api/users/anna/password", new).await.status, 200);
     let path = "/api/users/anna/second-factor";
     assert_eq!(site.ask(&cookie, Method::DELETE, path, json!({})).await.status, 204);
+}
+
+#[tokio::test]
+async fn the_first_code_is_not_guessed_and_not_waited_for_for_ever() {
+    let site = Site::open().await;
+    let cookie = cookies(&site.log_in("admin", "secret", None).await);
+    let accounts = &site.services.accounts;
+    let path = "/api/account/second-factor/confirm";
+    let late = accounts.begin_second_factor("admin").await.unwrap().secret;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10 * 60)).await;
+    tokio::time::resume();
+    let code = |secret: &str| json!({ "code": code_at(secret, UnixMicros::now()) });
+    site.ask(&cookie, Method::POST, path, code(&late)).await.problem(409, "second-factor-state");
+    let secret = accounts.begin_second_factor("admin").await.unwrap().secret;
+    let mut tried = 0;
+    while site.ask(&cookie, Method::POST, path, json!({ "code": "12" })).await.status == 403 {
+        tried += 1;
+        assert!(tried <= 10, "codes can be tried for ever");
+    }
+    site.ask(&cookie, Method::POST, path, code(&secret)).await.problem(429, "too-many-attempts");
 }
