@@ -12,7 +12,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,7 @@ use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
 use crate::identities::Ring;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::{AgentHandle, Registration};
+use crate::relayed::Place;
 use crate::store::StoreError;
 
 /// What carries a link: the agent's own connection, or what a web server has taken TLS off.
@@ -58,7 +59,7 @@ pub async fn serve<S: Stream>(
     front: Arc<Front>,
     link: Box<Link<S>>,
     dialled: Dialled,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     stop: CancellationToken,
 ) {
     let admitted = tokio::select! {
