@@ -17,6 +17,13 @@ use roadstead_protocol::message::time::UnixMicros;
 
 use crate::policy::Reach;
 
+/// Labels by which compose finds a project's files. They are compose's own: neither an order nor an image may set them.
+pub const COMPOSE_FILES: [&str; 3] = [
+    "com.docker.compose.project.working_dir",
+    "com.docker.compose.project.config_files",
+    "com.docker.compose.project.environment_file",
+];
+
 /// Looking at an engine: what the watcher needs.
 pub trait EngineView: Send + Sync + 'static {
     /// Version and host facts; also the probe of whether it answers.

@@ -241,11 +241,17 @@ impl Keys {
         Ok(true)
     }
 
-    /// The controller says by which keys it may be known from now on. False if it said none.
+    /// The controller says by which keys it may be known from now on. False if that cannot be: it named none, or not
+    /// the one that it has `proven` on this link. A web server that took the link has proven none. Whoever controls
+    /// that must not decide what a later, direct link trusts: nothing is written down then, and all is well.
     ///
     /// # Errors
     /// If the disk does not take it; then nothing has changed.
-    pub fn learn(&self, keys: &[PeerKey]) -> Result<bool, KeysError> {
+    pub fn learn(&self, proven: Option<PeerKey>, keys: &[PeerKey]) -> Result<bool, KeysError> {
+        let Some(proven) = proven else { return Ok(true) };
+        if !keys.contains(&proven) {
+            return Ok(false);
+        }
         let mut state = self.state();
         let (Some(mut known), Some((newest, rest))) = (state.membership.clone(), keys.split_first()) else {
             return Ok(false);

@@ -60,7 +60,7 @@ pub async fn serve<E: Engine>(
     welcome: &Welcome,
     stop: CancellationToken,
 ) -> SessionEnd {
-    let shown = link.shown();
+    let (shown, peer) = (link.shown(), link.peer());
     let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
     let Session { outgoing, incoming, closer, .. } = session;
     parts.outbox.acknowledge(welcome.acknowledged);
@@ -72,7 +72,7 @@ pub async fn serve<E: Engine>(
             _ = tell_progress(parts, &outgoing) => {}
             _ = tell_figures(parts, &outgoing) => {}
             _ = tell_policy(parts, &outgoing) => {}
-            _ = obey(parts, (keys, shown), incoming, &outgoing) => {}
+            _ = obey(parts, (keys, shown, peer), incoming, &outgoing) => {}
             () = stop.cancelled() => {}
         }
         closer.cancel();
@@ -176,7 +176,7 @@ async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result
 /// Does what the controller asks. Questions to the engine may take long: they run beside the rest.
 async fn obey<E: Engine>(
     parts: &Parts<E>,
-    (keys, shown): (&Keys, Option<PeerKey>),
+    (keys, shown, peer): (&Keys, Option<PeerKey>, PeerKey),
     mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
 ) -> Result<(), Closed> {
@@ -235,9 +235,11 @@ async fn obey<E: Engine>(
                 Ok(false) => {}
                 Err(error) => tracing::error!(%error, "cannot take up the new key; the present one stays"),
             },
-            ToAgent::ControllerKeys { keys: told } => match keys.learn(&told) {
+            ToAgent::ControllerKeys { keys: told } => match keys.learn(shown.map(|_| peer), &told) {
                 Ok(true) => send(outgoing, ToController::ControllerKnown { keys: told }).await?,
-                Ok(false) => {}
+                Ok(false) => {
+                    tracing::warn!("the controller names keys without the one it has shown; not written down")
+                }
                 Err(error) => tracing::error!(%error, "cannot write down the controller's keys"),
             },
             ToAgent::Unknown => tracing::debug!("skipped a message of a newer controller"),

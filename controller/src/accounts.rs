@@ -1,12 +1,15 @@
 //! People: who may sign in, their web sessions and API tokens, and how often a stranger may try.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngCore as _;
 use roadstead_protocol::message::time::UnixMicros;
+use tokio::time::Instant;
 
 mod attempts;
 mod entry;
@@ -66,6 +69,8 @@ pub struct Accounts {
     store: Store,
     hasher: Hasher,
     attempts: Attempts,
+    /// Since when second factors wait for their first codes, by user.
+    pending: Mutex<HashMap<String, Instant>>,
     demo_mode: bool,
 }
 
@@ -101,7 +106,7 @@ impl Accounts {
     pub async fn of(store: Store, demo_mode: bool) -> Result<Self, AccountsError> {
         let hasher = Hasher::new().await?;
         let attempts = Attempts::new(device_key(&store).await?);
-        Ok(Self { store, hasher, attempts, demo_mode })
+        Ok(Self { store, hasher, attempts, pending: Mutex::default(), demo_mode })
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

@@ -100,8 +100,11 @@ impl Admission {
         };
         let record = match self.store.instance_by_key(peer).await.map_err(internal)? {
             Some(member) if member.key == Some(peer) => member,
-            Some(member) => self.take_up_key(member, peer).await?,
-            None => self.join(peer, hello, direction, dialled).await?,
+            // Filed without proof that the agent has it: only a peer that claims to be that instance takes it up.
+            Some(member) if hello.join.is_none() && dialled.is_none_or(|dialled| *dialled == member.id) => {
+                self.take_up_key(member, peer).await?
+            }
+            _ => self.join(peer, hello, direction, dialled).await?,
         };
         if dialled.is_some_and(|dialled| *dialled != record.id) {
             return Err(Refusal::TokenMismatch);

@@ -21,7 +21,7 @@ pub use crate::store::commands::CommandFilter;
 
 use self::open::{Live, OpenCommands};
 use self::state::{Effect, Input, step};
-use crate::model::{Ceiling, CommandRecord, LogLine};
+use crate::model::{Ceiling, CommandRecord, CommandState, LogLine};
 use crate::registry::{AgentHandle, Registry, SendError};
 use crate::store::{Store, StoreError};
 
@@ -153,6 +153,10 @@ impl Commands {
         agent: Option<&AgentHandle>,
         now: UnixMicros,
     ) -> Result<(), StoreError> {
+        let input = match input {
+            Input::Connected { .. } => beyond(&live.tracked.record, agent).unwrap_or(input),
+            input => input,
+        };
         let (tracked, effects) = step(live.tracked.clone(), input, now);
         live.unsaved |= tracked.record != live.tracked.record;
         live.tracked = tracked;
@@ -193,6 +197,12 @@ impl Commands {
         let _ = self.inner.changes.send(CommandChange::State(Arc::new(record)));
         Ok(())
     }
+}
+
+/// What becomes of a command that waited while its instance was given a ceiling below it.
+fn beyond(record: &CommandRecord, agent: Option<&AgentHandle>) -> Option<Input> {
+    let ceiling = agent?.ceiling.as_deref().filter(|ceiling| !ceiling.allows(record.work.verb()))?;
+    (record.state == CommandState::Issued).then(|| Input::BeyondCeiling { ceiling: ceiling.to_string() })
 }
 
 impl Live {

@@ -138,6 +138,7 @@ pub struct App {
     streams: streams::Streams,
     watches: watch::Watches,
     strangers: Mutex<Buckets<IpAddr>>,
+    refusals: Mutex<Buckets<String>>,
     knocking: Mutex<Buckets<IpAddr>>,
     /// Requests that change something: they outlive whoever asked.
     changes: TaskTracker,
@@ -152,6 +153,7 @@ impl App {
             streams: streams::Streams::default(),
             watches: watch::Watches::default(),
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
+            refusals: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
             changes: TaskTracker::new(),
             ending,
@@ -163,6 +165,12 @@ impl App {
     fn may_audit_stranger(&self, address: IpAddr) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         strangers.take(network_of(address), Instant::now()).is_ok()
+    }
+
+    /// The same for somebody who is logged in; all guests are one.
+    fn may_audit_refusal(&self, name: &str) -> bool {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.take(name.to_owned(), Instant::now()).is_ok()
     }
 
     /// Whether an agent that is not known may still come in from there.

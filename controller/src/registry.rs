@@ -9,6 +9,8 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::Ceiling;
+
 /// The live sessions, one per instance.
 #[derive(Clone, Default)]
 pub struct Registry {
@@ -26,6 +28,8 @@ pub struct AgentHandle {
     pub memory: BootId,
     /// When its instance was registered: what was asked of an earlier registration is none of its business.
     pub registered: UnixMicros,
+    /// The most that may be asked of its instance; none for no such limit.
+    pub ceiling: Option<Arc<Ceiling>>,
     messages: mpsc::Sender<ToAgent>,
     end: CancellationToken,
     supersede: CancellationToken,
@@ -53,7 +57,8 @@ impl AgentHandle {
         end: CancellationToken,
         supersede: CancellationToken,
     ) -> Self {
-        Self { session, boot, memory: boot, registered: UnixMicros(0), messages, end, supersede }
+        let (memory, registered, ceiling) = (boot, UnixMicros(0), None);
+        Self { session, boot, memory, registered, ceiling, messages, end, supersede }
     }
 
     /// The same for an agent whose memory of commands goes back further than its process.
@@ -66,6 +71,13 @@ impl AgentHandle {
     #[must_use]
     pub fn registered_at(self, registered: UnixMicros) -> Self {
         Self { registered, ..self }
+    }
+
+    /// The same for an agent of whose instance no more than this may be asked. A new one comes with a join token, which
+    /// ends the session.
+    #[must_use]
+    pub fn under(self, ceiling: Option<Ceiling>) -> Self {
+        Self { ceiling: ceiling.map(Arc::new), ..self }
     }
 
     /// Queues a message; never waits.

@@ -1,15 +1,48 @@
 //! Mending what an interrupted replacement left behind: an agent or a host that died half way.
 
+use roadstead_protocol::message::command::Outcome;
 use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::progress::{Step, StepState};
 
-use super::Context;
 use super::replace::{NEW_MARK, OLD_MARK, base_name, put_back};
 use super::verify::{Expectation, Verdict, verify};
+use super::{Context, failed, protection};
 use crate::engine::{Engine, EngineError};
 
-/// Mends every leftover among `containers`. Returns whether there was any, so that the caller looks again.
+/// Mends every leftover among `containers` for a command of this verb. Returns whether there was any, so that the
+/// caller looks again.
+///
+/// # Errors
+/// The outcome of the command: a leftover, or what has its place, is protected, and nothing is touched then; or the
+/// engine fails.
 pub(super) async fn heal<E: Engine>(
+    context: &Context<E>,
+    verb: Verb,
+    containers: &[Container],
+    expectation: Expectation,
+) -> Result<bool, Outcome> {
+    if let Some(container) = protected(containers) {
+        return Err(protection::refused(verb, container));
+    }
+    mend(context, containers, expectation).await.map_err(|error| {
+        failed(format!("what an interrupted replacement left behind could not be mended: {error}"))
+    })
+}
+
+/// A protected container that mending would stop, rename or remove: anybody may name a container like a leftover.
+fn protected(containers: &[Container]) -> Option<&Container> {
+    let mended: Vec<_> =
+        containers.iter().map(|other| other.name.as_str()).filter(|name| is_leftover(name)).collect();
+    let concerned = |name: &str| mended.iter().any(|leftover| base_name(leftover) == base_name(name));
+    containers.iter().find(|container| protection::is_on(container) && concerned(&container.name))
+}
+
+fn is_leftover(name: &str) -> bool {
+    base_name(name) != name
+}
+
+async fn mend<E: Engine>(
     context: &Context<E>,
     containers: &[Container],
     expectation: Expectation,

@@ -83,7 +83,7 @@ async fn find<E: Engine>(
     let name = base_name(&found.name).to_owned();
     let all = context.engine.containers().await.map_err(failed)?;
     let same: Vec<_> = all.into_iter().filter(|other| base_name(&other.name) == name).collect();
-    if heal(context, &same, expectation).await.map_err(failed)? {
+    if heal(context, Verb::Deploy, &same, expectation).await? {
         return existing(context.engine.as_ref(), &name).await;
     }
     Ok(found)

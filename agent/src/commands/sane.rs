@@ -5,20 +5,15 @@ use std::collections::BTreeMap;
 
 use roadstead_protocol::message::command::{InstallWork, Work};
 
+use super::replace::base_name;
+use crate::engine::COMPOSE_FILES;
+
 /// Longest name, and longest other text, in bytes.
 const MAX_NAME: usize = 255;
 const MAX_TEXT: usize = 32 * 1024;
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 512;
-
-/// Labels that tell compose where a project's files are: only compose writes them, or a later sync of the project
-/// would read files that a controller chose.
-const FILES: [&str; 3] = [
-    "com.docker.compose.project.working_dir",
-    "com.docker.compose.project.config_files",
-    "com.docker.compose.project.environment_file",
-];
 
 /// Checks an order without looking at the host.
 ///
@@ -40,6 +35,12 @@ pub fn sane(work: &Work) -> Result<(), String> {
 
 fn sane_install(install: &InstallWork) -> Result<(), String> {
     name("container", &install.name)?;
+    if base_name(&install.name) != install.name {
+        let shown = shown(&install.name);
+        return Err(format!(
+            "{shown:?} is what a container is called while it is being replaced: give another name"
+        ));
+    }
     let image = install.image.as_str();
     let path = image.split('/').all(|part| !part.is_empty() && !part.bytes().all(|byte| byte == b'.'));
     if !path || image.len() > 2 * MAX_NAME || image.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -59,7 +60,7 @@ fn sane_install(install: &InstallWork) -> Result<(), String> {
     install.network.iter().try_for_each(|network| name("network", network))?;
     pairs("variables", &install.env)?;
     pairs("labels", &install.labels)?;
-    match FILES.iter().find(|label| install.labels.contains_key(**label)) {
+    match COMPOSE_FILES.iter().find(|label| install.labels.contains_key(**label)) {
         Some(label) => Err(format!("the label {label} is compose's own and is not set by an install")),
         None => Ok(()),
     }
@@ -189,6 +190,8 @@ mod tests {
             json!({ "image": "registry/../web" }),
             json!({ "image": "web\n1" }),
             json!({ "network": "container:web" }),
+            json!({ "name": "db_roadstead_old_x" }),
+            json!({ "name": "db_roadstead_new_x" }),
             json!({ "env": { "A=B": "1" } }),
             json!({ "env": { "": "1" } }),
             json!({ "command": ["a\0b"] }),

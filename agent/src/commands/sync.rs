@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roadstead_protocol::message::command::{OrderRefusal, Outcome, Strategy, SyncWork};
+use roadstead_protocol::message::policy::Verb;
 
 use super::heal::heal;
 use super::program::{Ended, is_executable};
@@ -50,8 +51,8 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
     };
     if project.has_leftovers() {
         // Mended before anything is compared, or a half-replaced service would be taken for the real one.
-        if let Err(error) = heal(context, &project.containers, expectation).await {
-            return failed(format!("what an interrupted sync left behind could not be mended: {error}"));
+        if let Err(outcome) = heal(context, Verb::Sync, &project.containers, expectation).await {
+            return outcome;
         }
         project = match find(context, work).await {
             Ok(project) => project,

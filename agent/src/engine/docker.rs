@@ -311,7 +311,7 @@ impl EngineControl for DockerEngine {
         let plan = recreate::plan(
             &inspection,
             old.as_ref().map(|old| &old["Config"]),
-            &NewImage { reference: image, id },
+            &NewImage { reference: image, id, labels: &new["Config"]["Labels"] },
         );
         self.create_whole(name, &plan.body, &plan.networks).await
     }

@@ -87,19 +87,33 @@ fn an_agent_behind_a_web_server_says_what_its_next_secret_is_filed_as() {
 #[test]
 fn the_controllers_keys_are_learnt_and_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(!open(&directory).learn(&[NEWER]).unwrap(), "whoever belongs to nobody learns nothing");
+    assert!(
+        !open(&directory).learn(Some(NEWER), &[NEWER]).unwrap(),
+        "whoever belongs to nobody learns nothing"
+    );
     let keys = joined(&directory);
     let told = keys.subscribe();
-    assert!(!keys.learn(&[]).unwrap());
-    assert!(keys.learn(&[NEWER, CONTROLLER]).unwrap());
+    assert!(!keys.learn(Some(CONTROLLER), &[]).unwrap());
+    assert!(keys.learn(Some(CONTROLLER), &[NEWER, CONTROLLER]).unwrap());
     assert!(told.has_changed().unwrap());
     assert_eq!(keys.trust(), Trust::Either(NEWER, CONTROLLER));
     let keys = open(&directory);
     assert_eq!(keys.trust(), Trust::Either(NEWER, CONTROLLER));
-    assert!(keys.learn(&[NEWER]).unwrap());
+    assert!(keys.learn(Some(NEWER), &[NEWER]).unwrap());
     keys.welcomed(&"nas".parse().unwrap(), Vec::new()).unwrap();
     let keys = open(&directory);
     assert_eq!(keys.trust(), Trust::Only(NEWER));
     assert!(keys.is_controllers(CONTROLLER), "the token it joined with does not move it elsewhere");
     assert!(!keys.is_controllers(PeerKey([3; 32])));
+}
+
+#[test]
+fn nobody_but_the_controller_itself_says_by_which_keys_it_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = joined(&directory);
+    let before = keys.trust();
+    assert!(keys.learn(None, &[NEWER]).unwrap(), "a web server took the link: answered, and not believed");
+    assert!(!keys.learn(Some(CONTROLLER), &[NEWER]).unwrap());
+    assert_eq!(keys.trust(), before);
+    assert_eq!(open(&directory).trust(), before);
 }

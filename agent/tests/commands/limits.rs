@@ -139,6 +139,32 @@ async fn nothing_stops_restarts_recreates_or_removes_a_protected_container() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_named_like_a_leftover_does_no_harm_to_a_protected_one() {
+    for trap in ["shop_db_1_roadstead_old_x", "shop_db_1_roadstead_new_x"] {
+        let bench = Bench::new();
+        bench.shop();
+        protect(&bench, "shop_db_1");
+        let mut container = bench.engine.compose_sample("shop", "db", "db:1");
+        container.name = trap.to_owned();
+        bench.engine.add(container);
+        for work in [reinstall(trap), reinstall("shop_db_1"), sync_of(&[])] {
+            let outcome = bench.run(work).await;
+            assert!(rule(&outcome).contains("shop_db_1 is protected"), "{trap}: {outcome:?}");
+        }
+        assert!(bench.changes().is_empty(), "{:?}", bench.changes());
+        // The leftover may be the protected one as well.
+        let bench = Bench::new();
+        bench.shop();
+        let mut container = bench.engine.compose_sample("shop", "db", "db:1");
+        container.name = trap.to_owned();
+        bench.engine.add(container);
+        protect(&bench, trap);
+        assert!(rule(&bench.run(reinstall("shop_db_1")).await).contains("is protected"));
+        assert!(bench.changes().is_empty(), "{:?}", bench.changes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sync_goes_around_a_protected_container_and_says_so_before_it_begins() {
     let bench = Bench::new();
     bench.shop();

@@ -115,6 +115,11 @@ impl Attempts {
         self.counts().codes.take(attempt.account.clone(), Instant::now()).map_err(LoginError::TooMany)
     }
 
+    /// A code is tried that is to confirm the second factor of `account`.
+    pub(super) fn try_confirming(&self, account: &str) -> Result<(), LoginError> {
+        self.counts().codes.take(account.to_owned(), Instant::now()).map_err(LoginError::TooMany)
+    }
+
     /// The attempt failed.
     pub(super) fn failed(&self, attempt: &Attempt) {
         let now = Instant::now();

@@ -1,6 +1,11 @@
 //! The second factor: time-based codes (RFC 6238) and recovery codes, each good once.
 
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
 use roadstead_protocol::message::time::UnixMicros;
+use tokio::time::Instant;
 use totp_rs::{Builder, Secret, Totp};
 
 use super::error::{LoginError, UserError};
@@ -11,6 +16,9 @@ use crate::store::users::UserRecord;
 
 /// Recovery codes of one set.
 const CODES: usize = 10;
+
+/// How long a second factor waits for its first code. A restart of the controller ends the wait as well.
+const PENDING_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Longest code that is looked at, in bytes.
 const LONGEST_CODE: usize = 64;
@@ -36,6 +44,11 @@ impl Accounts {
         }
         let secret: [u8; 20] = rand::random();
         self.store.begin_totp(user.name.clone(), secret).await?;
+        let now = Instant::now();
+        let mut pending = self.pending();
+        pending.retain(|_, since| now.duration_since(*since) < PENDING_FOR);
+        pending.insert(user.name.clone(), now);
+        drop(pending);
         let text = Secret::new_stack(secret).to_base32();
         let url = format!(
             "otpauth://totp/Roadstead:{}?secret={text}&issuer=Roadstead",
@@ -47,14 +60,17 @@ impl Accounts {
     /// Confirms a second factor by its first code, and returns its recovery codes.
     ///
     /// # Errors
-    /// If none waits or the code is wrong, or the store fails.
+    /// If none waits, or not any more; if the code is wrong or too many were; or if the store fails.
     pub async fn confirm_second_factor(&self, name: &str, code: &str) -> Result<Vec<String>, UserError> {
         let user = self.known(name).await?;
-        let Some(secret) = user.totp_pending else {
+        let since = self.pending().get(&user.name).copied();
+        let fresh = since.is_some_and(|since| since.elapsed() < PENDING_FOR);
+        let Some(secret) = user.totp_pending.filter(|_| fresh) else {
             return Err(UserError::SecondFactor(
-                "no second factor waits for its first code; begin one first",
+                "no second factor waits for its first code, for which it has ten minutes; begin one first",
             ));
         };
+        self.attempts.try_confirming(&user.name).map_err(UserError::Login)?;
         let Some(step) = step_of(secret, code, UnixMicros::now()) else {
             return Err(UserError::Login(LoginError::WrongCode));
         };
@@ -64,6 +80,10 @@ impl Accounts {
         } else {
             Err(UserError::SecondFactor("another second factor was begun meanwhile; confirm that one"))
         }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the recovery codes.

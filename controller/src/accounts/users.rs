@@ -129,15 +129,17 @@ impl Accounts {
     }
 }
 
-/// Tags as instances have them: sorted, without doubles and empty ones.
+/// Tags as instances have them: sorted, without doubles. An empty one is no tag, and left out it might leave none,
+/// which would mean everything.
 pub(super) fn tags(given: &[String]) -> Result<Vec<String>, UserError> {
     let mut tags: Vec<_> = given.iter().map(|tag| tag.trim().to_owned()).collect();
-    tags.retain(|tag| !tag.is_empty());
     tags.sort();
     tags.dedup();
-    let fits = |tag: &String| tag.chars().count() <= LONGEST_TAG && !tag.contains(char::is_control);
+    let fits = |tag: &String| {
+        !tag.is_empty() && tag.chars().count() <= LONGEST_TAG && !tag.contains(char::is_control)
+    };
     if tags.len() > MAX_TAGS || !tags.iter().all(fits) {
-        let problem = "give at most 16 tags of at most 32 characters, as the instances have them";
+        let problem = "give at most 16 tags of 1 to 32 characters, as the instances have them";
         return Err(UserError::Invalid { field: "tags", problem });
     }
     Ok(tags)

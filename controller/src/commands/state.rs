@@ -133,6 +133,11 @@ pub enum Input {
     AwayTooLong,
     /// Its instance was removed.
     Removed,
+    /// Less may be asked of its instance than when it was issued.
+    BeyondCeiling {
+        /// The verbs that are left.
+        ceiling: String,
+    },
 }
 
 /// What is to be told to the agent, after the new state is stored.
@@ -227,6 +232,12 @@ fn step_issued(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effe
             let reason = "the instance was removed before its agent was given the command";
             tracked.end(CommandState::Cancelled, now, Some(reason.to_owned()));
         }
+        Input::BeyondCeiling { ceiling } => {
+            let verb = tracked.record.work.verb();
+            let reason =
+                format!("not begun: `{verb}` may not be asked of the instance any more, only: {ceiling}");
+            tracked.end(CommandState::Failed, now, Some(reason));
+        }
         Input::Standing { .. }
         | Input::NotSent
         | Input::OutboxDrained
@@ -273,7 +284,7 @@ fn step_out(tracked: &mut Tracked, input: Input, now: UnixMicros) -> Vec<Effect>
         },
         Input::AwayTooLong => tracked.lose(now, "the agent has been away for more than 24 hours"),
         Input::Removed => tracked.lose(now, "the instance was removed while the command was out"),
-        Input::NotSent | Input::OutboxDrained | Input::Expired => {}
+        Input::NotSent | Input::OutboxDrained | Input::Expired | Input::BeyondCeiling { .. } => {}
     }
     Vec::new()
 }

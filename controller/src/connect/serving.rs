@@ -12,7 +12,7 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,7 @@ use crate::fleet::{Feed, NoLongerFed, PictureTooLarge};
 use crate::identities::Ring;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::{AgentHandle, Registration};
+use crate::relayed::Place;
 use crate::store::StoreError;
 
 /// What carries a link: the agent's own connection, or what a web server has taken TLS off.
@@ -58,7 +59,7 @@ pub async fn serve<S: Stream>(
     front: Arc<Front>,
     link: Box<Link<S>>,
     dialled: Dialled,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     stop: CancellationToken,
 ) {
     let admitted = tokio::select! {
@@ -174,7 +175,8 @@ fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direct
     let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
         .remembering(hello.memory())
-        .registered_at(record.created_at);
+        .registered_at(record.created_at)
+        .under(record.terms.ceiling.clone());
     let (registration, superseded) = front.registry.enter(record.id.clone(), handle.clone());
     // After the entry above: a removal either finds that and ends the session, or was before it and leaves no host.
     let Some(feed) = front.fleet.link_live(&record.id, id, direction, &remote) else {

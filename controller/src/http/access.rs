@@ -113,7 +113,7 @@ impl FromRequestParts<Arc<App>> for Member {
             By::Token { .. } => {
                 let detail =
                     "This is done by people, not by programs: log in, and do it without an API token.";
-                refused(parts, app, &person.label(), detail).await;
+                not_within(parts, app, &person, detail).await;
                 Err(Problem::new(StatusCode::FORBIDDEN, "no-tokens", "Not with a token", detail))
             }
         }
@@ -132,7 +132,7 @@ impl FromRequestParts<Arc<App>> for Overseer {
             &person,
             "What is asked for is about every instance, and you see only some of them; ask an administrator.",
         );
-        refused(parts, app, &person.label(), problem.detail()).await;
+        not_within(parts, app, &person, problem.detail()).await;
         Err(problem)
     }
 }
@@ -221,9 +221,16 @@ async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Resul
         person.name,
         person.role.as_str()
     );
-    refused(parts, app, &person.label(), &detail).await;
+    not_within(parts, app, &person, &detail).await;
     let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail);
     Err(problem.with("needed_role", least.as_str()).with("role", person.role.as_str()))
+}
+
+/// Writes down that somebody asked for more than that person may, as long as it is not a flood.
+async fn not_within(parts: &Parts, app: &App, person: &Person, detail: &str) {
+    if app.may_audit_refusal(&person.name) {
+        refused(parts, app, &person.label(), detail).await;
+    }
 }
 
 /// Writes down that a request was refused.

@@ -11,7 +11,8 @@ use hyper::upgrade::OnUpgrade;
 use super::App;
 use super::access::Peer;
 use super::problem::Problem;
-use crate::relayed;
+use crate::accounts::network_of;
+use crate::relayed::{self, Relayed};
 
 /// How soon an agent for which there is no room may come back, in seconds.
 const COME_BACK: u64 = 5;
@@ -49,8 +50,10 @@ async fn take(app: &App, request: &mut Request) -> Result<Response<Body>, Proble
     if !known && !app.may_knock(peer.ip()) {
         return Err(too_many());
     }
+    let place = app.services.relay.place((!known).then(|| network_of(peer.ip()))).map_err(|_| too_many())?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(not_a_link)?;
-    app.services.relay.hand_over(upgrade, filed, peer.address).map_err(|_| too_many())?;
+    let relayed = Relayed { upgrade, peer: filed, remote: peer.address, place };
+    app.services.relay.hand_over(relayed).map_err(|_| too_many())?;
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();

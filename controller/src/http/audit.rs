@@ -205,6 +205,9 @@ impl App {
             Err(problem) if problem.is_ours() => (AuditResult::Failed, Some(problem.detail())),
             Err(problem) => (AuditResult::Refused, Some(problem.detail())),
         };
+        if outcome == AuditResult::Refused && !self.may_audit_refusal(&person.name) {
+            return;
+        }
         let entry = Entry {
             who: &person.label(),
             address: Some(peer.ip()),

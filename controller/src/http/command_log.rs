@@ -181,7 +181,8 @@ impl Follower {
 
     async fn may_go_on(&mut self) -> bool {
         self.recheck_at = Instant::now() + RECHECK;
-        self.visit.goes_on(&self.app).await
+        // An instance may have gone out of sight since.
+        self.visit.goes_on(&self.app).await && command(&self.app, &self.visit.person, self.id).await.is_ok()
     }
 }
 

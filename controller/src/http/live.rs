@@ -215,7 +215,7 @@ impl Viewer {
                 News::Rollout(change) => batch.add_rollout(change),
                 News::Lagged => return self.whole().await,
                 News::Tell => {
-                    let events = self.seen(batch).into_events(&self.app.services);
+                    let events = self.seen(batch).into_events(&self.app.services, self.visit.person.role);
                     self.sources = Some(sources);
                     return Some(events);
                 }
@@ -248,14 +248,14 @@ impl Viewer {
         hosts.retain(|host| self.visit.person.scope.holds(&host.record));
         self.told = hosts.iter().map(|host| host.record.id.clone()).collect();
         self.sources = Some(Sources { fleet, commands, events, lifecycles, rollouts });
-        let now = UnixMicros::now();
+        let (role, now) = (self.visit.person.role, UnixMicros::now());
         let apart = self.containers == ContainersWish::Apart;
         let within = if apart { &[][..] } else { &hosts[..] };
         let view = LiveView {
             instances: instances::views(&hosts),
             containers: within
                 .iter()
-                .map(|host| ContainersView::new(host, &services.lifecycles, now))
+                .map(|host| ContainersView::new(host, &services.lifecycles, role, now))
                 .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
@@ -263,8 +263,9 @@ impl Viewer {
         let mut events = vec![LiveEvent::View(Box::new(view))];
         if apart {
             let lifecycles = &services.lifecycles;
-            events
-                .extend(hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, now))));
+            events.extend(
+                hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, role, now))),
+            );
         }
         Some(events)
     }

@@ -13,7 +13,7 @@ use super::access::{Administrator, Peer};
 use super::extract::{Body, OptionalBody, PathOf};
 use super::problem::Problem;
 use super::time::Time;
-use crate::accounts::{NewUser, Role, UserChange, UserRecord};
+use crate::accounts::{NewUser, Person, Role, UserChange, UserRecord};
 
 /// What somebody may do; each may do what those before may.
 #[derive(Clone, Copy, Serialize, Deserialize, utoipa::ToSchema)]
@@ -180,7 +180,7 @@ pub async fn remove_user(
     removed.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Give a user a new password. Every session of the user ends; API tokens and the second factor stay.
+/// Give another user a new password. Every session of the user ends; API tokens and the second factor stay.
 #[utoipa::path(post, path = "/api/users/{name}/password", tag = "users", request_body = NewPasswordRequest,
     params(("name" = String, Path, description = "Name of the user")),
     responses((status = OK, body = NewUserView)))]
@@ -191,14 +191,18 @@ pub async fn set_password(
     PathOf(name): PathOf<String>,
     OptionalBody(request): OptionalBody<NewPasswordRequest>,
 ) -> Result<Json<NewUserView>, Problem> {
-    let set = app.services.accounts.set_password(&name, request.password, None).await.map_err(Problem::from);
+    let set = async {
+        others(&person, &name, "POST /api/account/password")?;
+        app.services.accounts.set_password(&name, request.password, None).await.map_err(Problem::from)
+    };
+    let set = set.await;
     app.audit(&person, peer, "user.password", &name, &set).await;
     let password = set?;
     let user = view(&app, app.services.accounts.known(&name).await?).await?;
     Ok(Json(NewUserView { user, password }))
 }
 
-/// Take a user's second factor away: for who has lost it, and the recovery codes.
+/// Take another user's second factor away: for who has lost it, and the recovery codes.
 #[utoipa::path(delete, path = "/api/users/{name}/second-factor", tag = "users",
     params(("name" = String, Path, description = "Name of the user")),
     responses((status = NO_CONTENT)))]
@@ -208,9 +212,22 @@ pub async fn reset_second_factor(
     peer: Peer,
     PathOf(name): PathOf<String>,
 ) -> Result<StatusCode, Problem> {
-    let reset = app.services.accounts.remove_second_factor(&name).await.map_err(Problem::from);
+    let reset = async {
+        others(&person, &name, "POST /api/account/second-factor/remove")?;
+        app.services.accounts.remove_second_factor(&name).await.map_err(Problem::from)
+    };
+    let reset = reset.await;
     app.audit(&person, peer, "user.second-factor", &name, &reset).await;
     reset.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// One's own account is changed with a proof of who asks, which whoever found an open browser does not have.
+fn others(person: &Person, name: &str, instead: &str) -> Result<(), Problem> {
+    if person.name != name {
+        return Ok(());
+    }
+    let detail = format!("This is your own account, which takes your password to change: use {instead}.");
+    Err(Problem::new(StatusCode::FORBIDDEN, "own-account", "Own account", detail))
 }
 
 /// The change as the audit log names it.

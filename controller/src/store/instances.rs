@@ -220,6 +220,20 @@ pub(super) fn by_key(connection: &Connection, key: &PeerKey) -> Result<Option<In
     }
 }
 
+/// The instance whose agent has proven `key`, and has no newer one.
+pub(super) fn by_present_key(
+    connection: &Connection,
+    key: &PeerKey,
+) -> Result<Option<InstanceRecord>, StoreError> {
+    one(connection, "key", key.0)
+}
+
+/// Whoever named `key` as its next one has not proven it: another has.
+pub(super) fn forget_claims(connection: &Connection, key: &PeerKey) -> Result<(), StoreError> {
+    connection.execute("UPDATE instances SET next_key = NULL WHERE next_key = ?1", [key.0])?;
+    Ok(())
+}
+
 pub(super) fn name_is_taken(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("SELECT 1 FROM instances WHERE name = ?1")?.exists([name])?)
 }

@@ -163,7 +163,7 @@ impl Store {
         F: FnOnce(&TokenFacts) -> Result<Binding, Refusal> + Send + 'static,
     {
         self.write(move |transaction| {
-            if let Some(member) = instances::by_key(transaction, &key)? {
+            if let Some(member) = instances::by_present_key(transaction, &key)? {
                 return Ok(Ok(member));
             }
             let facts = facts(transaction, id, &key, dialled)?;
@@ -176,6 +176,7 @@ impl Store {
                 params![id.0.into_bytes(), now.0],
             )?;
             instances::forget_removed(transaction, &key)?;
+            instances::forget_claims(transaction, &key)?;
             bind(transaction, binding, key, now).map(Ok)
         })
         .await

@@ -4,7 +4,7 @@ use roadstead_protocol::message::command::InstallWork;
 use serde_json::{Map, Value, json};
 
 use super::names::{checked, checked_image};
-use crate::engine::EngineError;
+use crate::engine::{COMPOSE_FILES, EngineError};
 
 /// The body of the create request for `work`.
 pub(super) fn body(work: &InstallWork) -> Result<Value, EngineError> {
@@ -27,10 +27,14 @@ pub(super) fn body(work: &InstallWork) -> Result<Value, EngineError> {
     if let Some(network) = &work.network {
         host["NetworkMode"] = json!(checked(network)?);
     }
+    // The engine adds the image's own labels, except where one is given.
+    let mut labels: Map<_, _> =
+        COMPOSE_FILES.map(|label| (label.to_owned(), json!(""))).into_iter().collect();
+    labels.extend(work.labels.iter().map(|(label, value)| (label.clone(), json!(value))));
     let mut body = json!({
         "Image": checked_image(&work.image)?,
         "Env": env,
-        "Labels": work.labels,
+        "Labels": labels,
         "ExposedPorts": exposed,
         "HostConfig": host,
     });
@@ -110,7 +114,13 @@ mod tests {
             "Image": "127.0.0.1:5000/web:1",
             "Cmd": ["serve", "--all"],
             "Env": ["A=1=2"],
-            "Labels": { "team": "x" },
+            "Labels": {
+                "team": "x",
+                // Whatever the image says.
+                "com.docker.compose.project.working_dir": "",
+                "com.docker.compose.project.config_files": "",
+                "com.docker.compose.project.environment_file": "",
+            },
             "ExposedPorts": { "80/tcp": {}, "53/udp": {} },
             "HostConfig": {
                 "Binds": ["data:/data", "/srv:/srv:ro"],

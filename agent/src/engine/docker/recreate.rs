@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::engine::COMPOSE_FILES;
+
 /// A network, by name or id, and a container's settings there.
 pub(super) type Endpoint = (String, Value);
 
@@ -23,6 +25,8 @@ pub(super) struct NewImage<'a> {
     pub(super) reference: &'a str,
     /// Its id (`sha256:…`).
     pub(super) id: &'a str,
+    /// Its own labels: an object, or null.
+    pub(super) labels: &'a Value,
 }
 
 /// Compose keeps the image's id in this label, and takes a container where it differs for outdated.
@@ -44,6 +48,7 @@ pub(super) fn plan(inspection: &Value, old_defaults: Option<&Value>, image: &New
     if let Some(label) = config.get_mut("Labels").and_then(|labels| labels.get_mut(COMPOSE_IMAGE)) {
         *label = json!(image.id);
     }
+    silence_image(&mut config, image.labels);
     name_anonymous_volumes(&mut host, &inspection["Mounts"]);
     restore_links(&mut host);
 
@@ -85,6 +90,19 @@ pub(super) fn plan(inspection: &Value, old_defaults: Option<&Value>, image: &New
 
 fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
+}
+
+/// The engine adds the image's own labels: it must not say where a project's files are.
+fn silence_image(config: &mut Map<String, Value>, image: &Value) {
+    for label in COMPOSE_FILES.into_iter().filter(|label| image.get(label).is_some()) {
+        let labels = config.entry("Labels").or_insert_with(|| json!({}));
+        if labels.is_null() {
+            *labels = json!({});
+        }
+        if let Value::Object(labels) = labels {
+            labels.entry(label).or_insert_with(|| json!(""));
+        }
+    }
 }
 
 /// Takes out of `config` what came from the old image.

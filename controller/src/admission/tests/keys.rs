@@ -101,3 +101,23 @@ async fn declared_agents_are_applied_twice_to_the_same_effect_and_their_secrets_
     let failed = controller.enrolment.apply_declared(&shared).await.unwrap().failed;
     assert!(failed[0].1.contains("a secret of its own"), "{failed:?}");
 }
+
+#[tokio::test]
+async fn a_key_that_another_claims_is_nobodys_but_its_holders() {
+    let controller = controller();
+    let hostile = member(&controller).await;
+    // It names the key that a stranger is about to join with.
+    assert!(controller.admission.next_key(&hostile, OTHER_KEY).await.unwrap());
+    let token = controller.token(Outbound, 1).await;
+    let joined = controller.outbound(OTHER_KEY, &joining("db", &token)).await.unwrap();
+    assert_ne!(joined, hostile);
+    assert_eq!(controller.outbound(OTHER_KEY, &hello("db")).await, Ok(joined));
+    assert_eq!(controller.outbound(KEY, &hello("nas")).await, Ok(hostile.clone()), "its own key counts on");
+    assert_eq!(controller.pins(&hostile).await, [KEY], "and the claim is gone");
+    // Nor does one that was dialled become another instance by it.
+    assert!(controller.admission.next_key(&hostile, NEXT).await.unwrap());
+    let (dialled, token) = controller.register("web", Some("wss://127.0.0.1:9000")).await;
+    assert!(controller.inbound(NEXT, &hello("web"), &dialled).await.is_err());
+    assert_eq!(controller.inbound(NEXT, &joining("web", &token), &dialled).await, Ok(dialled));
+    assert_eq!(controller.outbound(KEY, &hello("nas")).await, Ok(hostile));
+}

@@ -195,6 +195,21 @@ async fn a_clock_that_was_set_back_makes_no_command_another_instances() {
 }
 
 #[tokio::test]
+async fn what_waits_while_the_ceiling_comes_down_is_not_sent() {
+    let ledger = Ledger::new().await;
+    let record = ledger.queue("web", Duration::from_secs(3600)).await.unwrap();
+    let (agent, mut sent, _end) = crate::fixtures::agent(BootId::generate());
+    let agent = agent.under(Some("view logs".parse().unwrap()));
+    let (_registration, _) = ledger.registry.enter(host(), agent.clone());
+    ledger.commands.tick(UnixMicros::now()).await;
+    ledger.commands.agent_connected(&host(), &agent).await;
+    let after = ledger.commands.one(record.id).await.unwrap().unwrap();
+    assert_eq!(after.state, CommandState::Failed);
+    assert!(after.reason.unwrap().contains("`sync` may not be asked"));
+    assert!(sent.try_recv().map_or(true, |message| matches!(message, ToAgent::Enquire { .. })));
+}
+
+#[tokio::test]
 async fn what_waits_for_a_removed_instance_does_not_reach_a_later_one_of_the_same_id() {
     let ledger = Ledger::new().await;
     let record = ledger.queue("web", Duration::from_secs(3600)).await.unwrap();

@@ -8,6 +8,7 @@ use roadstead_protocol::message::ids::{CommandId, ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::told::{ContainersChange, FiguresChange, LiveEvent, ProgressChange, Removal};
+use crate::accounts::Role;
 use crate::commands::CommandChange;
 use crate::fleet::{FleetChange, Host};
 use crate::http::Services;
@@ -149,8 +150,8 @@ impl Batch {
         told.extend(new);
     }
 
-    /// The changes as events. A host that is gone by now is left out: its removal is on its way.
-    pub(super) fn into_events(self, services: &Services) -> Vec<LiveEvent> {
+    /// The changes as events for somebody of this role. A host that is gone by now is left out: its removal is on its way.
+    pub(super) fn into_events(self, services: &Services, role: Role) -> Vec<LiveEvent> {
         let (fleet, lifecycles) = (&services.fleet, &services.lifecycles);
         let now = UnixMicros::now();
         let mut told = Vec::new();
@@ -159,11 +160,11 @@ impl Batch {
             told.push(LiveEvent::Instance(Box::new(InstanceView::new(&host, now))));
         }
         for host in self.whole.iter().filter_map(|instance| fleet.host(instance)) {
-            told.push(LiveEvent::Containers(whole(&host, lifecycles, now)));
+            told.push(LiveEvent::Containers(whole(&host, lifecycles, role, now)));
         }
         for (instance, changed) in self.containers.iter().filter(|(id, _)| !self.whole.contains(*id)) {
             let Some(host) = fleet.host(instance) else { continue };
-            told.push(LiveEvent::Containers(some(&host, changed, lifecycles, now)));
+            told.push(LiveEvent::Containers(some(&host, changed, lifecycles, role, now)));
         }
         for (instance, sampled) in &self.figures {
             let Some(host) = fleet.host(instance) else { continue };
@@ -190,11 +191,15 @@ impl Batch {
 }
 
 /// The containers of a host, all of them.
-pub(super) fn whole(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> ContainersChange {
+pub(super) fn whole(host: &Host, lifecycles: &Lifecycles, role: Role, now: UnixMicros) -> ContainersChange {
     ContainersChange {
         instance: host.record.id.to_string(),
         whole: true,
-        upsert: host.containers.values().map(|one| ContainerView::new(one, host, lifecycles, now)).collect(),
+        upsert: host
+            .containers
+            .values()
+            .map(|one| ContainerView::new(one, host, lifecycles, role, now))
+            .collect(),
         remove: Vec::new(),
     }
 }
@@ -203,13 +208,14 @@ fn some(
     host: &Host,
     changed: &BTreeSet<ContainerId>,
     lifecycles: &Lifecycles,
+    role: Role,
     now: UnixMicros,
 ) -> ContainersChange {
     let instance = host.record.id.to_string();
     let mut change = ContainersChange { instance, whole: false, upsert: Vec::new(), remove: Vec::new() };
     for id in changed {
         match host.containers.get(id) {
-            Some(container) => change.upsert.push(ContainerView::new(container, host, lifecycles, now)),
+            Some(container) => change.upsert.push(ContainerView::new(container, host, lifecycles, role, now)),
             None => change.remove.push(id.to_string()),
         }
     }

@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use roadstead_protocol::message::inspection::{ContainerDetails, Inspection, Setting};
+use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::{Value, json};
 
@@ -57,6 +58,33 @@ async fn what_the_agent_lets_out_is_for_those_who_may_change_things() {
         let answer = ask(&site, &mut agent, role, with_password).await;
         assert_eq!(value_of(&answer), Value::Null, "{role:?}");
         assert!(!answer.text.contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn lists_and_streams_are_masked_like_the_details() {
+    let site = Site::with_demo_mode(true).await;
+    let id = site.register("nas").await;
+    let secret = || {
+        let mut web = container('a', "web", None);
+        web.labels.insert("db.password".to_owned(), "hunter2".to_owned());
+        web.command = "serve --password=hunter2".to_owned();
+        web
+    };
+    let agent = site.connect(&id, vec![secret()]);
+    for (role, sees) in [(Role::Guest, false), (Role::Viewer, false), (Role::Operator, true)] {
+        let cookie = site.cookie(role).await;
+        let path = format!("/api/instances/{id}/containers");
+        let listed = site.send(request(Method::GET, &path, &cookie, None)).await;
+        assert_eq!((listed.status.as_u16(), listed.text.contains("hunter2")), (200, sees), "{role:?}");
+        let mut live = site.follow_as(&cookie, "/api/live", &[]).await;
+        let view = live.next_named("view").await;
+        agent.feed.change(Change::Upsert { container: Box::new(secret()) }).unwrap();
+        let change = live.next_named("containers").await;
+        let mut apart = site.follow_as(&cookie, "/api/live?containers=apart", &[]).await;
+        for told in [view, change, apart.next_named("containers").await] {
+            assert_eq!(told.to_string().contains("hunter2"), sees, "{role:?}: {told}");
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use roadstead_protocol::message::time::UnixMicros;
 use serde_json::json;
 
 use super::{Agent, Site, container};
+use crate::accounts::Role;
+use crate::enrolment::InstanceChange;
 use crate::http::live::RECHECK;
 
 struct Running {
@@ -111,6 +113,26 @@ async fn a_follower_of_a_log_that_never_rests_ends_with_its_session() {
         line += 1;
     }
     panic!("it follows on without a session");
+}
+
+#[tokio::test]
+async fn a_follower_ends_when_the_instance_goes_out_of_sight() {
+    let running = running().await;
+    let tag = async |tags: &[&str]| {
+        let tags = Some(tags.iter().map(|tag| (*tag).to_owned()).collect());
+        let change = InstanceChange { tags, ..InstanceChange::default() };
+        running.site.services.enrolment.change(&running.agent.id, change).await.unwrap();
+    };
+    tag(&["shop"]).await;
+    let cookie = running.site.cookie_of("anna", Role::Viewer, &["shop"]).await;
+    let mut follower = running.site.follow_as(&cookie, &running.path(), &[]).await;
+    running.say(0..1).await;
+    assert_eq!(follower.next().await.unwrap().id, Some(0));
+    tag(&["blog"]).await;
+    tokio::time::pause();
+    tokio::time::advance(RECHECK).await;
+    running.say(1..2).await;
+    assert!(follower.next().await.is_none());
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Users, second factors, sessions and API tokens as a browser and a program meet them.
 
+use std::time::Duration;
+
 use axum::http::{Method, Request, header};
 use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::time::UnixMicros;
@@ -292,4 +294,51 @@ async fn a_live_view_holds_what_is_in_sight_and_follows_tags_in_and_out() {
     site.services.accounts.remove_user("anna").await.unwrap();
     tokio::time::pause();
     assert!(live.next().await.is_none(), "who is gone sees no more");
+}
+
+#[tokio::test]
+async fn an_empty_tag_is_no_limit_and_no_tag() {
+    let site = Site::open().await;
+    for tags in [json!([""]), json!(["", " "]), json!(["shop", ""])] {
+        let new = json!({ "name": "anna", "role": "viewer", "tags": tags });
+        site.post("/api/users", new).await.problem(422, "invalid");
+        let token = json!({ "name": "ci", "scope": "read", "tags": tags });
+        site.post("/api/tokens", token).await.problem(422, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_open_browser_is_no_proof_of_who_sits_there() {
+    let site = Site::open().await;
+    let cookie = site.cookie(Role::Admin).await;
+    let new = json!({ "password": "another secret" });
+    let own = site.ask(&cookie, Method::POST, "/api/users/admin/password", new.clone()).await;
+    assert!(own.problem(403, "own-account")["detail"].as_str().unwrap().contains("/api/account/password"));
+    let path = "/api/users/admin/second-factor";
+    site.ask(&cookie, Method::DELETE, path, json!({})).await.problem(403, "own-account");
+    site.cookie_of("anna", Role::Viewer, &[]).await;
+    assert_eq!(site.ask(&cookie, Method::POST, "/api/users/anna/password", new).await.status, 200);
+    let path = "/api/users/anna/second-factor";
+    assert_eq!(site.ask(&cookie, Method::DELETE, path, json!({})).await.status, 204);
+}
+
+#[tokio::test]
+async fn the_first_code_is_not_guessed_and_not_waited_for_for_ever() {
+    let site = Site::open().await;
+    let cookie = cookies(&site.log_in("admin", "secret", None).await);
+    let accounts = &site.services.accounts;
+    let path = "/api/account/second-factor/confirm";
+    let late = accounts.begin_second_factor("admin").await.unwrap().secret;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10 * 60)).await;
+    tokio::time::resume();
+    let code = |secret: &str| json!({ "code": code_at(secret, UnixMicros::now()) });
+    site.ask(&cookie, Method::POST, path, code(&late)).await.problem(409, "second-factor-state");
+    let secret = accounts.begin_second_factor("admin").await.unwrap().secret;
+    let mut tried = 0;
+    while site.ask(&cookie, Method::POST, path, json!({ "code": "12" })).await.status == 403 {
+        tried += 1;
+        assert!(tried <= 10, "codes can be tried for ever");
+    }
+    site.ask(&cookie, Method::POST, path, code(&secret)).await.problem(429, "too-many-attempts");
 }

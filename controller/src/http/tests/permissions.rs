@@ -255,3 +255,14 @@ async fn a_flood_of_strangers_does_not_fill_the_audit_log() {
     let entries = site.get("/api/audit").await.json()["entries"].as_array().unwrap().len();
     assert!(entries <= 11, "{entries} entries");
 }
+
+#[tokio::test]
+async fn nor_does_somebody_who_asks_for_more_again_and_again() {
+    let site = Site::open().await;
+    let cookie = site.cookie(Role::Viewer).await;
+    for _ in 0..50 {
+        site.send(request(Method::GET, "/api/users", &cookie, None)).await.problem(403, "forbidden");
+    }
+    let entries = site.get("/api/audit").await.json()["entries"].as_array().unwrap().len();
+    assert!((1..=11).contains(&entries), "{entries} entries");
+}

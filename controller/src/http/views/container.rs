@@ -1,13 +1,16 @@
 //! A container as the API shows it, with the figures last sampled from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use roadstead_protocol::masking;
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Figures, Port};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use super::instance::{LinkView, as_of};
 use super::lifecycle::LifecycleView;
+use crate::accounts::Role;
 use crate::fleet::Host;
 use crate::http::time::{Time, age_seconds};
 use crate::lifecycle::Lifecycles;
@@ -108,14 +111,14 @@ pub struct FiguresAge {
 }
 
 impl ContainersView {
-    /// The view of `host`'s containers at `now`.
+    /// What somebody of this role sees of `host`'s containers at `now`.
     #[must_use]
-    pub fn new(host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> Self {
+    pub fn new(host: &Host, lifecycles: &Lifecycles, role: Role, now: UnixMicros) -> Self {
         let as_of = as_of(host, now);
         let mut containers: Vec<_> = host
             .containers
             .values()
-            .map(|container| ContainerView::new(container, host, lifecycles, now))
+            .map(|container| ContainerView::new(container, host, lifecycles, role, now))
             .collect();
         containers
             .sort_by(|one, other| one.name.cmp(&other.name).then_with(|| one.full_id.cmp(&other.full_id)));
@@ -131,9 +134,20 @@ impl ContainersView {
 }
 
 impl ContainerView {
-    /// The view at `now` of one of `host`'s containers.
+    /// What somebody of this role sees at `now` of one of `host`'s containers: whoever may only look sees no secrets.
     #[must_use]
-    pub fn new(container: &Container, host: &Host, lifecycles: &Lifecycles, now: UnixMicros) -> Self {
+    pub fn new(
+        container: &Container,
+        host: &Host,
+        lifecycles: &Lifecycles,
+        role: Role,
+        now: UnixMicros,
+    ) -> Self {
+        let mut container = Cow::Borrowed(container);
+        if role < Role::Operator {
+            masking::mask_container(container.to_mut());
+        }
+        let container = &*container;
         let as_of = as_of(host, now).unwrap_or(now);
         let up = matches!(container.state, ContainerState::Running | ContainerState::Paused);
         let figures = host.figures.get(&container.id);

@@ -356,7 +356,7 @@ export interface paths {
         };
         /**
          * The containers of an instance, with the age of what is shown. Asking has its agent sample figures for the next
-         *     half minute.
+         *     half minute. What looks secret is masked for whoever may only look.
          */
         get: operations["list_containers"];
         put?: never;
@@ -824,7 +824,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give a user a new password. Every session of the user ends; API tokens and the second factor stay. */
+        /** Give another user a new password. Every session of the user ends; API tokens and the second factor stay. */
         post: operations["set_password"];
         delete?: never;
         options?: never;
@@ -842,7 +842,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take a user's second factor away: for who has lost it, and the recovery codes. */
+        /** Take another user's second factor away: for who has lost it, and the recovery codes. */
         delete: operations["reset_second_factor"];
         options?: never;
         head?: never;

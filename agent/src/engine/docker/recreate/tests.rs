@@ -2,7 +2,7 @@
 
 use super::*;
 
-const IMAGE: NewImage<'_> = NewImage { reference: "web:2", id: "sha256:new" };
+const IMAGE: NewImage<'_> = NewImage { reference: "web:2", id: "sha256:new", labels: &Value::Null };
 
 fn running() -> Value {
     serde_json::from_str(include_str!("../fixtures/engine_20_10_running.json")).unwrap()
@@ -140,6 +140,23 @@ fn the_default_network_stays_the_default() {
     assert_eq!(body["HostConfig"]["NetworkMode"], "default");
     assert_eq!(body["NetworkingConfig"], json!({ "EndpointsConfig": { "bridge": {} } }));
     assert!(networks.is_empty());
+}
+
+#[test]
+fn an_image_does_not_say_where_a_projects_files_are() {
+    const DIRECTORY: &str = "com.docker.compose.project.working_dir";
+    let evil = json!({ DIRECTORY: "/tmp/evil", "team": "x" });
+    let image = NewImage { labels: &evil, ..IMAGE };
+    let mut web = running();
+    for own in [json!({}), Value::Null, json!({ DIRECTORY: "/tmp/evil" })] {
+        web["Config"]["Labels"] = own;
+        // Where the old image said the same, the container's own label is taken for the image's.
+        let body = plan(&web, Some(&json!({ "Labels": evil })), &image).body;
+        assert_eq!(body["Labels"], json!({ DIRECTORY: "" }));
+    }
+    web["Config"]["Labels"] = json!({ DIRECTORY: "/srv/shop" });
+    let body = plan(&web, None, &image).body;
+    assert_eq!(body["Labels"][DIRECTORY], "/srv/shop", "compose has said so");
 }
 
 #[test]
