@@ -14,6 +14,7 @@ use super::state::Input;
 use super::work::{usual_deadline, validate};
 use super::{CancelError, Commands, IssueError, IssueOptions};
 use crate::model::{CommandRecord, CommandState};
+use crate::store::StoreError;
 
 /// The longest that a command may wait for its agent.
 pub const MAX_QUEUE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -78,6 +79,22 @@ impl Commands {
         self.apply(&mut live, Input::CancelAsked { by: by.to_owned() }, agent.as_ref(), UnixMicros::now())
             .await?;
         Ok(live.tracked.record.clone())
+    }
+
+    /// Takes back a command that waits for its agent; one that is further on is left as it is. Returns how it is now,
+    /// if there is such a command.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn withdraw(&self, id: CommandId, by: &str) -> Result<Option<CommandRecord>, StoreError> {
+        let Some(entry) = self.open().entry(id) else { return self.one(id).await };
+        let mut live = entry.live.lock().await;
+        if live.tracked.record.state == CommandState::Issued {
+            let agent = self.inner.registry.agent(&entry.instance);
+            let input = Input::CancelAsked { by: by.to_owned() };
+            self.apply(&mut live, input, agent.as_ref(), UnixMicros::now()).await?;
+        }
+        Ok(Some(live.tracked.record.clone()))
     }
 }
 
