@@ -41,7 +41,7 @@ impl Commands {
         }
         let id = record.id;
         let mut live = Live::new(record.clone(), LogMark::default(), record.issued_at);
-        live.unsaved = true;
+        (live.unsaved, live.stored) = (true, false);
         let live = Arc::new(Mutex::new(live));
         // Locked before it is entered, so that nobody comes between entering and the first save.
         let mut locked = Arc::clone(&live).lock_owned().await;
@@ -54,8 +54,12 @@ impl Commands {
             None => self.save(&mut locked).await,
         };
         if let Err(error) = saved {
-            self.open().withdraw(id);
-            return Err(error.into());
+            if !locked.stored {
+                self.open().withdraw(id);
+                return Err(error.into());
+            }
+            // It is stored as sent, but waits: forgotten now, it would go to the agent after a restart, unasked for.
+            tracing::warn!(command = %id, %error, "a command could not be stored; trying again");
         }
         Ok(locked.tracked.record.clone())
     }

@@ -52,11 +52,14 @@ pub(super) struct Live {
     pub answers: Answers,
     /// The record has changed since it was last stored.
     pub unsaved: bool,
+    /// The store has some state of it.
+    pub stored: bool,
 }
 
 impl Live {
     pub fn new(record: CommandRecord, log: LogMark, now: UnixMicros) -> Self {
-        Self { tracked: Tracked::new(record, now), log, answers: Answers::default(), unsaved: false }
+        let (tracked, answers) = (Tracked::new(record, now), Answers::default());
+        Self { tracked, log, answers, unsaved: false, stored: true }
     }
 }
 
