@@ -189,7 +189,7 @@ impl Commands {
         }
         let record = live.tracked.record.clone();
         self.inner.store.save_command(record.clone()).await?;
-        live.unsaved = false;
+        (live.unsaved, live.stored) = (false, true);
         if record.state.is_final() {
             self.open().finish(record.id, UnixMicros::now());
         }

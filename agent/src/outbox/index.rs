@@ -89,9 +89,11 @@ impl Index {
         }
     }
 
-    /// Takes note of a segment about to be written.
+    /// Takes note of a segment about to be written. The newest is written anew if nothing could be written to it.
     pub fn add_segment(&mut self, first: u64) {
-        self.segments.push_back(Segment { first, bytes: 0 });
+        if self.segments.back().is_none_or(|newest| newest.first != first) {
+            self.segments.push_back(Segment { first, bytes: 0 });
+        }
     }
 
     /// Takes note of events that are on disk now, in the newest segment, which is `bytes` long with them.

@@ -15,6 +15,9 @@ use super::record::{Stored, Tail};
 use super::segment::{self, HEADER};
 use super::shared::locked;
 
+#[cfg(test)]
+mod tests;
+
 /// Largest segment in bytes, for an outbox large enough.
 const SEGMENT_BYTES: u64 = 256 * 1024;
 

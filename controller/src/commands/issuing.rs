@@ -14,6 +14,7 @@ use super::state::Input;
 use super::work::{usual_deadline, validate};
 use super::{CancelError, Commands, IssueError, IssueOptions};
 use crate::model::{CommandRecord, CommandState};
+use crate::store::StoreError;
 
 /// The longest that a command may wait for its agent.
 pub const MAX_QUEUE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -40,7 +41,7 @@ impl Commands {
         }
         let id = record.id;
         let mut live = Live::new(record.clone(), LogMark::default(), record.issued_at);
-        live.unsaved = true;
+        (live.unsaved, live.stored) = (true, false);
         live.registered = agent.as_ref().map(|agent| agent.registered);
         let live = Arc::new(Mutex::new(live));
         // Locked before it is entered, so that nobody comes between entering and the first save.
@@ -54,8 +55,12 @@ impl Commands {
             None => self.save(&mut locked).await,
         };
         if let Err(error) = saved {
-            self.open().withdraw(id);
-            return Err(error.into());
+            if !locked.stored {
+                self.open().withdraw(id);
+                return Err(error.into());
+            }
+            // It is stored as sent, but waits: forgotten now, it would go to the agent after a restart, unasked for.
+            tracing::warn!(command = %id, %error, "a command could not be stored; trying again");
         }
         Ok(locked.tracked.record.clone())
     }
@@ -79,6 +84,22 @@ impl Commands {
         self.apply(&mut live, Input::CancelAsked { by: by.to_owned() }, agent.as_ref(), UnixMicros::now())
             .await?;
         Ok(live.tracked.record.clone())
+    }
+
+    /// Takes back a command that waits for its agent; one that is further on is left as it is. Returns how it is now,
+    /// if there is such a command.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn withdraw(&self, id: CommandId, by: &str) -> Result<Option<CommandRecord>, StoreError> {
+        let Some(entry) = self.open().entry(id) else { return self.one(id).await };
+        let mut live = entry.live.lock().await;
+        if live.tracked.record.state == CommandState::Issued {
+            let agent = self.inner.registry.agent(&entry.instance);
+            let input = Input::CancelAsked { by: by.to_owned() };
+            self.apply(&mut live, input, agent.as_ref(), UnixMicros::now()).await?;
+        }
+        Ok(Some(live.tracked.record.clone()))
     }
 }
 

@@ -52,14 +52,16 @@ pub(super) struct Live {
     pub answers: Answers,
     /// The record has changed since it was last stored.
     pub unsaved: bool,
+    /// The store has some state of it.
+    pub stored: bool,
     /// When the instance that it was asked of was registered; none until a session of it told.
     pub registered: Option<UnixMicros>,
 }
 
 impl Live {
     pub fn new(record: CommandRecord, log: LogMark, now: UnixMicros) -> Self {
-        let tracked = Tracked::new(record, now);
-        Self { tracked, log, answers: Answers::default(), unsaved: false, registered: None }
+        let (tracked, answers) = (Tracked::new(record, now), Answers::default());
+        Self { tracked, log, answers, unsaved: false, stored: true, registered: None }
     }
 
     /// Whether it was asked of an instance that was removed, and one that was `registered` since only has its id.

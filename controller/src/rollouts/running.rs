@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Rollouts;
-use crate::commands::{CancelError, CommandChange, IssueError, IssueOptions};
+use crate::commands::{CommandChange, IssueError, IssueOptions};
 use crate::fleet::{Host, LinkState};
 use crate::model::CommandRecord;
 use crate::model::rollout::RolloutRecord;
@@ -162,15 +162,11 @@ impl Rollouts {
     /// Takes back what waits for an absent agent once no further step is to begin.
     async fn withdraw(&self, record: &mut RolloutRecord) -> Result<(), StoreError> {
         for command in record.to_withdraw() {
-            let withdrawn = match self.inner.commands.cancel(command, &record.issued_by).await {
-                Ok(withdrawn) => Some(withdrawn),
-                Err(CancelError::Store(error)) => return Err(error),
-                Err(CancelError::AlreadyFinal { .. }) => self.inner.commands.one(command).await?,
-                Err(CancelError::NotFound) => None,
-            };
-            if let Some(withdrawn) = withdrawn {
+            // By now it may have been sent, which is not heard here yet.
+            let known = self.inner.commands.withdraw(command, &record.issued_by).await?;
+            if let Some(known) = known {
                 let mut after = record.clone();
-                after.heard(&withdrawn, UnixMicros::now());
+                after.heard(&known, UnixMicros::now());
                 self.save(record, after).await?;
             }
         }

@@ -2,11 +2,14 @@
 //! next thing to do follows from the steps as they are, however they came to be so.
 //!
 //! - A batch begins when every step before it has ended, or waits for an absent agent: a host that is away for a day
-//!   does not hold up the others.
+//!   does not hold up the others. Within a batch, a host's steps run one after another: an agent refuses more work
+//!   than it can do at once, and that would be a failure.
 //! - A step has its command's id, and that is stored, before the ledger is given the command: after a restart the
 //!   same command is asked for again, never a second one.
 //! - A stop, by a person or by a failure, begins nothing more and withdraws what still waits for its agent. What an
 //!   agent has begun runs to its end: a sync that is broken off leaves more behind than one that is done.
+
+use std::collections::BTreeSet;
 
 use roadstead_protocol::message::command::Outcome;
 use roadstead_protocol::message::ids::CommandId;
@@ -75,7 +78,8 @@ impl RolloutRecord {
         usize::try_from(self.batch_size.max(1)).unwrap_or(usize::MAX)
     }
 
-    /// The places of the steps to begin now: those of the first batch that waits, if nothing before it is in the way.
+    /// The places of the steps to begin now: those of the first batch that waits, if nothing before it is in the way,
+    /// and of those one for each host that runs none.
     #[must_use]
     pub fn due(&self) -> Vec<usize> {
         if self.stopped.is_some() {
@@ -89,7 +93,10 @@ impl RolloutRecord {
             return Vec::new();
         }
         let to = from.saturating_add(self.batch_length()).min(self.steps.len());
-        (from..to).filter(|place| waits(&self.steps[*place])).collect()
+        let runs = |step: &&RolloutStep| matches!(step.state, StepState::Begun | StepState::Running);
+        let mut busy: BTreeSet<_> = self.steps.iter().filter(runs).map(|step| &step.instance).collect();
+        let due = (from..to).filter(|place| waits(&self.steps[*place]));
+        due.filter(|place| busy.insert(&self.steps[*place].instance)).collect()
     }
 
     /// The places of steps whose command the ledger has not been heard to take on.

@@ -185,6 +185,25 @@ async fn an_absent_host_can_be_waited_for_and_a_stop_withdraws_its_command() {
 }
 
 #[tokio::test]
+async fn a_stop_leaves_alone_what_was_sent_before_it_was_heard_of() {
+    let site = Site::new(&["a"]).await;
+    drop(site.connect("a"));
+    let wanted = NewRollout { queue_secs: Some(3600), ..new(&["a"], 1) };
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
+    site.rollouts.go_on(None, false).await;
+    let mut a = site.connect("a");
+    let handle = site.registry.agent(&a.id).unwrap();
+    site.commands.agent_connected(&a.id, &handle).await;
+    assert_eq!(site.states(id).await, [StepState::Queued], "not heard of yet");
+    let sent = a.syncs();
+    assert_eq!(sent.len(), 1);
+    site.rollouts.stop(id, "bert").await.unwrap();
+    site.rollouts.go_on(None, false).await;
+    assert_eq!(site.states(id).await, [StepState::Running]);
+    assert!(a.orders.try_recv().is_err(), "nobody told the agent to cancel it");
+}
+
+#[tokio::test]
 async fn a_failure_stops_it_and_later_hosts_are_told_apart_from_failed_ones() {
     let site = Site::new(&["a", "b"]).await;
     let (mut a, mut b) = (site.connect("a"), site.connect("b"));

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 use super::audit::chained::chain_old_entries;
@@ -22,9 +22,11 @@ const STEPS: [&str; 7] = [
 /// The step that hashes what is there, which SQL cannot do.
 const AUDIT_CHAIN: &str = include_str!("migrations/003-audit-chain.sql");
 
-/// Brings the schema up to date, all steps in one transaction.
+/// Brings the schema up to date, all steps in one transaction, which also finds out where it stands: another process
+/// may be at it.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { found, known });
@@ -37,7 +39,6 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
              size of free disk"
         );
     }
-    let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
         if *step == AUDIT_CHAIN {

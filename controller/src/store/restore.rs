@@ -12,6 +12,9 @@ use super::integrity::complaints;
 use super::seal::Seal;
 use super::{FILE, Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 impl Store {
     /// Puts the backup `from` in the place of the database in `directory`, and returns where the former one lies now, if
     /// there was one.
@@ -55,15 +58,21 @@ impl Store {
     }
 }
 
-/// Moves the database with its log to `former`, and `new` to its place. Whether there was a database.
+/// Keeps the database with its log as `former`, and moves `new` to its place. Whether there was a database. Until the
+/// new one is there, the former keeps its name too: a controller that is started after a kill in between would make an
+/// empty one.
 fn put_in_place(new: &Path, path: &Path, former: &Path) -> io::Result<bool> {
     let there = path.exists();
-    for ending in ["", "-wal", "-shm"] {
+    if there {
+        fs::hard_link(path, former)?;
+    }
+    for ending in ["-wal", "-shm"] {
         let named = |path: &Path| PathBuf::from(format!("{}{ending}", path.display()));
         if named(path).exists() {
             fs::rename(named(path), named(former))?;
         }
     }
     fs::rename(new, path)?;
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())?;
     Ok(there)
 }

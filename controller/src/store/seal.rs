@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::{FILE, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes of the database that are read at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -40,13 +43,23 @@ impl Seal {
     /// [`StoreError::Damaged`] if it is not what was sealed; then it is left as it is.
     pub fn open(directory: &Path) -> Result<(Self, State), StoreError> {
         let seal = Self::unlocked(directory)?;
-        let state = match seal.lock.try_lock() {
-            Ok(()) => seal.broken()?,
-            Err(TryLockError::WouldBlock) => State::InUse,
-            Err(TryLockError::Error(error)) => return Err(seal.failed(error)),
-        };
-        seal.lock.lock_shared().map_err(|error| seal.failed(error))?;
-        Ok((seal, state))
+        loop {
+            match seal.lock.try_lock() {
+                Ok(()) => {
+                    let state = seal.broken()?;
+                    seal.lock.lock_shared().map_err(|error| seal.failed(error))?;
+                    return Ok((seal, state));
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(seal.failed(error)),
+            }
+            seal.lock.lock_shared().map_err(|error| seal.failed(error))?;
+            if !seal.path().exists() {
+                return Ok((seal, State::InUse));
+            }
+            // Whoever has it open has broken the seal. So it was being sealed meanwhile, or found damaged.
+            seal.lock.unlock().map_err(|error| seal.failed(error))?;
+        }
     }
 
     /// The database in `directory` for this process alone, whatever state it is in; none if it is open elsewhere.

@@ -221,3 +221,20 @@ async fn what_waits_for_a_removed_instance_does_not_reach_a_later_one_of_the_sam
     assert!(after.state.is_final(), "{after:?}");
     assert!(sent.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn what_was_stored_as_sent_but_could_neither_be_sent_nor_stored_again_is_not_forgotten() {
+    let ledger = Ledger::new().await;
+    let mut agent = ledger.connect(BootId::generate(), 1).await;
+    let first = ledger.sync("first").await.unwrap();
+    let disk = rusqlite::Connection::open(ledger.directory.path().join("roadstead.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE UPDATE ON commands BEGIN SELECT RAISE(ABORT, 'full'); END";
+    disk.execute_batch(fails).unwrap();
+    let second = ledger.sync("second").await.unwrap();
+    assert_eq!(second.state, CommandState::Issued, "it waits");
+    assert_eq!(ledger.state(second.id).await, CommandState::Sent, "as it was stored");
+    disk.execute_batch("DROP TRIGGER fails").unwrap();
+    assert!(is_order(&agent.hears()[0], first.id));
+    ledger.commands.tick(UnixMicros::now()).await;
+    assert!(agent.hears().iter().any(|heard| is_order(heard, second.id)));
+}

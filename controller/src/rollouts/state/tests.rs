@@ -89,6 +89,27 @@ fn a_batch_begins_when_the_one_before_has_ended() {
 }
 
 #[test]
+fn the_projects_of_one_host_have_their_turns_one_after_another() {
+    let mut rollout = rollout(7, 6, true);
+    for (place, step) in rollout.steps.iter_mut().enumerate() {
+        step.instance = instance(if place == 5 { "other" } else { "host" });
+        step.project = format!("project-{place}");
+    }
+    assert_eq!(begin(&mut rollout), [0, 5], "another host need not wait");
+    for place in 0..5 {
+        assert!(rollout.due().is_empty(), "{place} is only begun");
+        hear(&mut rollout, place, CommandState::Running);
+        assert!(rollout.due().is_empty(), "{place} runs");
+        hear(&mut rollout, place, CommandState::Succeeded);
+        assert_eq!(begin(&mut rollout).first().copied(), (place < 4).then_some(place + 1));
+    }
+    hear(&mut rollout, 5, CommandState::Succeeded);
+    assert_eq!(begin(&mut rollout), [6], "the next batch has its turn after all of them");
+    hear(&mut rollout, 6, CommandState::Succeeded);
+    assert_eq!(rollout.state(), RolloutState::Succeeded);
+}
+
+#[test]
 fn a_failure_begins_nothing_more_and_lets_end_what_runs() {
     for failure in [CommandState::Failed, CommandState::Lost, CommandState::Cancelled] {
         let mut rollout = rollout(4, 2, true);

@@ -1,6 +1,8 @@
 //! Stores of earlier schemas open with every row intact; those of later ones are refused by name.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, Work};
@@ -175,4 +177,32 @@ fn a_store_of_a_newer_program_is_refused_by_name_and_left_alone() {
     assert!(matches!(refused, StoreError::Newer { found: 99, .. }));
     assert!(refused.to_string().contains("version 99") && refused.to_string().contains("newer program"));
     assert_eq!((rows(directory.path()), version(directory.path())), (before, 99));
+}
+
+#[test]
+fn where_it_stands_is_found_out_after_another_that_is_at_it_has_ended() {
+    static WAITS: AtomicBool = AtomicBool::new(false);
+    let directory = tempfile::tempdir().unwrap();
+    left_behind(directory.path(), RELEASED[0].1);
+    left_behind(directory.path(), "PRAGMA journal_mode = WAL;");
+    let path = directory.path().join("roadstead.db");
+    let newer = Connection::open(&path).unwrap();
+    newer.execute_batch("BEGIN IMMEDIATE; PRAGMA user_version = 99;").unwrap();
+    let other = thread::spawn(move || {
+        let mut connection = Connection::open(&path).unwrap();
+        let noted = |_| {
+            WAITS.store(true, Ordering::Relaxed);
+            thread::yield_now();
+            true
+        };
+        connection.busy_handler(Some(noted)).unwrap();
+        run(&mut connection)
+    });
+    while !WAITS.load(Ordering::Relaxed) && !other.is_finished() {
+        thread::yield_now();
+    }
+    newer.execute_batch("COMMIT").unwrap();
+    let refused = other.join().unwrap();
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, .. })), "{refused:?}");
+    assert_eq!(version(directory.path()), 99);
 }
