@@ -185,7 +185,7 @@ fn about(seq: u64, container: u32, name: &str) -> Event {
         image: "web:1".to_owned(),
         action: "die".to_owned(),
         attributes: [("exitCode".to_owned(), "0".to_owned())].into(),
-        inferred: seq % 2 == 0,
+        inferred: seq.is_multiple_of(2),
     };
     Event { what, ..event(seq) }
 }
