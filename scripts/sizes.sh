@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 # In bytes: what is aimed at, and what it may not grow beyond without somebody looking at what it brought along.
-declare -A goal=([agent]=5000000 [controller]=16000000) most=([agent]=6600000 [controller]=16000000)
+declare -A goal=([agent]=5000000 [controller]=16000000) most=([agent]=7000000 [controller]=16000000)
 
 [ $# -gt 0 ] || set -- agent controller
 for program in "$@"; do

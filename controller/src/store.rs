@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
@@ -157,7 +158,7 @@ impl Store {
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.
     fn connect(path: &Path, synchronous: &str, doubtful: bool) -> Result<Connection, StoreError> {
         let mut connection = Connection::open(path)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_prepared(&connection)?;
         restrict(path, 0o600)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
@@ -300,7 +301,7 @@ impl Inner {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_prepared(&connection)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(connection)
     }
@@ -311,6 +312,13 @@ impl Inner {
             readers.push(connection);
         }
     }
+}
+
+/// Statements stay prepared, whatever values they get: else SQLite prepares one that has a limit, or a condition that an
+/// index might have, anew for every value (https://sqlite.org/queryplanner-ng.html#qpsg).
+fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 fn restrict(path: &Path, mode: u32) -> Result<(), StoreError> {

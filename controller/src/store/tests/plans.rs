@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 
 use crate::fixtures::store;
 use crate::store::events::JOINS;
@@ -90,4 +90,20 @@ fn literals(code: &str) -> impl Iterator<Item = String> {
         let lines: Vec<&str> = part.split("\\\n").map(str::trim_start).collect();
         lines.concat().replace("{COLUMNS}", "*").replace("{JOINS}", JOINS)
     })
+}
+
+#[tokio::test]
+async fn what_is_prepared_stays_prepared_whatever_its_values() {
+    let (store, _directory) = store();
+    let anew = |connection: &Connection| {
+        let mut statement = connection.prepare(
+            "SELECT id FROM commands WHERE ended_at IS NULL AND instance = ?1 ORDER BY id LIMIT ?2",
+        )?;
+        for limit in 1..=5 {
+            statement.query_map((limit.to_string(), limit), |row| row.get::<_, Vec<u8>>(0))?.count();
+        }
+        Ok(statement.get_status(StatementStatus::RePrepare))
+    };
+    assert_eq!(store.read(anew).await.unwrap(), 0);
+    assert_eq!(store.write(move |connection| anew(connection)).await.unwrap(), 0);
 }
