@@ -2,10 +2,17 @@
 
 /** For `{@attach}`: as long as `place` holds more than it shows, it takes the focus. */
 export function scrollable(place: HTMLElement): () => void {
-  const observer = new ResizeObserver(() => {
+  const look = () => {
     if (place.scrollHeight > place.clientHeight) place.tabIndex = 0
     else place.removeAttribute('tabindex')
-  })
-  observer.observe(place)
-  return () => observer.disconnect()
+  }
+  const size = new ResizeObserver(look)
+  size.observe(place)
+  // At its greatest height a place keeps its size while its text grows.
+  const text = new MutationObserver(look)
+  text.observe(place, { childList: true, characterData: true, subtree: true })
+  return () => {
+    size.disconnect()
+    text.disconnect()
+  }
 }
