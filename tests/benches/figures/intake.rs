@@ -100,7 +100,7 @@ async fn rate(
         let mut mark = 0;
         while began.elapsed() < time {
             let batch = (mark + 1..=mark + events).map(|seq| event(agent, seq)).collect();
-            mark = take(instance.clone(), EventBatch { epoch, events: batch }).await?;
+            mark = take(instance.clone(), EventBatch::plain(epoch, batch)).await?;
         }
         anyhow::Ok(mark)
     });
