@@ -15,6 +15,7 @@ use crate::model::EventRecord;
 
 mod page;
 mod row;
+mod shares;
 mod subjects;
 
 use row::COLUMNS;
@@ -135,39 +136,6 @@ impl Store {
         self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
             .await
     }
-
-    /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
-    /// `keep`. The newest event always stays, so that ids never begin again. Returns how many went.
-    ///
-    /// # Errors
-    /// If they cannot be deleted.
-    pub async fn prune_events(
-        &self,
-        before: UnixMicros,
-        keep: u64,
-        chunk: usize,
-    ) -> Result<usize, StoreError> {
-        let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
-        self.write(move |transaction| {
-            let newest = newest(transaction)?;
-            let beyond = newest.saturating_sub(keep);
-            let mut old = transaction.prepare_cached(OLD)?;
-            let old: Vec<(i64, i64)> = old
-                .query_map(params![newest, beyond, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
-            let mut entry = transaction.prepare_cached(sql)?;
-            let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-            for (id, instance) in &old {
-                entry.execute([instance, id])?;
-                event.execute([id])?;
-            }
-            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
-            Ok(old.len())
-        })
-        .await
-    }
 }
 
 const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at, kind, subject, what)
@@ -185,8 +153,8 @@ const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoc
     SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
 
 const OLD: &str = "SELECT id, instance
-    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
-    WHERE id <= ?2 OR received_at < ?3";
+    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
+    WHERE received_at < ?2";
 
 const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
     AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
