@@ -234,12 +234,29 @@ async fn pages_of_an_instance_go_through_the_index_and_what_is_not_in_it_yet() {
         }
         assert_eq!(seen, [4, 3, 2, 1], "{limit} at a time");
     }
-    let keep = Retention { age: Duration::MAX, rows: 3 };
+    let keep = Retention { age: Duration::MAX, rows: 6 };
     prune(&store, keep, UnixMicros::now()).await.unwrap();
     let page = events.page(filter, None, 10).await.unwrap();
-    assert_eq!(page.events.len(), 2);
+    assert_eq!(page.events.len(), 3);
     let left = "SELECT count(*) FROM events_of";
     let left: i64 =
         store.read(move |connection| Ok(connection.query_row(left, [], |row| row.get(0))?)).await.unwrap();
-    assert_eq!(left, 0, "what was deleted is in no index");
+    assert_eq!(left, 1, "what was deleted is in no index, and one of the others has been entered yet");
+}
+
+#[tokio::test]
+async fn a_host_that_tells_too_much_pushes_out_its_own_events_alone() {
+    let (store, _directory) = store();
+    let (events, at) = (Events::new(store.clone()), UnixMicros::now());
+    for (host, number) in [("quiet", 5), ("loud", 3000), ("other", 8), ("loud", 6000)] {
+        let epoch = Epoch::generate();
+        store.append_events(instance(host), batch(epoch, 1..=number), at).await.unwrap();
+    }
+    let keep = Retention { age: Duration::from_secs(3600), rows: 100 };
+    assert_eq!(prune(&store, keep, at).await.unwrap(), 9013 - 100);
+    for (host, left) in [("quiet", 5), ("other", 8), ("loud", 87)] {
+        let filter = EventFilter { instance: Some(instance(host)), ..EventFilter::default() };
+        assert_eq!(events.page(filter, None, MAX_PAGE).await.unwrap().events.len(), left, "{host}");
+    }
+    assert_eq!(prune(&store, keep, at).await.unwrap(), 0, "what is left has its room");
 }

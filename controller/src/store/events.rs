@@ -17,6 +17,7 @@ use crate::model::EventRecord;
 mod marks;
 mod page;
 mod row;
+mod shares;
 mod subjects;
 
 pub use marks::Mark;
@@ -173,39 +174,6 @@ impl Store {
         self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
             .await
     }
-
-    /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
-    /// `keep`. The newest event always stays, so that ids never begin again. Returns how many went.
-    ///
-    /// # Errors
-    /// If they cannot be deleted.
-    pub async fn prune_events(
-        &self,
-        before: UnixMicros,
-        keep: u64,
-        chunk: usize,
-    ) -> Result<usize, StoreError> {
-        let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
-        self.write(move |transaction| {
-            let newest = newest(transaction)?;
-            let beyond = newest.saturating_sub(keep);
-            let mut old = transaction.prepare_cached(OLD)?;
-            let old: Vec<(i64, i64)> = old
-                .query_map(params![newest, beyond, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
-            let mut entry = transaction.prepare_cached(sql)?;
-            let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-            for (id, instance) in &old {
-                entry.execute([instance, id])?;
-                event.execute([id])?;
-            }
-            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
-            Ok(old.len())
-        })
-        .await
-    }
 }
 
 const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at, kind, subject, what)
@@ -216,8 +184,8 @@ const ENTER: &str = "INSERT INTO events_of (instance, event)
     SELECT instance, id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
 
 const OLD: &str = "SELECT id, instance
-    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
-    WHERE id <= ?2 OR received_at < ?3";
+    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
+    WHERE received_at < ?2";
 
 const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
     AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";

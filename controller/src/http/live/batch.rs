@@ -20,7 +20,6 @@ use crate::http::views::rollout::RolloutNews;
 use crate::lifecycle::{LifecycleChange, Lifecycles};
 use crate::model::rollout::{RolloutId, RolloutRecord};
 use crate::model::{CommandRecord, EventRecord, LogLine};
-use crate::rollouts::RolloutChange;
 
 /// More changes than this in one batch: telling everything anew is cheaper.
 const TOO_LARGE: usize = 4096;
@@ -101,9 +100,8 @@ impl Batch {
         }
     }
 
-    pub(super) fn add_rollout(&mut self, change: RolloutChange) {
+    pub(super) fn add_rollout(&mut self, record: Arc<RolloutRecord>, places: Vec<usize>) {
         self.size += 1;
-        let RolloutChange { record, places } = change;
         let (newest, changed) =
             self.rollouts.entry(record.id).or_insert_with(|| (Arc::clone(&record), BTreeSet::new()));
         *newest = record;
