@@ -17,6 +17,8 @@ pub enum Part {
     Fleet,
     /// How fast events become durable, and what they take.
     Intake,
+    /// Pages of very many containers, what live views are told, and the start of a controller.
+    Api,
 }
 
 /// What was asked for.
@@ -29,6 +31,8 @@ pub struct Options {
     pub idle: Duration,
     /// How long events are taken in.
     pub intake: Duration,
+    /// How long the API is asked, and followed.
+    pub api: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
     /// Simulated agents on one controller, one number after the other.
@@ -50,6 +54,7 @@ impl Options {
             containers: vec![0, 50, 200],
             idle: Duration::from_secs(300),
             intake: Duration::from_secs(60),
+            api: Duration::from_secs(20),
             starts: 500,
             agents: vec![1000, 5000, 10_000],
             crowd_idle: Duration::from_secs(40),
@@ -61,6 +66,7 @@ impl Options {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
                     options.intake = Duration::from_secs(6);
+                    options.api = Duration::from_secs(6);
                     options.starts = 40;
                     options.agents = vec![1000];
                     options.crowd_idle = Duration::from_secs(20);
@@ -71,10 +77,11 @@ impl Options {
                 "list" => options.parts.push(Part::List),
                 "fleet" => options.parts.push(Part::Fleet),
                 "intake" => options.parts.push(Part::Intake),
+                "api" => options.parts.push(Part::Api),
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`"
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`, `api`"
                 ),
             }
         }
