@@ -155,11 +155,19 @@ impl Real {
     }
 }
 
-fn instance(agent: usize) -> anyhow::Result<InstanceId> {
+/// The id of this agent's instance.
+///
+/// # Errors
+/// Never, for numbers of agents.
+pub fn instance(agent: usize) -> anyhow::Result<InstanceId> {
     Ok(format!("agent-{agent:04}").parse()?)
 }
 
-fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
+/// As it is registered.
+///
+/// # Errors
+/// Never, for numbers of agents.
+pub fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
     let id = instance(agent)?;
     Ok(InstanceRecord {
         name: id.to_string(),
