@@ -15,10 +15,7 @@ pub mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use crate::store::events::{EventFilter, kind};
-
-/// Messages of events kept for a slow subscriber; one that falls further behind is told so and reads the log instead.
-const WAITING_MESSAGES: usize = 1024;
+pub use crate::store::events::{EventFilter, Mark, kind};
 
 /// Most events of one page.
 pub const MAX_PAGE: usize = 500;
@@ -31,7 +28,6 @@ pub struct Events {
 
 struct Inner {
     store: Store,
-    stored: broadcast::Sender<StoredEvents>,
     duplicates: AtomicU64,
 }
 
@@ -39,7 +35,7 @@ struct Inner {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventPage {
     /// The events.
-    pub events: Vec<Arc<EventRecord>>,
+    pub events: Vec<EventRecord>,
     /// The cursor of the next page; none if this is the last.
     pub next: Option<i64>,
 }
@@ -58,14 +54,16 @@ pub enum IntakeError {
         /// The number that follows it.
         after: EventSeq,
     },
+    /// Nobody's fault that is known: the agent finds out when it is welcomed again.
+    #[error("other events were stored under these numbers meanwhile")]
+    OutOfStep,
 }
 
 impl Events {
     /// The log in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let (stored, _) = broadcast::channel(WAITING_MESSAGES);
-        Self { inner: Arc::new(Inner { store, stored, duplicates: AtomicU64::new(0) }) }
+        Self { inner: Arc::new(Inner { store, duplicates: AtomicU64::new(0) }) }
     }
 
     /// Stores what is new of a batch and returns up to where to acknowledge. What is already there is counted and
@@ -76,11 +74,10 @@ impl Events {
     pub async fn intake(&self, instance: &InstanceId, batch: EventBatch) -> Result<EventSeq, IntakeError> {
         check_order(&batch)?;
         let intake = self.inner.store.append_events(instance.clone(), batch, UnixMicros::now()).await?;
-        self.inner.duplicates.fetch_add(intake.duplicates, Ordering::Relaxed);
-        if !intake.stored.is_empty() {
-            // Nobody listening is fine.
-            let _ = self.inner.stored.send(intake.stored.into_iter().map(Arc::new).collect());
+        if intake.out_of_step {
+            return Err(IntakeError::OutOfStep);
         }
+        self.inner.duplicates.fetch_add(intake.duplicates, Ordering::Relaxed);
         Ok(intake.mark)
     }
 
@@ -88,7 +85,7 @@ impl Events {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn mark(&self, instance: &InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
+    pub async fn mark(&self, instance: &InstanceId, epoch: Epoch) -> Result<Mark, StoreError> {
         self.inner.store.event_mark(instance.clone(), epoch).await
     }
 
@@ -107,13 +104,14 @@ impl Events {
         let more = events.len() > limit;
         events.truncate(limit);
         let next = if more { events.last().map(|event| event.id) } else { None };
-        Ok(EventPage { events: events.into_iter().map(Arc::new).collect(), next })
+        Ok(EventPage { events, next })
     }
 
-    /// Every event stored from now on. Subscribe, then read a page: what comes twice has the same id.
+    /// Every event stored from now on, in the order of the log and without holes; a subscriber that falls far behind is
+    /// told so. Subscribe, then read a page: what comes twice has the same id.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<StoredEvents> {
-        self.inner.stored.subscribe()
+        self.inner.store.stored_events()
     }
 
     /// How many events came again after they were stored, since the controller started.

@@ -8,7 +8,9 @@ mod details;
 mod errors;
 mod events;
 mod figures;
+mod groups;
 mod lines;
+mod listed;
 mod logs;
 mod names;
 mod own;
@@ -17,8 +19,9 @@ mod recreate;
 mod times;
 mod wire;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::query_parameters::{
@@ -40,11 +43,14 @@ use self::connect::Endpoint;
 pub use self::connect::{ConnectError, TlsFiles};
 use self::convert::Inspection;
 use self::figures::Sampler;
+use self::groups::Groups;
+use self::listed::Entry;
 use self::names::{checked, checked_image};
 use self::recreate::NewImage;
 use self::wire::Wire;
 use super::{
-    EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, PullProgress,
+    Effort, EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, Listed, Print,
+    PullProgress,
 };
 use crate::policy::Reach;
 
@@ -67,6 +73,7 @@ pub struct DockerEngine {
     wire: Arc<Wire>,
     docker: bollard::Docker,
     sampler: Sampler,
+    groups: Arc<Mutex<Groups>>,
     /// Bytes, from the last identification; 0 before.
     host_memory: AtomicU64,
 }
@@ -92,7 +99,8 @@ impl DockerEngine {
             version,
         )
         .map_err(|error| ConnectError::Malformed(format!("{} ({error})", docker_host.unwrap_or_default())))?;
-        Ok(Self { wire, docker, sampler: Sampler::default(), host_memory: AtomicU64::new(0) })
+        let groups = Arc::new(Mutex::new(Groups::new()));
+        Ok(Self { wire, docker, sampler: Sampler::default(), groups, host_memory: AtomicU64::new(0) })
     }
 
     /// Inspects a container, as JSON or what is read of it; none if there is no such.
@@ -151,12 +159,15 @@ async fn within<T>(
 }
 
 impl EngineView for DockerEngine {
-    async fn identify(&self) -> Result<EngineInfo, EngineError> {
+    async fn ping(&self) -> Result<(), EngineError> {
         // The engine may be another version since it was last asked.
         let negotiated = timeout(INSPECT_TIMEOUT, self.wire.negotiate()).await;
-        negotiated
-            .map_err(|_| EngineError::TimedOut(INSPECT_TIMEOUT))?
-            .map_err(|error| errors::unreachable(&error))?;
+        let negotiated = negotiated.map_err(|_| EngineError::TimedOut(INSPECT_TIMEOUT))?;
+        negotiated.map(drop).map_err(|error| errors::unreachable(&error))
+    }
+
+    async fn identify(&self) -> Result<EngineInfo, EngineError> {
+        self.ping().await?;
         let version = within(INSPECT_TIMEOUT, self.docker.version()).await?;
         let info: HostInfo = self.wire.get("/info", LIST_TIMEOUT).await?;
         self.host_memory.store(info.mem_total, Ordering::Relaxed);
@@ -169,15 +180,16 @@ impl EngineView for DockerEngine {
         })
     }
 
-    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        #[derive(Deserialize)]
-        struct Listed {
-            #[serde(rename = "Id")]
-            id: String,
-        }
-        let listed: Vec<Listed> = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
-        // One that vanished meanwhile is none.
-        let inspections = listed.into_iter().map(|listed| async move { self.container(&listed.id).await });
+    async fn list(&self) -> Result<Vec<Listed>, EngineError> {
+        let entries: Vec<Entry> = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
+        Ok(entries.into_iter().filter_map(|Entry(listed)| listed).collect())
+    }
+
+    async fn survey(&self) -> Result<Vec<(Container, Print)>, EngineError> {
+        let inspections = self.list().await?.into_iter().map(|Listed { id, print }| async move {
+            // One that vanished meanwhile is none.
+            Ok::<_, EngineError>(self.container(id.as_str()).await?.map(|container| (container, print)))
+        });
         let found: Vec<_> = stream::iter(inspections).buffered(INSPECTIONS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
@@ -205,8 +217,15 @@ impl EngineView for DockerEngine {
         events::subscribe(&self.wire, since).await
     }
 
-    async fn figures(&self, containers: &[ContainerId]) -> Vec<Figures> {
-        self.sampler.sample(&self.wire, containers, self.host_memory.load(Ordering::Relaxed)).await
+    async fn figures(&self, containers: &[ContainerId], effort: Effort) -> Vec<Figures> {
+        let host_memory = self.host_memory.load(Ordering::Relaxed);
+        let mut figures = groups::read(&self.groups, containers, host_memory).await;
+        if effort == Effort::Ask && figures.len() < containers.len() {
+            let read: HashSet<_> = figures.iter().map(|figures| &figures.container).collect();
+            let rest: Vec<_> = containers.iter().filter(|id| !read.contains(id)).cloned().collect();
+            figures.extend(self.sampler.sample(&self.wire, &rest, host_memory).await);
+        }
+        figures
     }
 }
 

@@ -226,7 +226,10 @@ impl Viewer {
                 News::Command(change) => batch.add_command(&change),
                 News::Events(events) => batch.add_events(&events),
                 News::Lifecycle(change) => batch.add_lifecycle(change),
-                News::Rollout(change) => batch.add_rollout(change),
+                News::Rollout(change) => match self.app.services.rollouts.newest(change.id) {
+                    Some(record) => batch.add_rollout(record, change.places),
+                    None => return self.whole().await,
+                },
                 News::Lagged => return self.whole().await,
                 news @ (News::Tell | News::Untold) => {
                     let mut events = self.seen(batch).into_events(&self.app.services, self.visit.person.role);

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use roadstead_protocol::message::time::UnixMicros;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -23,39 +23,54 @@ const TICK: Duration = Duration::from_secs(1);
 const SAVE_EVERY: Duration = Duration::from_secs(15);
 
 enum Step {
-    Heard,
+    Heard(StoredEvents),
+    Missed,
     Fold,
     Tick,
     Save,
 }
 
+/// What waits to be folded in.
+struct Waiting {
+    /// Whether some of it is in the log alone.
+    missed: bool,
+    told: Option<StoredEvents>,
+}
+
+impl Waiting {
+    const fn is_some(&self) -> bool {
+        self.missed || self.told.is_some()
+    }
+}
+
 impl Lifecycles {
-    /// Follows the event log until `shutdown`. `stored` only wakes it: what there is, is read from the log.
-    pub async fn run(self, mut stored: broadcast::Receiver<StoredEvents>, shutdown: CancellationToken) {
+    /// Follows the event log until `shutdown`.
+    pub async fn run(self, mut stored: Receiver<StoredEvents>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut saves = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);
         saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What was stored before the subscription is folded in right away.
-        let (mut waiting, mut fold_at) = (true, Instant::now());
+        // What was stored before the subscription is read from the log right away.
+        let (mut waiting, mut fold_at) = (Waiting { missed: true, told: None }, Instant::now());
         loop {
             let step = tokio::select! {
                 () = shutdown.cancelled() => break,
-                heard = stored.recv(), if !waiting => match heard {
-                    Ok(_) | Err(RecvError::Lagged(_)) => Step::Heard,
+                heard = stored.recv(), if !waiting.is_some() => match heard {
+                    Ok(told) => Step::Heard(told),
+                    Err(RecvError::Lagged(_)) => Step::Missed,
                     Err(RecvError::Closed) => break,
                 },
-                () = tokio::time::sleep_until(fold_at), if waiting => Step::Fold,
+                () = tokio::time::sleep_until(fold_at), if waiting.is_some() => Step::Fold,
                 _ = ticks.tick() => Step::Tick,
                 _ = saves.tick() => Step::Save,
             };
             match step {
-                Step::Heard => waiting = true,
+                Step::Heard(told) => waiting.told = Some(told),
+                Step::Missed => waiting.missed = true,
                 Step::Fold => {
-                    // What is stored from here on wakes it again, whether or not the log already shows it.
-                    stored = stored.resubscribe();
-                    waiting = !self.fold().await;
-                    fold_at = Instant::now() + if waiting { TICK } else { GATHER };
+                    let missed = !self.take_in(waiting, &mut stored).await;
+                    waiting = Waiting { missed, told: None };
+                    fold_at = Instant::now() + if waiting.missed { TICK } else { GATHER };
                 }
                 Step::Tick => {
                     let due = self.lock().take_due(UnixMicros::now());
@@ -64,11 +79,32 @@ impl Lifecycles {
                 Step::Save => self.save_or_warn().await,
             }
         }
-        self.fold().await;
+        self.read_log().await;
         self.save_or_warn().await;
     }
 
-    async fn fold(&self) -> bool {
+    /// Folds in what was told until now, or reads the log where that is not all; whether it could.
+    async fn take_in(&self, waiting: Waiting, stored: &mut Receiver<StoredEvents>) -> bool {
+        let mut missed = waiting.missed;
+        let mut told = waiting.told;
+        // As many as were waiting; others come meanwhile.
+        for _ in 0..=stored.len() {
+            if let Some(told) = told.take() {
+                missed |= !self.follow(&told).await;
+            }
+            match stored.try_recv() {
+                Ok(next) => told = Some(next),
+                Err(TryRecvError::Lagged(_)) => missed = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if let Some(told) = told {
+            missed |= !self.follow(&told).await;
+        }
+        !missed || self.read_log().await
+    }
+
+    async fn read_log(&self) -> bool {
         let folded = self.catch_up().await;
         if let Err(error) = &folded {
             tracing::warn!(%error, "cannot read new events for lifecycles; trying again");

@@ -6,6 +6,7 @@ mod engine_client;
 mod fleet;
 mod footprint;
 mod fsync;
+mod growth;
 mod intake;
 mod latency;
 mod list;
@@ -37,6 +38,9 @@ async fn main() -> anyhow::Result<()> {
     } else {
         Report::new(machine::describe(None).await, &options)?
     };
+    if options.wants(Part::Growth) {
+        report.add(growth::measure(options.events).await?)?;
+    }
     if options.wants(Part::Intake) {
         report.add(intake::measure(options.intake).await?)?;
     }
@@ -64,6 +68,7 @@ async fn with_engines(options: &Options) -> anyhow::Result<Report> {
     let fleet = Fleet::start(hosts).await?;
     if let Some(before) = before {
         report.add(footprint::idle(&fleet, &before, options.idle).await?)?;
+        report.add(footprint::watched(&fleet, &before, options.idle).await?)?;
     }
     if options.wants(Part::List) {
         report.add(list::measure(&fleet).await?)?;

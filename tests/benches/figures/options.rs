@@ -13,6 +13,8 @@ pub enum Part {
     Footprint,
     /// The list of a host's containers.
     List,
+    /// Memory of an agent after many events.
+    Growth,
     /// Many simulated agents on one controller.
     Fleet,
     /// How fast events become durable, and what they take.
@@ -29,6 +31,8 @@ pub struct Options {
     pub containers: Vec<usize>,
     /// How long an idle engine or agent is watched.
     pub idle: Duration,
+    /// Events that an agent tells, to see whether it grows.
+    pub events: usize,
     /// How long events are taken in.
     pub intake: Duration,
     /// How long the API is asked, and followed.
@@ -52,7 +56,8 @@ impl Options {
         let mut options = Self {
             parts: Vec::new(),
             containers: vec![0, 50, 200],
-            idle: Duration::from_secs(300),
+            idle: Duration::from_secs(600),
+            events: 200_000,
             intake: Duration::from_secs(60),
             api: Duration::from_secs(20),
             starts: 500,
@@ -65,6 +70,7 @@ impl Options {
                 "quick" => {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
+                    options.events = 20_000;
                     options.intake = Duration::from_secs(6);
                     options.api = Duration::from_secs(6);
                     options.starts = 40;
@@ -75,13 +81,14 @@ impl Options {
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
+                "growth" => options.parts.push(Part::Growth),
                 "fleet" => options.parts.push(Part::Fleet),
                 "intake" => options.parts.push(Part::Intake),
                 "api" => options.parts.push(Part::Api),
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`, `api`"
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`, `api`"
                 ),
             }
         }

@@ -68,7 +68,7 @@ impl Outbox {
         let events: Vec<Event> = self.events.range(first..).take(BATCH).cloned().collect();
         self.told = events.last()?.seq;
         self.under_way.push_back((self.told, Instant::now()));
-        Some(EventBatch { epoch: self.epoch, events })
+        Some(EventBatch::plain(self.epoch, events))
     }
 
     /// The controller holds everything up to `up_to`. Gives when the events that this settles happened, and how long each
