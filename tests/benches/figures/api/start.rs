@@ -78,6 +78,11 @@ async fn start(data: &Path) -> anyhow::Result<f64> {
     let _ = std::fs::remove_file(&listening);
     let mut command = Command::new(binary("roadstead-controller")?);
     let log = std::fs::File::create(data.join("bench.log"))?;
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROADSTEAD_") {
+            command.env_remove(name);
+        }
+    }
     command.env("ROADSTEAD_DATA_DIR", data).env("ROADSTEAD_LISTEN", "127.0.0.1:0");
     command.env("ROADSTEAD_AGENT_LISTEN", "127.0.0.1:0").env("ROADSTEAD_LOCAL_AGENT", "off");
     command.stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
