@@ -244,3 +244,20 @@ async fn what_was_not_told_is_read_from_the_log_and_nothing_twice() {
     assert!(changes.try_recv().is_err(), "these were folded in already");
     assert_eq!(lifecycles.lock().folded, 3);
 }
+
+#[tokio::test]
+async fn many_are_saved_in_pieces_and_what_could_not_be_saved_is_saved_later() {
+    let site = Site::open().await;
+    let lifecycles = site.lifecycles().await;
+    for number in 1..=300 {
+        site.tell(u64::from(number), number, "start").await;
+    }
+    lifecycles.catch_up().await.unwrap();
+    site.store.leave_room(6).await;
+    assert!(lifecycles.save(seconds(400)).await.is_err(), "the disk is full");
+    site.store.leave_room(1000).await;
+    lifecycles.save(seconds(400)).await.unwrap();
+    let (rows, mark) = site.store.lifecycles().await.unwrap();
+    assert_eq!((rows.len(), mark), (300, 300));
+    assert!(lifecycles.lock().is_saved());
+}
