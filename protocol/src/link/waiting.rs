@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long one may wait. Whoever dialled has ten seconds in all, and the handshake is still to come.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one may wait. An agent that dialled has thirty seconds in all, and the handshake is still to come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What waits, first come first served within a source.
 pub(super) struct Waiting<T> {
