@@ -22,6 +22,9 @@ const MOST: usize = 4;
 /// The counter counts everything, so that only one test may run.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// A message that is large.
+const LARGE: usize = 60_000;
+
 /// Lets paused time pass while everything else runs.
 async fn pass(duration: Duration) {
     let mut interval = tokio::time::interval(duration);
@@ -61,9 +64,8 @@ async fn a_large_message_leaves_no_large_buffer() {
     let (mut controller, controller_pump) = open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect);
     let _pumps = [tokio::spawn(agent_pump), tokio::spawn(controller_pump)];
     pass(Duration::from_secs(600)).await;
-    for round in 0..20 {
-        let region = Region::new(HEAP);
-        for size in [10, 1_000, 60_000, 200] {
+    for round in 0..5 {
+        for size in [10, 1_000, LARGE, 200] {
             let entry = Progress::Log { stream: LogStream::Stdout, service: None, text: "x".repeat(size) };
             let (command, at) = (CommandId::generate(), UnixMicros(0));
             let lines = vec![ProgressLine { command, line: round, at, entry }];
@@ -74,11 +76,10 @@ async fn a_large_message_leaves_no_large_buffer() {
             let Progress::Log { text, .. } = &lines[0].entry else { panic!() };
             assert_eq!((lines[0].line, text.len()), (round, size));
         }
+        let region = Region::new(HEAP);
         pass(Duration::from_secs(60)).await;
         let used = region.change();
-        let kept =
-            i128::try_from(used.bytes_allocated).unwrap() - i128::try_from(used.bytes_deallocated).unwrap();
-        // The sender's own buffer stays as it is, the first time.
-        assert!(round == 0 || kept < 4096, "{kept} bytes stay after round {round}");
+        let freed = used.bytes_deallocated.saturating_sub(used.bytes_allocated);
+        assert!(freed > LARGE * 3 / 4, "{freed} bytes were given back in round {round}");
     }
 }
