@@ -30,7 +30,7 @@ const MAX_HISTORY: usize = 64 * 1024;
 /// The histories of all subjects.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    histories: HashMap<InstanceId, BTreeMap<Subject, Kept>>,
+    histories: HashMap<InstanceId, BTreeMap<Subject, Remembered>>,
     unsaved: HashSet<(InstanceId, Subject)>,
     /// The id of the last event that is folded in.
     pub(super) folded: i64,
@@ -42,7 +42,7 @@ pub(super) struct Book {
 
 /// A history.
 #[derive(Debug, Default)]
-struct Kept {
+struct Remembered {
     history: History,
     /// Whether it is among those that are to be saved; most of what comes is about the same few.
     unsaved: bool,
@@ -57,7 +57,7 @@ impl Book {
             let decoded = history.and_then(|bytes| codec::decode(&bytes, MAX_HISTORY).ok());
             match (serde_json::from_str(&subject), decoded) {
                 (Ok(subject), Some(history)) => {
-                    let kept = Kept { history, unsaved: false };
+                    let kept = Remembered { history, unsaved: false };
                     book.histories.entry(instance).or_default().insert(subject, kept);
                 }
                 _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
