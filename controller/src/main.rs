@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use roadstead_controller::config::{Config, Settings};
 use roadstead_controller::{cli, log};
+use roadstead_protocol::arguments;
 
 /// The Roadstead controller: one place for a fleet of Docker hosts.
 #[derive(Parser)]
@@ -27,10 +28,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    let hidden = arguments::hide("--password", "ROADSTEAD_PASSWORD");
     let arguments = Arguments::parse();
     log::start(arguments.log);
-    if std::env::args().any(|argument| argument == "--password" || argument.starts_with("--password=")) {
+    if let Err(error) = hidden {
         tracing::warn!(
+            %error,
             "other users of this host can read --password in the list of processes; \
              set ROADSTEAD_PASSWORD or --password-file instead"
         );

@@ -44,8 +44,8 @@ const LOOKS: usize = 4;
 const TURN: usize = 64;
 
 /// How long nothing must have been heard of a container before the list is compared with what was told of it: the
-/// engine's events are a little later than its list.
-const QUIET: Duration = Duration::from_millis(250);
+/// engine's events are a little later than its list, and more than a little where the machine is busy.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// How long the comparison waits, at most, for an engine that still tells what happened before the list was made.
 const PAST: Duration = Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! The figures of `docs/benchmarks.md`, all measured in one run on real parts: Docker engines, the built binaries,
 //! network namespaces. Prints a table and writes `target/bench.json`.
 
+mod api;
 mod engine_client;
 mod fleet;
 mod footprint;
@@ -27,6 +28,7 @@ async fn main() -> anyhow::Result<()> {
         [argument, folder] if argument == intake::recovery::ARGUMENT => {
             return intake::recovery::recover(folder).await;
         }
+        [argument, file] if argument == api::bare::ARGUMENT => return api::bare::serve(file).await,
         [argument] if argument == fleet::echo::ARGUMENT => return fleet::echo::serve().await,
         _ => {}
     }
@@ -44,6 +46,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if options.wants(Part::Fleet) {
         fleet::measure(&options, &mut report).await?;
+    }
+    if options.wants(Part::Api) {
+        api::measure(&options, &mut report).await?;
     }
     report.print();
     Ok(())

@@ -19,6 +19,8 @@ pub enum Part {
     Fleet,
     /// How fast events become durable, and what they take.
     Intake,
+    /// Pages of very many containers, what live views are told, and the start of a controller.
+    Api,
 }
 
 /// What was asked for.
@@ -33,6 +35,8 @@ pub struct Options {
     pub events: usize,
     /// How long events are taken in.
     pub intake: Duration,
+    /// How long the API is asked, and followed.
+    pub api: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
     /// Simulated agents on one controller, one number after the other.
@@ -55,6 +59,7 @@ impl Options {
             idle: Duration::from_secs(600),
             events: 200_000,
             intake: Duration::from_secs(60),
+            api: Duration::from_secs(20),
             starts: 500,
             agents: vec![1000, 5000, 10_000],
             crowd_idle: Duration::from_secs(40),
@@ -67,6 +72,7 @@ impl Options {
                     options.idle = Duration::from_secs(30);
                     options.events = 20_000;
                     options.intake = Duration::from_secs(6);
+                    options.api = Duration::from_secs(6);
                     options.starts = 40;
                     options.agents = vec![1000];
                     options.crowd_idle = Duration::from_secs(20);
@@ -78,10 +84,11 @@ impl Options {
                 "growth" => options.parts.push(Part::Growth),
                 "fleet" => options.parts.push(Part::Fleet),
                 "intake" => options.parts.push(Part::Intake),
+                "api" => options.parts.push(Part::Api),
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`"
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`, `api`"
                 ),
             }
         }

@@ -45,6 +45,26 @@ async fn a_disk_that_cannot_be_written_stops_neither_picture_nor_engine() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_recorded_is_not_remembered_as_told() {
+    let watched = settled(&["a"]).await;
+    let obstacle = watched.directory.path().join("outbox/00000000000000000001.log");
+    fs::create_dir(&obstacle).unwrap();
+    watched.engine.change("a", Some("die"), stopped);
+    watched.truth().await;
+    pass(Duration::from_secs(20)).await;
+    // Killed.
+    let Watched { engine, outbox, directory, task, .. } = watched;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    outbox.settle().await;
+    drop(outbox);
+    fs::remove_dir(&obstacle).unwrap();
+    engine.forget_events();
+    let watched = Watched::within(&engine, directory);
+    assert_eq!(watched.events("~die a 3").await, ["~die a 3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_that_cannot_be_processed_is_counted_and_reconciled() {
     let engine = engine_with(&["a", "b"]);
     let mut hold = engine.hold_when("containers");
