@@ -3,10 +3,11 @@
 //!
 //! The newest facts about each container ([`history`]) are kept in their own order: event time, then the place in the
 //! outbox. A pure [`machine`] folds them by the table in [`transitions`], so that a late, repeated or reordered report
-//! changes nothing that a later fact has decided. Facts are read from the event log after they are stored there, from
-//! a mark on, and saved together with the mark: after a restart the same facts are there again.
+//! changes nothing that a later fact has decided. Facts are taken from events as they are told after they were stored,
+//! or from the event log where some were missed; saved together with the last event's place in the log, from where the
+//! rest is read after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roadstead_protocol::message::container::Container;
@@ -21,6 +22,7 @@ use crate::store::{Store, StoreError};
 
 mod book;
 pub mod fact;
+mod folding;
 pub mod history;
 pub mod machine;
 pub mod past;
@@ -166,41 +168,6 @@ impl Lifecycles {
             self.command(record);
         }
         Ok(())
-    }
-
-    /// Folds in the events that were stored since the last time.
-    ///
-    /// # Errors
-    /// If the log cannot be read; what was folded in stays.
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.inner.folding.lock().await;
-        loop {
-            let folded = self.lock().folded;
-            let (events, last) = self.inner.store.container_events_after(folded, PAGE).await?;
-            if last == folded {
-                return Ok(());
-            }
-            // Only those that are spoken of: there may be ten thousand hosts and one event.
-            let mut registered: HashMap<_, _> = HashMap::new();
-            for event in &events {
-                let host = || self.inner.fleet.host(&event.instance);
-                registered.entry(event.instance.clone()).or_insert_with(host);
-            }
-            let mut changed: BTreeMap<InstanceId, BTreeSet<ContainerId>> = BTreeMap::new();
-            {
-                let mut book = self.lock();
-                for event in &events {
-                    let Some(Some(host)) = registered.get(&event.instance) else { continue };
-                    let Some((Subject::Container(id), fact)) = fact::of_event(event) else { continue };
-                    if book.add(&event.instance, Subject::Container(id.clone()), fact) {
-                        changed.entry(event.instance.clone()).or_default().insert(id);
-                    }
-                    book.limit(&event.instance, host);
-                }
-                book.folded = last;
-            }
-            self.tell(changed);
-        }
     }
 
     fn tell<I: IntoIterator<Item = ContainerId>>(&self, changed: BTreeMap<InstanceId, I>) {

@@ -50,9 +50,12 @@ struct Inner {
     writer: Option<JoinHandle<Connection>>,
     seal: Option<Seal>,
     trouble: writer::Trouble,
-    events: events::EventMemory,
+    events: events::EventLog,
     readers: Mutex<Vec<Connection>>,
 }
+
+/// Who waits for what became of a write.
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Readers kept open when idle.
 const IDLE_READERS: usize = 4;
@@ -149,9 +152,10 @@ impl Store {
         let connection = connection.map_err(|error| error.about(&path))?;
         let (writes, jobs) = mpsc::channel(WAITING_WRITES);
         let trouble = writer::Trouble::default();
-        let writer = writer::spawn(connection, jobs, trouble.clone())?;
+        let events = events::EventLog::default();
+        let writer = writer::spawn(connection, jobs, trouble.clone(), events.writing())?;
         let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
-        let (events, readers) = (events::EventMemory::default(), Mutex::default());
+        let readers = Mutex::default();
         Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers }) })
     }
 
@@ -216,28 +220,16 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.ask(|answer| writer::job(write, false, answer)).await
+        self.ask(|answer| Ok(writer::job(write, answer))).await
     }
 
-    /// As [`write`](Self::write), without a savepoint, which costs more than a small write: where `write` fails, so do all
-    /// others of its transaction. For what cannot fail unless the disk does.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    async fn write_bare<T, F>(&self, write: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.ask(|answer| writer::job(write, true, answer)).await
-    }
-
+    /// Has a job done, and returns what is answered when it is on disk.
     async fn ask<T>(
         &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> writer::Job,
+        job: impl FnOnce(Answer<T>) -> Result<writer::Job, StoreError>,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job = job(answer);
+        let job = job(answer)?;
         let writes = self.inner.writes.as_ref().ok_or(StoreError::Closed)?;
         writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?

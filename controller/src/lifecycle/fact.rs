@@ -99,7 +99,7 @@ pub fn of_event(event: &EventRecord) -> Option<(Subject, Fact)> {
     let what = match action.as_str() {
         "create" => What::Create,
         "start" => What::Start,
-        "kill" if attributes.get("signal").is_some_and(|signal| HARMLESS_SIGNALS.contains(&&**signal)) => {
+        "kill" if attributes.get("signal").is_some_and(|signal| HARMLESS_SIGNALS.contains(&signal)) => {
             return None;
         }
         "kill" => What::Ask,

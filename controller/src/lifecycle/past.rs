@@ -91,8 +91,8 @@ impl Lifecycles {
             let EventKind::Container { id, name, attributes, .. } = &event.what else { continue };
             let Some((_, fact)) = fact::of_event(event) else { continue };
             let of = heard.entry(id.clone()).or_default();
-            of.name.clone_from(name);
-            of.project = attributes.get(PROJECT).cloned().or(of.project.take());
+            name.as_str().clone_into(&mut of.name);
+            of.project = attributes.get(PROJECT).map(str::to_owned).or(of.project.take());
             of.facts.entry(fact.moment).or_insert(fact);
         }
         for id in host.containers.keys().filter(|id| only.is_none_or(|only| only == *id)) {

@@ -72,6 +72,17 @@ pub fn encode<M: Serialize>(message: &M, limit: usize) -> Result<Vec<u8>, Encode
     Ok(bytes)
 }
 
+/// Encodes `message` after what is in `bytes` already.
+///
+/// # Errors
+/// If it is larger than `limit` or cannot be serialized; then some of it may be in `bytes`.
+pub fn encode_after<M: Serialize>(bytes: &mut Vec<u8>, message: &M, limit: usize) -> Result<(), EncodeError> {
+    let before = bytes.len();
+    rmp_serde::encode::write_named(bytes, message)?;
+    let size = bytes.len() - before;
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
+}
+
 /// Decodes exactly one message of at most `limit` bytes.
 ///
 /// # Errors
