@@ -89,7 +89,7 @@ pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow:
     Ok(section)
 }
 
-/// The same while somebody looks at every host.
+/// The same for `time` while somebody looks at every host. `alone` is of twice that time.
 ///
 /// # Errors
 /// As [`engines_alone`].
@@ -121,8 +121,11 @@ pub async fn watched(fleet: &Fleet, alone: &[EngineCpu], time: Duration) -> anyh
         let what = |what: &str| format!("{count} containers: {what}");
         let row = Row::new(what("agent, CPU time"), used, "s");
         section.add(at_fifty(count, row, WATCHED_CPU_GOAL * time.as_secs_f64() / GOAL_SECONDS));
-        let row =
-            Row::new(what("dockerd + containerd, because of the agent"), engine.daemons - alone.daemons, "s");
+        let row = Row::new(
+            what("dockerd + containerd, because of the agent"),
+            engine.daemons - alone.daemons / 2.0,
+            "s",
+        );
         section.add(row);
         let memory = memory(member.agent.id())?;
         section.add(Row::new(what("agent, resident memory"), kib(memory.resident), "KiB"));

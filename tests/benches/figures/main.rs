@@ -68,7 +68,7 @@ async fn with_engines(options: &Options) -> anyhow::Result<Report> {
     let fleet = Fleet::start(hosts).await?;
     if let Some(before) = before {
         report.add(footprint::idle(&fleet, &before, options.idle).await?)?;
-        report.add(footprint::watched(&fleet, &before, options.idle).await?)?;
+        report.add(footprint::watched(&fleet, &before, options.idle / 2).await?)?;
     }
     if options.wants(Part::List) {
         report.add(list::measure(&fleet).await?)?;
