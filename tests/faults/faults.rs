@@ -33,6 +33,10 @@ pub const SURELY_KEPT: usize = 200;
 /// Past events of the real engine that surely are the containers' own: others have a place among its 256 too.
 pub const SURELY_KEPT_BY_DOCKER: usize = 60;
 
+/// What an engine told so shortly before an agent was killed or frozen may have been on its way, in microseconds: a busy
+/// machine's agent is a second or more behind. An engine that forgets then does not tell it again.
+const ON_ITS_WAY: i64 = 5_000_000;
+
 /// Lets the fault last.
 async fn last(lasting: Duration) {
     sleep_until(Instant::now() + lasting).await;
@@ -47,7 +51,7 @@ impl Host {
     /// Does a fault to this host, lets it last, and mends it. `kept` are the past events
     /// that its engine surely tells afterwards.
     pub async fn suffer(&mut self, fault: HostFault, lasting: Duration, site: &Site, kept: usize) {
-        let from = now();
+        let from = now() - ON_ITS_WAY;
         match fault {
             HostFault::Kill => {
                 self.agent.kill().await;
@@ -103,7 +107,7 @@ impl Host {
     async fn copied(&mut self, site: &Site, kept: usize) {
         let options = AgentOptions { engine: NO_ENGINE.to_owned(), ..self.agent.options.clone() };
         self.copies += 1;
-        let from = now();
+        let from = now() - ON_ITS_WAY;
         // Copied while it is off, as machines are; then both start, and neither has a reason to wait.
         self.agent.kill().await;
         let mut copy = self.agent.start_copy(options).await;
