@@ -67,6 +67,8 @@ impl Batch {
                 changed.extend(remove.iter().cloned());
             }
             FleetChange::Figures { instance, samples } => {
+                // What they add up to has changed.
+                self.instances.insert(instance.clone());
                 let sampled = self.figures.entry(instance.clone()).or_default();
                 sampled.extend(samples.iter().map(|sample| sample.container.clone()));
             }
