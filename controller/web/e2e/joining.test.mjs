@@ -41,7 +41,7 @@ describe('joining', () => {
 
   test('a join token is made with a name, uses, tags, an environment and a ceiling, and shown once', LIMIT, async () => {
     await page.getByRole('link', { name: 'Joining' }).click()
-    await page.getByText('None. Adding a host makes one').waitFor()
+    await page.getByRole('row', { name: /rack.*outbound.*usable.*with its declaration/ }).waitFor()
     await page.getByRole('button', { name: 'New join token' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Name').fill('rack-2')
@@ -107,6 +107,7 @@ describe('joining', () => {
   })
 
   test('a declared host is shown as such, and is not removed here', LIMIT, async () => {
+    await page.goto('/joining')
     const declared = section('Declared hosts')
     await declared.getByRole('link', { name: 'rack' }).click()
     await page.getByText("in the controller's configuration file: it is changed and removed there").waitFor()
