@@ -1,14 +1,28 @@
 #!/usr/bin/env bash
 # Measures what docs/benchmarks.md reports, side by side in one run, on real parts.
 #
-# With `quick` a trial of some minutes; with names of parts (latency, footprint, list, growth, intake, fleet, api)
-# those alone.
+# With `quick` a trial of some minutes; with names of parts (latency, footprint, list, growth, intake, fleet, api,
+# inner) those alone.
 # PROFILE chooses what is measured, as for scripts/images.sh: the binaries of the images (dist, the default), or any
 # other cargo profile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
+
+figures=() inner=yes named=no
+for argument in "$@"; do
+    case $argument in
+    inner) inner=named ;;
+    quick) figures+=("$argument") ;;
+    *) figures+=("$argument") named=yes ;;
+    esac
+done
+if [ "$inner" = named ] || [ "$named" = no ]; then
+    say "the inner functions, each alone"
+    cargo bench --locked -p roadstead-tests --bench inner -- --noplot --warm-up-time 0.3 --measurement-time 1
+fi
+[ "$inner" != named ] || [ "$named" = yes ] || exit 0
 
 scripts/setup-test.sh
 scripts/images.sh --no-images
@@ -25,4 +39,4 @@ if [ "$(id -u)" -ne 0 ]; then
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E env PATH=$PATH"
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E env PATH=$PATH"
 fi
-exec cargo bench --locked -p roadstead-tests --bench figures -- "$@"
+exec cargo bench --locked -p roadstead-tests --bench figures -- "${figures[@]}"

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceOutcome, Work};
+#[cfg(feature = "test-util")]
+use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::progress::{Step, StepState};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +35,15 @@ use crate::policy::PolicyCell;
 use journal::Journal;
 pub use sane::sane;
 pub use target::{Target, describe, resolve};
+
+/// The services of a project in the order in which they are synced, as its containers' labels tell: for benchmarks.
+#[cfg(feature = "test-util")]
+#[must_use]
+pub fn services_of(containers: &[Container], project: &str) -> Vec<String> {
+    let project = sync::plan::Project::find(containers, project, None);
+    project
+        .map_or_else(|_| Vec::new(), |found| found.services.into_iter().map(|service| service.name).collect())
+}
 
 /// How this host's owner configured commands, and their limits.
 #[derive(Clone, Debug)]

@@ -17,9 +17,6 @@ mod tests;
 
 pub use crate::store::events::{EventFilter, Mark, kind};
 
-/// Messages of events kept for a slow subscriber; one that falls further behind is told so and reads the log instead.
-const WAITING_MESSAGES: usize = 1024;
-
 /// Most events of one page.
 pub const MAX_PAGE: usize = 500;
 
@@ -31,7 +28,6 @@ pub struct Events {
 
 struct Inner {
     store: Store,
-    stored: broadcast::Sender<StoredEvents>,
     duplicates: AtomicU64,
 }
 
@@ -39,7 +35,7 @@ struct Inner {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventPage {
     /// The events.
-    pub events: Vec<Arc<EventRecord>>,
+    pub events: Vec<EventRecord>,
     /// The cursor of the next page; none if this is the last.
     pub next: Option<i64>,
 }
@@ -67,8 +63,7 @@ impl Events {
     /// The log in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let (stored, _) = broadcast::channel(WAITING_MESSAGES);
-        Self { inner: Arc::new(Inner { store, stored, duplicates: AtomicU64::new(0) }) }
+        Self { inner: Arc::new(Inner { store, duplicates: AtomicU64::new(0) }) }
     }
 
     /// Stores what is new of a batch and returns up to where to acknowledge. What is already there is counted and
@@ -83,10 +78,6 @@ impl Events {
             return Err(IntakeError::OutOfStep);
         }
         self.inner.duplicates.fetch_add(intake.duplicates, Ordering::Relaxed);
-        if !intake.stored.is_empty() {
-            // Nobody listening is fine.
-            let _ = self.inner.stored.send(intake.stored.into_iter().map(Arc::new).collect());
-        }
         Ok(intake.mark)
     }
 
@@ -113,13 +104,14 @@ impl Events {
         let more = events.len() > limit;
         events.truncate(limit);
         let next = if more { events.last().map(|event| event.id) } else { None };
-        Ok(EventPage { events: events.into_iter().map(Arc::new).collect(), next })
+        Ok(EventPage { events, next })
     }
 
-    /// Every event stored from now on. Subscribe, then read a page: what comes twice has the same id.
+    /// Every event stored from now on, in the order of the log and without holes; a subscriber that falls far behind is
+    /// told so. Subscribe, then read a page: what comes twice has the same id.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<StoredEvents> {
-        self.inner.stored.subscribe()
+        self.inner.store.stored_events()
     }
 
     /// How many events came again after they were stored, since the controller started.

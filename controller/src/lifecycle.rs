@@ -3,24 +3,25 @@
 //!
 //! The newest facts about each container ([`history`]) are kept in their own order: event time, then the place in the
 //! outbox. A pure [`machine`] folds them by the table in [`transitions`], so that a late, repeated or reordered report
-//! changes nothing that a later fact has decided. Facts are read from the event log after they are stored there, from
-//! a mark on, and saved together with the mark: after a restart the same facts are there again.
+//! changes nothing that a later fact has decided. Facts are taken from events as they are told after they were stored,
+//! or from the event log where some were missed; saved together with the last event's place in the log, from where the
+//! rest is read after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast;
 
-use crate::fleet::{Fleet, Host};
+use crate::fleet::{Fleet, Host, Kept};
 use crate::model::CommandRecord;
 use crate::store::commands::CommandFilter;
 use crate::store::{Store, StoreError};
 
 mod book;
 pub mod fact;
+mod folding;
 pub mod history;
 pub mod machine;
 pub mod past;
@@ -94,7 +95,7 @@ impl Lifecycles {
 
     /// How one of `host`'s containers is at `now`. If time alone will change that, subscribers are told then.
     #[must_use]
-    pub fn container(&self, host: &Host, container: &Container, now: UnixMicros) -> Lifecycle {
+    pub fn container(&self, host: &Host, container: &Kept, now: UnixMicros) -> Lifecycle {
         let mut book = self.lock();
         let told = book.told(&host.record.id, container);
         let (lifecycle, due) = picture::lifecycle(&told, container, now);
@@ -126,7 +127,7 @@ impl Lifecycles {
             let Some(project) = container.compose_project() else { continue };
             let told = book.told(&host.record.id, container);
             let (lifecycle, _) = picture::lifecycle(&told, container, now);
-            let member = Member { name: container.name.clone(), lifecycle, begun_at: told.last_begun() };
+            let member = Member { name: container.name.to_string(), lifecycle, begun_at: told.last_begun() };
             members.entry(project).or_default().push(member);
         }
         let lifecycle = |(project, members): (&str, Vec<Member>)| {
@@ -149,7 +150,7 @@ impl Lifecycles {
             }
         }
         if let (true, Subject::Named(named)) = (changed, &subject) {
-            let meant = |container: &&Arc<Container>| is_meant(named, container);
+            let meant = |container: &&Arc<Kept>| is_meant(named, container);
             let containers: Vec<_> =
                 host.containers.values().filter(meant).map(|one| one.id.clone()).collect();
             self.tell(BTreeMap::from([(record.instance.clone(), containers)]));
@@ -168,41 +169,6 @@ impl Lifecycles {
         Ok(())
     }
 
-    /// Folds in the events that were stored since the last time.
-    ///
-    /// # Errors
-    /// If the log cannot be read; what was folded in stays.
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.inner.folding.lock().await;
-        loop {
-            let folded = self.lock().folded;
-            let (events, last) = self.inner.store.container_events_after(folded, PAGE).await?;
-            if last == folded {
-                return Ok(());
-            }
-            // Only those that are spoken of: there may be ten thousand hosts and one event.
-            let mut registered: HashMap<_, _> = HashMap::new();
-            for event in &events {
-                let host = || self.inner.fleet.host(&event.instance);
-                registered.entry(event.instance.clone()).or_insert_with(host);
-            }
-            let mut changed: BTreeMap<InstanceId, BTreeSet<ContainerId>> = BTreeMap::new();
-            {
-                let mut book = self.lock();
-                for event in &events {
-                    let Some(Some(host)) = registered.get(&event.instance) else { continue };
-                    let Some((Subject::Container(id), fact)) = fact::of_event(event) else { continue };
-                    if book.add(&event.instance, Subject::Container(id.clone()), fact) {
-                        changed.entry(event.instance.clone()).or_default().insert(id);
-                    }
-                    book.limit(&event.instance, host);
-                }
-                book.folded = last;
-            }
-            self.tell(changed);
-        }
-    }
-
     fn tell<I: IntoIterator<Item = ContainerId>>(&self, changed: BTreeMap<InstanceId, I>) {
         for (instance, containers) in changed {
             let change = LifecycleChange { instance, containers: containers.into_iter().collect() };
@@ -217,6 +183,6 @@ impl Lifecycles {
 }
 
 /// Whether a command that named a container so means this one.
-fn is_meant(named: &str, container: &Container) -> bool {
-    container.id.as_str() == named || container.name == named
+fn is_meant(named: &str, container: &Kept) -> bool {
+    container.id.as_str() == named || *container.name == *named
 }

@@ -168,8 +168,8 @@ pub struct EventRecord {
     pub what: EventKind,
 }
 
-/// The events that one message of an agent added to the log, in order.
-pub type StoredEvents = std::sync::Arc<[std::sync::Arc<EventRecord>]>;
+/// Some events that one commit added to the log, in the log's order.
+pub type StoredEvents = std::sync::Arc<[EventRecord]>;
 
 /// A command in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]

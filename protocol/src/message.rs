@@ -1,5 +1,6 @@
 //! The messages: plain serde types, one enum per direction, and the codec that bounds them. No I/O here.
 
+pub mod attributes;
 pub mod codec;
 pub mod command;
 pub mod container;
@@ -11,6 +12,7 @@ pub mod policy;
 pub mod printable;
 pub mod progress;
 pub mod snapshot;
+mod tagged;
 pub mod time;
 pub mod to_agent;
 pub mod to_controller;

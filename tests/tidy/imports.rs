@@ -41,6 +41,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["protocol/src/link", "tests/benches/figures/fleet/echo"],
         "links are the protocol's business",
     ),
+    ("bollard::", &["agent/src/engine/docker"], "the engine is a trait to everyone else"),
     (
         "hyper::",
         &[

@@ -1,4 +1,4 @@
-//! The Docker engine, over its API. Only this module and those under it know HTTP.
+//! The Docker engine, over its API. Only this module and those under it know bollard and HTTP.
 
 mod connect;
 mod convert;
@@ -24,9 +24,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bollard::query_parameters::{
+    KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
+};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use hyper::Method;
 use roadstead_protocol::message::command::{ContainerAction, InstallWork};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::ids::ContainerId;
@@ -61,11 +64,14 @@ const ACT_TIMEOUT: Duration = Duration::from_secs(60);
 const INSPECTIONS: usize = 8;
 /// What stopping may take beyond its grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
+/// bollard's own limit covers the response head only and cannot differ by call; ours are shorter.
+const BOLLARD_TIMEOUT_SECS: u64 = 3600;
 
 /// A Docker engine on this host or, over TLS, on another. Making one dials nothing: an engine that is down is a state
 /// that passes. Holds no connection but those of calls under way.
 pub struct DockerEngine {
     wire: Arc<Wire>,
+    docker: bollard::Docker,
     sampler: Sampler,
     groups: Arc<Mutex<Groups>>,
     /// Bytes, from the last identification; 0 before.
@@ -78,19 +84,29 @@ impl DockerEngine {
     /// loopback addresses only.
     pub fn connect(docker_host: Option<&str>, tls: Option<&TlsFiles>) -> Result<Self, ConnectError> {
         let wire = Arc::new(Wire::new(Endpoint::parse(docker_host, tls)?));
+        let transport = {
+            let wire = Arc::clone(&wire);
+            move |request: bollard::BollardRequest| {
+                let wire = Arc::clone(&wire);
+                async move { Ok(wire.send(request).await?) }
+            }
+        };
+        let version = bollard::API_DEFAULT_VERSION;
+        let docker = bollard::Docker::connect_with_custom_transport(
+            transport,
+            Some("http://docker"),
+            BOLLARD_TIMEOUT_SECS,
+            version,
+        )
+        .map_err(|error| ConnectError::Malformed(format!("{} ({error})", docker_host.unwrap_or_default())))?;
         let groups = Arc::new(Mutex::new(Groups::new()));
-        Ok(Self { wire, sampler: Sampler::default(), groups, host_memory: AtomicU64::new(0) })
+        Ok(Self { wire, docker, sampler: Sampler::default(), groups, host_memory: AtomicU64::new(0) })
     }
 
     /// Inspects a container, as JSON or what is read of it; none if there is no such.
     async fn inspect_as<T: DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
         let path = format!("/containers/{}/json", checked(container)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
-    }
-
-    /// Has the engine do something to a container of a checked name.
-    async fn ask(&self, container: &str, what: &str, within: Duration) -> Result<(), EngineError> {
-        self.wire.act(Method::POST, &format!("/containers/{container}/{what}"), within).await
     }
 
     async fn inspect_image<T: DeserializeOwned>(&self, reference: &str) -> Result<Option<T>, EngineError> {
@@ -134,6 +150,14 @@ fn found<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
     }
 }
 
+/// Waits for a call of bollard, but not longer than `limit`.
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    timeout(limit, call).await.map_err(|_| EngineError::TimedOut(limit))?.map_err(errors::from_bollard)
+}
+
 impl EngineView for DockerEngine {
     async fn ping(&self) -> Result<(), EngineError> {
         // The engine may be another version since it was last asked.
@@ -144,12 +168,12 @@ impl EngineView for DockerEngine {
 
     async fn identify(&self) -> Result<EngineInfo, EngineError> {
         self.ping().await?;
-        let version: Version = self.wire.get("/version", INSPECT_TIMEOUT).await?;
+        let version = within(INSPECT_TIMEOUT, self.docker.version()).await?;
         let info: HostInfo = self.wire.get("/info", LIST_TIMEOUT).await?;
         self.host_memory.store(info.mem_total, Ordering::Relaxed);
         Ok(EngineInfo {
-            version: version.version,
-            api_version: version.api_version,
+            version: version.version.unwrap_or_default(),
+            api_version: version.api_version.unwrap_or_default(),
             os: info.operating_system,
             cpus: info.ncpu,
             memory_bytes: info.mem_total,
@@ -205,14 +229,6 @@ impl EngineView for DockerEngine {
     }
 }
 
-/// What is read of the engine's versions.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Version {
-    version: String,
-    api_version: String,
-}
-
 /// What is read of the engine's own facts.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -241,19 +257,31 @@ impl EngineControl for DockerEngine {
     }
 
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {
-        pull::registry_digest(&self.wire, reference, ACT_TIMEOUT).await
+        timeout(ACT_TIMEOUT, pull::registry_digest(&self.docker, reference))
+            .await
+            .map_err(|_| EngineError::TimedOut(ACT_TIMEOUT))?
     }
 
     async fn act(&self, container: &str, action: ContainerAction) -> Result<(), EngineError> {
         let name = checked(container)?;
+        let docker = &self.docker;
         let done = match action {
-            ContainerAction::Start => self.ask(name, "start", ACT_TIMEOUT).await,
+            ContainerAction::Start => {
+                within(ACT_TIMEOUT, docker.start_container(name, None::<StartContainerOptions>)).await
+            }
             // Without a grace of its own the engine takes the container's, which may be long.
-            ContainerAction::Stop => self.ask(name, "stop", ACT_TIMEOUT * 5).await,
-            ContainerAction::Restart => self.ask(name, "restart", ACT_TIMEOUT * 5).await,
-            ContainerAction::Kill => self.ask(name, "kill", ACT_TIMEOUT).await,
-            ContainerAction::Pause => self.ask(name, "pause", ACT_TIMEOUT).await,
-            ContainerAction::Unpause => self.ask(name, "unpause", ACT_TIMEOUT).await,
+            ContainerAction::Stop => {
+                let options = None::<bollard::query_parameters::StopContainerOptions>;
+                within(ACT_TIMEOUT * 5, docker.stop_container(name, options)).await
+            }
+            ContainerAction::Restart => {
+                within(ACT_TIMEOUT * 5, docker.restart_container(name, None::<RestartContainerOptions>)).await
+            }
+            ContainerAction::Kill => {
+                within(ACT_TIMEOUT, docker.kill_container(name, None::<KillContainerOptions>)).await
+            }
+            ContainerAction::Pause => within(ACT_TIMEOUT, docker.pause_container(name)).await,
+            ContainerAction::Unpause => within(ACT_TIMEOUT, docker.unpause_container(name)).await,
             ContainerAction::Remove => self.remove(name, false).await,
             ContainerAction::Unknown => {
                 Err(EngineError::Refused("this agent does not know the action".to_owned()))
@@ -271,17 +299,20 @@ impl EngineControl for DockerEngine {
     }
 
     async fn stop(&self, container: &str, grace: Duration) -> Result<(), EngineError> {
+        let name = checked(container)?;
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        self.ask(checked(container)?, &format!("stop?t={seconds}"), grace + STOP_MARGIN).await
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        within(grace + STOP_MARGIN, self.docker.stop_container(name, Some(options))).await
     }
 
     async fn rename(&self, container: &str, name: &str) -> Result<(), EngineError> {
-        self.ask(checked(container)?, &format!("rename?name={}", checked(name)?), ACT_TIMEOUT).await
+        let options = RenameContainerOptionsBuilder::new().name(checked(name)?).build();
+        within(ACT_TIMEOUT, self.docker.rename_container(checked(container)?, options)).await
     }
 
     async fn remove(&self, container: &str, force: bool) -> Result<(), EngineError> {
-        let path = format!("/containers/{}?force={force}&v=false", checked(container)?);
-        self.wire.act(Method::DELETE, &path, ACT_TIMEOUT).await
+        let options = RemoveContainerOptionsBuilder::new().force(force).v(false).build();
+        within(ACT_TIMEOUT, self.docker.remove_container(checked(container)?, Some(options))).await
     }
 
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {

@@ -64,9 +64,9 @@ impl Stories {
             return;
         }
         let story = self.stories.entry(id.clone()).or_insert_with(|| Story {
-            name: name.clone(),
-            image: image.clone(),
-            labels: kept(attributes),
+            name: name.to_string(),
+            image: image.to_string(),
+            labels: kept(|key| attributes.get(key)),
             phase: Phase::Created,
             started_at: None,
             finished_at: None,
@@ -81,7 +81,7 @@ impl Stories {
             "unpause" => story.phase = Phase::Running,
             "pause" => story.phase = Phase::Paused,
             "die" => (story.phase, story.finished_at) = (Phase::Stopped, None),
-            "rename" => story.name.clone_from(name),
+            "rename" => name.as_str().clone_into(&mut story.name),
             _ => match action.strip_prefix(HEALTH) {
                 Some("healthy") => story.health = ContainerHealth::Healthy,
                 Some("unhealthy") => story.health = ContainerHealth::Unhealthy,
@@ -135,7 +135,7 @@ impl Stories {
         let story = Story {
             name: now.name.clone(),
             image: now.image.clone(),
-            labels: kept(&now.labels),
+            labels: kept(|key| now.labels.get(key).map(String::as_str)),
             phase,
             started_at: now.started_at,
             finished_at: now.finished_at,
@@ -203,14 +203,14 @@ impl Story {
     }
 
     fn event(&self, id: &ContainerId, action: String, exit_code: Option<i64>) -> EventKind {
-        let mut attributes = self.labels.clone();
-        attributes.extend(exit_code.map(|code| ("exitCode".to_owned(), code.to_string())));
+        let exit_code = exit_code.map(|code| code.to_string());
+        let labels = self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         EventKind::Container {
             id: id.clone(),
-            name: self.name.clone(),
-            image: self.image.clone(),
-            action,
-            attributes,
+            name: (&self.name).into(),
+            image: (&self.image).into(),
+            action: action.into(),
+            attributes: labels.chain(exit_code.as_deref().map(|code| ("exitCode", code))).collect(),
             inferred: true,
         }
     }
@@ -243,8 +243,8 @@ fn phase(state: ContainerState) -> Option<Phase> {
     }
 }
 
-fn kept(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let one = |key: &str| Some((key.to_owned(), labels.get(key)?.clone()));
+fn kept<'a>(label: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<String, String> {
+    let one = |key: &str| Some((key.to_owned(), label(key)?.to_owned()));
     KEPT_LABELS.iter().filter_map(|key| one(key)).collect()
 }
 

@@ -96,10 +96,10 @@ async fn a_restart_keeps_events_numbers_epoch_and_engine_time() {
     outbox.append(UnixMicros(60), engine("tag")).await.unwrap();
     let inferred = EventKind::Container {
         id: ContainerId::try_from("a".repeat(64)).unwrap(),
-        name: String::new(),
-        image: String::new(),
-        action: "die".to_owned(),
-        attributes: std::collections::BTreeMap::new(),
+        name: "".into(),
+        image: "".into(),
+        action: "die".into(),
+        attributes: roadstead_protocol::message::attributes::Attributes::default(),
         inferred: true,
     };
     outbox.append(UnixMicros(99), inferred).await.unwrap();

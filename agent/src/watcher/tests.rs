@@ -253,10 +253,10 @@ async fn nothing_is_inferred_while_the_engine_still_tells_its_past() {
     let tell = |at: i64, action: &str| {
         let what = EventKind::Container {
             id: id.clone(),
-            name: "a".to_owned(),
-            image: "app:1".to_owned(),
-            action: action.to_owned(),
-            attributes: std::collections::BTreeMap::new(),
+            name: "a".into(),
+            image: "app:1".into(),
+            action: action.into(),
+            attributes: roadstead_protocol::message::attributes::Attributes::default(),
             inferred: false,
         };
         let (at, container) = (UnixMicros(at), Some(id.clone()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use roadstead_protocol::message::attributes::Attributes;
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::ids::{Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
@@ -99,10 +100,10 @@ async fn pages_go_back_without_holes_and_filters_hold() {
     events.intake(&instance("a"), batch(epoch, 1..=7)).await.unwrap();
     let what = EventKind::Container {
         id: container_id(1),
-        name: "web".to_owned(),
-        image: String::new(),
-        action: "start".to_owned(),
-        attributes: std::collections::BTreeMap::new(),
+        name: "web".into(),
+        image: "".into(),
+        action: "start".into(),
+        attributes: Attributes::default(),
         inferred: false,
     };
     let about = EventBatch::plain(epoch, vec![Event { seq: EventSeq(1), what: what.clone(), ..event(8) }]);
@@ -180,10 +181,10 @@ async fn an_agent_that_begins_one_outbox_after_another_leaves_few_marks() {
 fn about(seq: u64, container: u32, name: &str) -> Event {
     let what = EventKind::Container {
         id: container_id(container),
-        name: name.to_owned(),
-        image: "web:1".to_owned(),
-        action: "die".to_owned(),
-        attributes: [("exitCode".to_owned(), "0".to_owned())].into(),
+        name: name.into(),
+        image: "web:1".into(),
+        action: "die".into(),
+        attributes: [("exitCode", "0")].into(),
         inferred: seq.is_multiple_of(2),
     };
     Event { what, ..event(seq) }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use roadstead_protocol::message::codec;
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::fact::{Fact, Subject};
 use super::history::History;
 use super::is_meant;
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 use crate::store::lifecycles::HistoryRow;
 use crate::store::{Store, StoreError};
 
@@ -31,7 +30,7 @@ const MAX_HISTORY: usize = 64 * 1024;
 /// The histories of all subjects.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    histories: HashMap<InstanceId, BTreeMap<Subject, History>>,
+    histories: HashMap<InstanceId, BTreeMap<Subject, Kept>>,
     unsaved: HashSet<(InstanceId, Subject)>,
     /// The id of the last event that is folded in.
     pub(super) folded: i64,
@@ -39,6 +38,14 @@ pub(super) struct Book {
     pub(super) saved: i64,
     /// When time alone changes what was shown of a container.
     pub(super) due: BTreeSet<(UnixMicros, InstanceId, ContainerId)>,
+}
+
+/// A history.
+#[derive(Debug, Default)]
+struct Kept {
+    history: History,
+    /// Whether it is among those that are to be saved; most of what comes is about the same few.
+    unsaved: bool,
 }
 
 impl Book {
@@ -50,7 +57,8 @@ impl Book {
             let decoded = history.and_then(|bytes| codec::decode(&bytes, MAX_HISTORY).ok());
             match (serde_json::from_str(&subject), decoded) {
                 (Ok(subject), Some(history)) => {
-                    book.histories.entry(instance).or_default().insert(subject, history);
+                    let kept = Kept { history, unsaved: false };
+                    book.histories.entry(instance).or_default().insert(subject, kept);
                 }
                 _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
             }
@@ -60,20 +68,27 @@ impl Book {
 
     /// Takes a fact in; whether it changed anything.
     pub(super) fn add(&mut self, instance: &InstanceId, subject: Subject, fact: Fact) -> bool {
-        let subjects = self.histories.entry(instance.clone()).or_default();
-        let changed = subjects.entry(subject.clone()).or_default().add(fact);
-        if changed {
+        let subjects = match self.histories.get_mut(instance) {
+            Some(subjects) => subjects,
+            None => self.histories.entry(instance.clone()).or_default(),
+        };
+        let kept = match subjects.get_mut(&subject) {
+            Some(kept) => kept,
+            None => subjects.entry(subject.clone()).or_default(),
+        };
+        let changed = kept.history.add(fact);
+        if changed && !std::mem::replace(&mut kept.unsaved, true) {
             self.unsaved.insert((instance.clone(), subject));
         }
         changed
     }
 
     pub(super) fn history(&self, instance: &InstanceId, subject: &Subject) -> Option<&History> {
-        self.histories.get(instance)?.get(subject)
+        self.histories.get(instance)?.get(subject).map(|kept| &kept.history)
     }
 
     /// Everything told of a container: by the engine, and by commands that named it.
-    pub(super) fn told(&self, instance: &InstanceId, container: &Container) -> History {
+    pub(super) fn told(&self, instance: &InstanceId, container: &Kept) -> History {
         let of = |subject| self.history(instance, &subject);
         let mut told = of(Subject::Container(container.id.clone())).cloned().unwrap_or_default();
         for named in [container.id.as_str(), &container.name] {
@@ -106,7 +121,7 @@ impl Book {
         let mut absent: Vec<_> = subjects
             .iter()
             .filter(|(subject, _)| !is_shown(subject, host))
-            .map(|(subject, history)| (history.last_heard().unwrap_or_default(), subject.clone()))
+            .map(|(subject, kept)| (kept.history.last_heard().unwrap_or_default(), subject.clone()))
             .collect();
         absent.sort_unstable();
         let beyond = absent.len().saturating_sub(MAX_ABSENT);
@@ -130,22 +145,33 @@ impl Book {
     }
 
     /// What is to be saved, and up to which event it goes.
-    pub(super) fn take_unsaved(&mut self) -> (Vec<HistoryRow>, i64) {
-        let row = |(instance, subject): (InstanceId, Subject)| {
-            let history = self.histories.get(&instance).and_then(|subjects| subjects.get(&subject));
+    pub(super) fn take_unsaved(&mut self) -> (Vec<(InstanceId, Subject)>, i64) {
+        (std::mem::take(&mut self.unsaved).into_iter().collect(), self.folded)
+    }
+
+    /// These as they are saved; they count as saved from here on.
+    pub(super) fn rows(&mut self, unsaved: &[(InstanceId, Subject)]) -> Vec<HistoryRow> {
+        let row = |(instance, subject): &(InstanceId, Subject)| {
+            let kept = self.histories.get_mut(instance).and_then(|subjects| subjects.get_mut(subject));
             // Both are made of plain fields, which always can be written.
-            let bytes = history.and_then(|history| codec::encode(history, MAX_HISTORY).ok());
-            (instance, serde_json::to_string(&subject).unwrap_or_default(), bytes)
+            let bytes = kept.and_then(|kept| {
+                kept.unsaved = false;
+                codec::encode(&kept.history, MAX_HISTORY).ok()
+            });
+            (instance.clone(), serde_json::to_string(subject).unwrap_or_default(), bytes)
         };
-        (std::mem::take(&mut self.unsaved).into_iter().map(row).collect(), self.folded)
+        unsaved.iter().map(row).collect()
     }
 
     /// These could not be saved: they are to be saved still.
-    pub(super) fn keep_unsaved(&mut self, rows: &[HistoryRow]) {
-        for (instance, subject, _) in rows {
-            self.unsaved
-                .extend(serde_json::from_str(subject).ok().map(|subject| (instance.clone(), subject)));
+    pub(super) fn keep_unsaved(&mut self, unsaved: Vec<(InstanceId, Subject)>) {
+        for (instance, subject) in &unsaved {
+            let kept = self.histories.get_mut(instance).and_then(|subjects| subjects.get_mut(subject));
+            if let Some(kept) = kept {
+                kept.unsaved = true;
+            }
         }
+        self.unsaved.extend(unsaved);
     }
 
     /// The containers that time alone has changed by `now`.

@@ -91,8 +91,8 @@ impl Lifecycles {
             let EventKind::Container { id, name, attributes, .. } = &event.what else { continue };
             let Some((_, fact)) = fact::of_event(event) else { continue };
             let of = heard.entry(id.clone()).or_default();
-            of.name.clone_from(name);
-            of.project = attributes.get(PROJECT).cloned().or(of.project.take());
+            name.as_str().clone_into(&mut of.name);
+            of.project = attributes.get(PROJECT).map(str::to_owned).or(of.project.take());
             of.facts.entry(fact.moment).or_insert(fact);
         }
         for id in host.containers.keys().filter(|id| only.is_none_or(|only| only == *id)) {
@@ -124,7 +124,7 @@ impl Lifecycles {
         let machine = machine(&facts, &told);
         let spans = match container {
             Some(container) => {
-                name.clone_from(&container.name);
+                name = container.name.to_string();
                 project = container.compose_project().map(str::to_owned);
                 // Where the log does not lead to what the picture shows, the picture has the last word.
                 if picture::explains(&machine, container) {

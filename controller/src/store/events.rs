@@ -4,27 +4,31 @@
 //! the index by instance is filled in many events at a time ([`INDEXED_AT_ONCE`]).
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::RandomState;
 
-use roadstead_protocol::message::event::{Event, EventBatch, Fork};
+use roadstead_protocol::message::event::{EventBatch, Fork};
 use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{CachedStatement, Connection, Transaction, params};
+use rusqlite::Connection;
+use tokio::sync::broadcast;
 
+use super::writer::Job;
 use super::{Store, StoreError};
-use crate::model::EventRecord;
+use crate::model::{EventRecord, StoredEvents};
 
+mod append;
 mod marks;
 mod page;
 mod row;
+mod rows;
 mod shares;
 mod subjects;
 
+pub(super) use append::{Append, Log, Message};
 pub use marks::Mark;
 use row::COLUMNS;
 pub(super) use row::JOINS;
 pub use row::kind;
-use subjects::{Fresh, Subjects};
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,12 +46,10 @@ pub struct EventFilter {
 }
 
 /// What became of a batch.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intake {
     /// Everything of the epoch up to here is stored.
     pub mark: EventSeq,
-    /// The events that are new, in order.
-    pub stored: Vec<EventRecord>,
     /// How many were there already.
     pub duplicates: u64,
     /// Whether nothing was taken, because the outbox's mark has been moved by somebody else's events or by an earlier
@@ -59,19 +61,32 @@ pub struct Intake {
 /// The rest is looked through for a page.
 const INDEXED_AT_ONCE: i64 = 32 * 1024;
 
-/// What of the event log is kept in memory.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EventMemory(Arc<Mutex<Subjects>>);
+/// Pieces of events kept for a slow listener; one that falls further behind is told so.
+const WAITING: usize = 1024;
 
-impl EventMemory {
-    fn lock(&self) -> MutexGuard<'_, Subjects> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// What those who have events and the thread that writes them share.
+pub(super) struct EventLog {
+    told: broadcast::Sender<StoredEvents>,
+    /// For what events are about.
+    hasher: RandomState,
+}
+
+impl Default for EventLog {
+    fn default() -> Self {
+        Self { told: broadcast::Sender::new(WAITING), hasher: RandomState::new() }
+    }
+}
+
+impl EventLog {
+    /// What the thread that writes knows.
+    pub fn writing(&self) -> Log {
+        Log::new(self.told.clone())
     }
 }
 
 impl Store {
-    /// Stores what is new of a batch and moves the outbox's mark, in one transaction. The batch's numbers must
-    /// ascend.
+    /// Stores what is new of a batch and moves the outbox's mark, in one transaction; listeners are told before this
+    /// returns. The batch's numbers must ascend.
     ///
     /// # Errors
     /// If it cannot be stored; then nothing of it is.
@@ -81,61 +96,19 @@ impl Store {
         batch: EventBatch,
         received_at: UnixMicros,
     ) -> Result<Intake, StoreError> {
-        let memory = self.inner.events.clone();
-        // Whatever an event can be refused for is found out here, and not among the writes of others.
-        let events = batch.events.into_iter().map(Encoded::new).collect::<Result<Vec<_>, _>>()?;
-        let (events, told) = match batch.fork {
-            Some(fork) => self.told_before(instance.clone(), fork, events).await?,
-            None => (events, HashSet::new()),
+        let (batch, told) = match batch.fork {
+            Some(fork) => self.told_before(instance.clone(), fork, batch).await?,
+            None => (batch, HashSet::new()),
         };
-        let write = move |transaction: &Transaction<'_>| {
-            let known = match marks::standing(transaction, &instance, batch.epoch) {
-                Err(error @ StoreError::Corrupt(_)) => return Ok(Err(error)),
-                known => known?,
-            };
-            let mut intake = Intake { mark: known.mark.seq, ..Intake::default() };
-            if marks::is_out_of_step(known.mark, batch.print, events.iter().map(|new| new.event.seq)) {
-                intake.out_of_step = true;
-                return Ok(Ok((intake, Fresh::default())));
-            }
-            let number = known.number.map_or_else(|| marks::add_instance(transaction, &instance), Ok)?;
-            let begun = known.mark.seq.0 > 0;
-            let before = if begun { known.mark.seq } else { batch.fork.unwrap_or_default().after };
-            let mut subjects = memory.lock();
-            let mut append = Append::new(transaction, &mut subjects, &instance, number, received_at)?;
-            if let Some(missing) = marks::missing(before, events.iter().map(|new| &new.event)) {
-                intake.stored.push(append.event(None, Encoded::new(missing)?)?);
-            }
-            for new in events {
-                if new.event.seq <= before {
-                    intake.duplicates += 1;
-                    continue;
-                }
-                intake.mark = new.event.seq;
-                if told.contains(&new.event.seq) {
-                    intake.duplicates += 1;
-                } else {
-                    intake.stored.push(append.event(Some(batch.epoch), new)?);
-                }
-            }
-            let fresh = append.fresh;
-            if intake.mark > known.mark.seq {
-                let mark = Mark { seq: intake.mark, print: batch.print };
-                marks::advance(transaction, &instance, batch.epoch, begun, mark)?;
-            }
-            if let (Some(first), Some(last)) = (intake.stored.first(), intake.stored.last())
-                && indexed(first.id - 1) < indexed(last.id)
-            {
-                let entered = [indexed(first.id - 1), indexed(last.id)];
-                transaction.prepare_cached(ENTER)?.execute(entered)?;
-            }
-            Ok(Ok((intake, fresh)))
-        };
-        let (intake, fresh) = self.write_bare(write).await??;
-        if !fresh.is_empty() {
-            self.inner.events.lock().keep(fresh);
-        }
-        Ok(intake)
+        let hasher = &self.inner.events.hasher;
+        self.ask(|answer| Ok(Job::Events(Message::new(instance, batch, told, received_at, hasher, answer)?)))
+            .await
+    }
+
+    /// Every event stored from now on, in the order of the log without holes.
+    #[must_use]
+    pub fn stored_events(&self) -> broadcast::Receiver<StoredEvents> {
+        self.inner.events.told.subscribe()
     }
 
     /// Finds out which events of a batch were stored under an earlier epoch. Not among the writes, which others wait
@@ -144,11 +117,11 @@ impl Store {
         &self,
         instance: InstanceId,
         fork: Fork,
-        events: Vec<Encoded>,
-    ) -> Result<(Vec<Encoded>, HashSet<EventSeq>), StoreError> {
+        batch: EventBatch,
+    ) -> Result<(EventBatch, HashSet<EventSeq>), StoreError> {
         self.read(move |connection| {
-            let told = marks::told_before(connection, &instance, fork, events.iter().map(|new| &new.event))?;
-            Ok((events, told))
+            let told = marks::told_before(connection, &instance, fork, batch.events.iter())?;
+            Ok((batch, told))
         })
         .await
     }
@@ -158,7 +131,7 @@ impl Store {
     /// # Errors
     /// If it cannot be read.
     pub async fn event_mark(&self, instance: InstanceId, epoch: Epoch) -> Result<Mark, StoreError> {
-        self.read(move |connection| Ok(marks::standing(connection, &instance, epoch)?.mark)).await
+        self.read(move |connection| marks::standing(connection, &instance, epoch)?.mark()).await
     }
 
     /// At most `limit` events with an id below `cursor`, newest first.
@@ -175,13 +148,6 @@ impl Store {
             .await
     }
 }
-
-const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at, kind, subject, what)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
-/// In the order of the index, so that each of its pages is touched once.
-const ENTER: &str = "INSERT INTO events_of (instance, event)
-    SELECT instance, id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
 
 const OLD: &str = "SELECT id, instance
     FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
@@ -209,72 +175,6 @@ pub(super) fn read_containers_events(
     Ok(events)
 }
 
-/// An event that can be stored.
-struct Encoded {
-    event: Event,
-    seq: i64,
-    what: Vec<u8>,
-}
-
-impl Encoded {
-    fn new(event: Event) -> Result<Self, StoreError> {
-        Ok(Self { seq: to_i64(event.seq)?, what: row::encode(&event.what)?, event })
-    }
-}
-
-/// One write's appending.
-struct Append<'a> {
-    connection: &'a Connection,
-    insert: CachedStatement<'a>,
-    subjects: &'a mut Subjects,
-    fresh: Fresh,
-    instance: &'a InstanceId,
-    number: i64,
-    received_at: UnixMicros,
-}
-
-impl<'a> Append<'a> {
-    fn new(
-        connection: &'a Connection,
-        subjects: &'a mut Subjects,
-        instance: &'a InstanceId,
-        number: i64,
-        received_at: UnixMicros,
-    ) -> Result<Self, StoreError> {
-        let newest = subjects.newest.map_or_else(|| newest(connection), Ok)?;
-        let fresh = subjects.begin(newest);
-        let insert = connection.prepare_cached(APPEND)?;
-        Ok(Self { connection, insert, subjects, fresh, instance, number, received_at })
-    }
-
-    /// Appends an event of an outbox, or one of the controller's own.
-    fn event(&mut self, epoch: Option<Epoch>, new: Encoded) -> Result<EventRecord, StoreError> {
-        let Encoded { event, seq, what } = new;
-        let subject = row::about(&event.what)
-            .map(|about| self.subjects.row(self.connection, &mut self.fresh, about))
-            .transpose()?;
-        let id = self.insert.insert(params![
-            self.number,
-            epoch.map(|epoch| epoch.0.into_bytes()),
-            epoch.map(|_| seq),
-            event.at.0,
-            self.received_at.0,
-            row::stored_kind(&event.what),
-            subject,
-            what,
-        ])?;
-        self.subjects.newest = Some(id);
-        Ok(EventRecord {
-            id,
-            instance: self.instance.clone(),
-            origin: epoch.map(|epoch| (epoch, event.seq)),
-            at: event.at,
-            received_at: self.received_at,
-            what: event.what,
-        })
-    }
-}
-
 /// The id of the newest event, which is never deleted; 0 if there was none.
 fn newest(connection: &Connection) -> Result<i64, StoreError> {
     let sql = "SELECT max(id) FROM events";
@@ -284,8 +184,4 @@ fn newest(connection: &Connection) -> Result<i64, StoreError> {
 /// Up to where events are in the index of instances when the newest is `newest`.
 const fn indexed(newest: i64) -> i64 {
     newest / INDEXED_AT_ONCE * INDEXED_AT_ONCE
-}
-
-fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
-    i64::try_from(seq.0).map_err(|_| StoreError::Corrupt("event number"))
 }

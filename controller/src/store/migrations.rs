@@ -17,7 +17,7 @@ const STEPS: [&str; 8] = [
     include_str!("migrations/005-joining.sql"),
     include_str!("migrations/006-rollouts.sql"),
     include_str!("migrations/007-compact-events.sql"),
-    include_str!("migrations/008-prints.sql"),
+    include_str!("migrations/008-marks-by-number.sql"),
 ];
 
 /// The step that hashes what is there, which SQL cannot do.

@@ -8,29 +8,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::StoreError;
+use super::events::{Append, Log, Message};
+use super::{Answer, StoreError};
 
 /// Most writes in one transaction.
 const BATCH: usize = 1024;
+
+/// Events after which a transaction ends: who waits for the first of them should not wait for many more, and can make
+/// the next ones ready meanwhile.
+const EVENTS: usize = 4096;
+
+/// Something to be written.
+pub(super) enum Job {
+    /// Anything, which may fail alone.
+    Write(Box<dyn Run>),
+    /// Events. *Bare*, without a savepoint, which costs more than they do: what they can be refused for was found out
+    /// before, what still fails is the disk, and fails for everybody in that transaction.
+    Events(Message),
+}
+
+impl Job {
+    fn events(&self) -> usize {
+        match self {
+            Self::Write(_) => 0,
+            Self::Events(message) => message.events(),
+        }
+    }
+
+    /// Tells whoever waits how the commit went.
+    fn answer(self, commit: Result<(), String>) {
+        match self {
+            Self::Write(write) => write.answer(commit),
+            Self::Events(message) => message.answer(commit),
+        }
+    }
+}
 
 /// One waiting write: runs within the transaction, and afterwards is told how the commit went.
 pub(super) trait Run: Send {
     /// Why it failed, if it did.
     fn run(&mut self, transaction: &Transaction<'_>) -> Option<String>;
-    /// Whether its failure makes all of the transaction fail.
-    fn is_bare(&self) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), String>);
 }
 
-pub(super) type Job = Box<dyn Run>;
-
 struct Write<T, F> {
     write: Option<F>,
-    bare: bool,
     result: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
+    answer: Answer<T>,
 }
 
 /// Why the last commit failed, until one succeeds again.
@@ -57,13 +83,13 @@ impl Trouble {
     }
 }
 
-/// A write that may fail alone or, where it is `bare`, only together with all the others of its transaction.
-pub(super) fn job<T, F>(write: F, bare: bool, answer: oneshot::Sender<Result<T, StoreError>>) -> Job
+/// A write that may fail alone.
+pub(super) fn job<T, F>(write: F, answer: Answer<T>) -> Job
 where
     T: Send + 'static,
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
-    Box::new(Write { write: Some(write), bare, result: None, answer })
+    Job::Write(Box::new(Write { write: Some(write), result: None, answer }))
 }
 
 impl<T, F> Run for Write<T, F>
@@ -72,27 +98,28 @@ where
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> Option<String> {
-        let write = self.write.take()?;
-        let result = if self.bare { write(transaction) } else { within_savepoint(transaction, write) };
+        let result = within_savepoint(transaction, self.write.take()?);
         let failed = result.as_ref().err().map(cause);
         self.result = Some(result);
         failed
     }
 
-    fn is_bare(&self) -> bool {
-        self.bare
-    }
-
     fn answer(self: Box<Self>, commit: Result<(), String>) {
-        let result = match (self.result, commit) {
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (Some(Ok(_)), Err(error)) => Err(StoreError::Commit(error)),
-            (None, Ok(())) => Err(StoreError::Closed),
-            (None, Err(error)) => Err(StoreError::Commit(error)),
-        };
         // Nobody waiting any more is fine: the write itself stands.
-        let _ = self.answer.send(result);
+        let _ = self.answer.send(conclude(self.result, commit));
+    }
+}
+
+/// What became of a write that had this result in a transaction that ended so.
+pub(super) fn conclude<T>(
+    result: Option<Result<T, StoreError>>,
+    commit: Result<(), String>,
+) -> Result<T, StoreError> {
+    match (result, commit) {
+        (Some(Err(error)), _) => Err(error),
+        (Some(Ok(value)), Ok(())) => Ok(value),
+        (_, Err(error)) => Err(StoreError::Commit(error)),
+        (None, Ok(())) => Err(StoreError::Closed),
     }
 }
 
@@ -119,7 +146,8 @@ fn run_cached(transaction: &Transaction<'_>, sql: &str) -> rusqlite::Result<()> 
     transaction.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-fn cause(error: &StoreError) -> String {
+/// Why a write failed, in the database's own words where it has some.
+pub(super) fn cause(error: &StoreError) -> String {
     match error {
         StoreError::Sqlite(error) => error.to_string(),
         error => error.to_string(),
@@ -132,67 +160,108 @@ pub(super) fn spawn(
     connection: Connection,
     jobs: mpsc::Receiver<Job>,
     trouble: Trouble,
+    log: Log,
 ) -> Result<JoinHandle<Connection>, StoreError> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
-        .spawn(move || write_loop(connection, jobs, &trouble))
+        .spawn(move || write_loop(connection, jobs, &trouble, log))
         .map_err(|error| StoreError::File { path: "store-writer".into(), error })
 }
 
 /// Writes until nobody is left who could ask for it; gives the connection back, to be closed.
-fn write_loop(mut connection: Connection, mut jobs: mpsc::Receiver<Job>, trouble: &Trouble) -> Connection {
-    let mut batch = Vec::with_capacity(BATCH);
-    while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let commit = run_batch(&mut connection, &mut batch);
-        trouble.note(&commit, batch.len());
-        for job in batch.drain(..) {
-            job.answer(commit.clone());
+fn write_loop(
+    mut connection: Connection,
+    mut jobs: mpsc::Receiver<Job>,
+    trouble: &Trouble,
+    mut log: Log,
+) -> Connection {
+    let mut waiting = Vec::with_capacity(BATCH);
+    while jobs.blocking_recv_many(&mut waiting, BATCH) > 0 {
+        while !waiting.is_empty() {
+            let writes = at_once(&waiting);
+            let commit = run_batch(&mut connection, &mut waiting[..writes], &mut log);
+            trouble.note(&commit, writes);
+            for job in waiting.drain(..writes) {
+                job.answer(commit.clone());
+            }
         }
     }
     connection
 }
 
-/// Runs and commits a batch; the error says why none of it is stored.
-fn run_batch(connection: &mut Connection, batch: &mut [Job]) -> Result<(), String> {
+/// How many of the waiting writes make one transaction; at least one.
+fn at_once(waiting: &[Job]) -> usize {
+    let mut events = 0;
+    let fit = waiting.iter().take_while(|job| {
+        events += job.events();
+        events <= EVENTS
+    });
+    fit.count().max(1)
+}
+
+/// Runs and commits a batch, and tells its events; the error says why none of it is stored.
+fn run_batch(connection: &mut Connection, batch: &mut [Job], log: &mut Log) -> Result<(), String> {
+    let commit = commit_batch(connection, batch, log);
+    match commit {
+        Ok(()) => log.tell(batch.iter_mut().filter_map(|job| match job {
+            Job::Events(message) => Some(message),
+            Job::Write(_) => None,
+        })),
+        Err(_) => log.forget(),
+    }
+    commit
+}
+
+fn commit_batch(connection: &mut Connection, batch: &mut [Job], log: &mut Log) -> Result<(), String> {
     // A transaction that reads first and writes later fails at once, without waiting, where another process (a
     // sub-command beside the running controller) has written in between.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| error.to_string())?;
+    let mut append = Append::new(&transaction, log);
     for job in batch.iter_mut() {
-        let failed = job.run(&transaction);
-        match failed {
-            Some(error) if job.is_bare() => return Err(error),
-            failed if transaction.is_autocommit() => {
-                return Err(failed.unwrap_or_else(|| ROLLED_BACK.to_owned()));
+        match job {
+            Job::Events(message) => append.message(message)?,
+            Job::Write(write) => {
+                append.settle().map_err(|error| cause(&error))?;
+                let failed = write.run(&transaction);
+                if transaction.is_autocommit() {
+                    return Err(failed.unwrap_or_else(|| ROLLED_BACK.to_owned()));
+                }
             }
-            _ => {}
         }
     }
+    append.finish().map_err(|error| cause(&error))?;
     transaction.commit().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::hash::RandomState;
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+    use roadstead_protocol::message::ids::{Epoch, EventSeq};
+    use roadstead_protocol::message::time::UnixMicros;
     use rusqlite::Connection;
-    use tokio::sync::oneshot;
+    use tokio::sync::{broadcast, oneshot};
 
-    use super::{job, run_batch};
+    use super::{Job, Log, Message, job, run_batch};
+    use crate::fixtures::instance;
     use crate::store::{Store, StoreError};
 
     const CHECK: &str = "SELECT count(*) FROM settings";
 
     /// A write of `bytes` and what became of it.
-    fn insert(bytes: i64) -> (super::Job, oneshot::Receiver<Result<(), StoreError>>) {
+    fn insert(bytes: i64) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
         let (answer, answered) = oneshot::channel();
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             transaction.execute("INSERT INTO rows (value) VALUES (zeroblob(?1))", [bytes])?;
             Ok(())
         };
-        (job(write, false, answer), answered)
+        (job(write, answer), answered)
     }
 
     #[test]
@@ -202,7 +271,8 @@ mod tests {
         connection.execute_batch("CREATE TABLE rows (value BLOB); PRAGMA max_page_count = 20").unwrap();
         let (jobs, answers): (Vec<_>, Vec<_>) = [10, 1_000_000, 20, 30].map(insert).into_iter().unzip();
         let mut jobs = jobs;
-        let commit = run_batch(&mut connection, &mut jobs);
+        let mut log = Log::new(broadcast::Sender::new(1));
+        let commit = run_batch(&mut connection, &mut jobs, &mut log);
         assert!(commit.as_ref().is_err_and(|error| error.contains("full")), "{commit:?}");
         for job in jobs {
             job.answer(commit.clone());
@@ -214,27 +284,33 @@ mod tests {
         let stored: i64 = connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).unwrap();
         assert_eq!(stored, 0, "what was reported as failed is not there");
         let (again, mut answered) = insert(10);
-        let commit = run_batch(&mut connection, &mut [again]);
+        let commit = run_batch(&mut connection, &mut [again], &mut log);
         assert!(commit.is_ok() && answered.try_recv().is_err());
     }
 
     #[test]
-    fn after_a_bare_write_failed_nothing_of_the_batch_is_stored_and_everybody_is_told() {
+    fn after_events_could_not_be_appended_nothing_of_the_batch_is_stored_and_everybody_is_told() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE rows (value BLOB)").unwrap();
         let (before, mut told_before) = insert(1);
-        let (answer, mut told) = oneshot::channel::<Result<(), StoreError>>();
-        let bare = |transaction: &rusqlite::Transaction<'_>| {
-            transaction.execute("INSERT INTO rows (value) VALUES (x'00')", [])?;
-            Err(StoreError::Corrupt("this"))
-        };
+        let (answer, mut told) = oneshot::channel();
+        let what = EventKind::AgentStarted { version: String::new() };
+        let events = vec![Event { seq: EventSeq(1), at: UnixMicros(1), what }];
+        let batch = EventBatch::plain(Epoch::generate(), events);
+        let (told_before_now, hasher) = (HashSet::new(), RandomState::new());
+        let message =
+            Message::new(instance("a"), batch, told_before_now, UnixMicros(1), &hasher, answer).unwrap();
         let (after, mut told_after) = insert(2);
-        let mut jobs = vec![before, job(bare, true, answer), after];
-        let commit = run_batch(&mut connection, &mut jobs);
+        let mut jobs = vec![before, Job::Events(message), after];
+        let told_of = broadcast::Sender::new(1);
+        let mut listener = told_of.subscribe();
+        // There is no table for events.
+        let commit = run_batch(&mut connection, &mut jobs, &mut Log::new(told_of));
         for job in jobs {
             job.answer(commit.clone());
         }
-        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Corrupt("this")))));
+        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Sqlite(_)))));
+        assert!(listener.try_recv().is_err());
         for told in [&mut told_before, &mut told_after] {
             assert!(matches!(told.try_recv(), Ok(Err(StoreError::Commit(_)))));
         }

@@ -1,12 +1,13 @@
 //! Events: facts with a time and a sequence number, delivered exactly once.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
-use serde::{Deserialize, Serialize};
-
+use super::attributes::Attributes;
 use super::command::Outcome;
 use super::ids::{CommandId, ContainerId, Epoch, EventSeq, Print};
 use super::policy::Verb;
+use super::tagged::{self, Tagged};
 use super::time::UnixMicros;
 
 /// Some events of one outbox, in order.
@@ -56,7 +57,7 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// The engine said something about a container.
     Container {
@@ -64,15 +65,19 @@ pub enum EventKind {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         id: ContainerId,
         /// Its name then.
-        name: String,
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        name: SmolStr,
         /// Its image reference then.
         #[serde(default)]
-        image: String,
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        image: SmolStr,
         /// The engine's word: `create`, `start`, `die`, `destroy`, `health_status: healthy`, …
-        action: String,
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        action: SmolStr,
         /// What the engine added that matters (`exitCode`, `signal`, compose project and service).
         #[serde(default)]
-        attributes: BTreeMap<String, String>,
+        #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>))]
+        attributes: Attributes,
         /// Found by comparing lists, not told by the engine: `at` is when it was noticed.
         #[serde(default)]
         inferred: bool,
@@ -139,4 +144,43 @@ pub enum EventKind {
     /// An event of a newer version.
     #[serde(other)]
     Unknown,
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer)
+    }
+}
+
+impl<'de> Tagged<'de> for EventKind {
+    const TAG: &'static str = "kind";
+    const COMMON: &'static str = "container";
+
+    fn common<D: Deserializer<'de>>(fields: D) -> Result<Self, D::Error> {
+        /// [`EventKind::Container`].
+        #[derive(Deserialize)]
+        struct OfContainer {
+            id: ContainerId,
+            name: SmolStr,
+            #[serde(default)]
+            image: SmolStr,
+            action: SmolStr,
+            #[serde(default)]
+            attributes: Attributes,
+            #[serde(default)]
+            inferred: bool,
+        }
+        let OfContainer { id, name, image, action, attributes, inferred } = Deserialize::deserialize(fields)?;
+        Ok(Self::Container { id, name, image, action, attributes, inferred })
+    }
+
+    fn any<D: Deserializer<'de>>(whole: D) -> Result<Self, D::Error> {
+        Self::deserialize(whole)
+    }
 }

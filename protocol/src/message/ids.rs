@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 /// Text that is not an identifier of the kind asked for.
@@ -88,10 +90,11 @@ impl EventSeq {
 #[serde(transparent)]
 pub struct Print(pub u32);
 
-/// One registered Docker host. 1 to 64 characters of `[a-z0-9-]`; stable for the life of the registration.
+/// One registered Docker host. 1 to 64 characters of `[a-z0-9-]`; stable for the life of the registration. Cheap to clone:
+/// every event that is stored or told names its host.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct InstanceId(String);
+#[serde(try_from = "String")]
+pub struct InstanceId(SmolStr);
 
 impl InstanceId {
     /// The id as text.
@@ -101,55 +104,78 @@ impl InstanceId {
     }
 }
 
-impl TryFrom<String> for InstanceId {
-    type Error = InvalidId;
+impl FromStr for InstanceId {
+    type Err = InvalidId;
 
-    fn try_from(text: String) -> Result<Self, InvalidId> {
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
         let fits = (1..=64).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if fits { Ok(Self(text)) } else { Err(InvalidId("instance id")) }
-    }
-}
-
-impl From<InstanceId> for String {
-    fn from(id: InstanceId) -> Self {
-        id.0
+        if fits { Ok(Self(text.into())) } else { Err(InvalidId("instance id")) }
     }
 }
 
 /// A container's full id as the engine gives it: lower-case hexadecimal, 12 to 64 characters. Checked on the way
-/// in, since it becomes part of paths in the engine's API.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ContainerId(String);
+/// in, since it becomes part of paths in the engine's API. Held in place, since every event has one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId {
+    /// Zeros follow the digits, so that ids are in the order of their texts.
+    digits: [u8; Self::LONGEST],
+    length: u8,
+}
 
 impl ContainerId {
+    const LONGEST: usize = 64;
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Digits are text.
+        std::str::from_utf8(&self.digits[..usize::from(self.length)]).unwrap_or_default()
     }
 
     /// The first twelve characters, as `docker ps` shows them.
     #[must_use]
     pub fn short(&self) -> &str {
-        &self.0[..12]
+        &self.as_str()[..12]
     }
 }
 
-impl TryFrom<String> for ContainerId {
-    type Error = InvalidId;
+impl FromStr for ContainerId {
+    type Err = InvalidId;
 
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        let fits = (12..=64).contains(&text.len())
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let fits = (12..=Self::LONGEST).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        if fits { Ok(Self(text)) } else { Err(InvalidId("container id")) }
+        let (true, Ok(length)) = (fits, u8::try_from(text.len())) else {
+            return Err(InvalidId("container id"));
+        };
+        let mut digits = [0; Self::LONGEST];
+        digits[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self { digits, length })
     }
 }
 
-impl From<ContainerId> for String {
-    fn from(id: ContainerId) -> Self {
-        id.0
+impl Serialize for ContainerId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ContainerId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Digits;
+        impl Visitor<'_> for Digits {
+            type Value = ContainerId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a container id")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ContainerId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Digits)
     }
 }
 
@@ -157,21 +183,27 @@ macro_rules! text_id {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($name), self.0)
+                write!(f, "{}({})", stringify!($name), self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Self::try_from(text.to_owned())
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.as_str().to_owned()
             }
         }
     };

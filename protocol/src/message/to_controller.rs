@@ -1,6 +1,6 @@
 //! What an agent says to its controller within a session.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Directed;
 use super::command::Standing;
@@ -11,11 +11,12 @@ use super::inspection::Inspection;
 use super::policy::Policy;
 use super::progress::ProgressLine;
 use super::snapshot::{Change, Engine, SnapshotPart};
+use super::tagged::{self, Tagged};
 use super::to_agent::ToAgent;
 
 /// A message from agent to controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "type", rename_all = "snake_case")]
 pub enum ToController {
     /// A piece of the whole picture.
     Snapshot(SnapshotPart),
@@ -84,5 +85,30 @@ impl Directed for ToController {
 
     fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown)
+    }
+}
+
+impl Serialize for ToController {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ToController {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer)
+    }
+}
+
+impl<'de> Tagged<'de> for ToController {
+    const TAG: &'static str = "type";
+    const COMMON: &'static str = "events";
+
+    fn common<D: Deserializer<'de>>(fields: D) -> Result<Self, D::Error> {
+        EventBatch::deserialize(fields).map(Self::Events)
+    }
+
+    fn any<D: Deserializer<'de>>(whole: D) -> Result<Self, D::Error> {
+        Self::deserialize(whole)
     }
 }

@@ -31,7 +31,7 @@ where
 fn story(events: &[EngineEvent], container: &str) -> Vec<(i64, String)> {
     let told = events.iter().filter_map(|event| match &event.what {
         Some(EventKind::Container { name, action, .. }) if name == container => {
-            Some((event.at.0, action.clone()))
+            Some((event.at.0, action.to_string()))
         }
         _ => None,
     });
@@ -91,10 +91,7 @@ async fn events_have_the_engines_words_and_times_and_no_health_check_noise() {
         Some(EventKind::Container { action, attributes, .. }) if action == "die" => Some(attributes.clone()),
         _ => None,
     });
-    let died: Vec<_> = died.unwrap_or_default().into_iter().collect();
-    let want = [("com.docker.compose.project", "shop"), ("exitCode", "137")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    assert_eq!(died, want);
+    assert_eq!(died, Some([("com.docker.compose.project", "shop"), ("exitCode", "137")].into()));
 }
 
 #[tokio::test]

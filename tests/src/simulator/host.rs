@@ -131,19 +131,14 @@ impl Host {
 
     fn event(&self, place: usize, action: &str) -> EventKind {
         let (project, service, image) = self.role(place);
-        let mut attributes = BTreeMap::from([
-            ("com.docker.compose.project".to_owned(), project.to_owned()),
-            ("com.docker.compose.service".to_owned(), service.to_owned()),
-        ]);
-        if action == "die" {
-            attributes.insert("exitCode".to_owned(), "0".to_owned());
-        }
+        let labels = [("com.docker.compose.project", project), ("com.docker.compose.service", service)];
+        let exit_code = (action == "die").then_some(("exitCode", "0"));
         EventKind::Container {
             id: self.id(place),
-            name: format!("{project}-{service}-1"),
-            image: image.to_owned(),
-            action: action.to_owned(),
-            attributes,
+            name: format!("{project}-{service}-1").into(),
+            image: image.into(),
+            action: action.into(),
+            attributes: labels.into_iter().chain(exit_code).collect(),
             inferred: false,
         }
     }

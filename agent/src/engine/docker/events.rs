@@ -1,6 +1,6 @@
 //! The engine's events: which are asked for, and what each becomes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -89,14 +89,13 @@ fn event(line: &[u8]) -> Option<EngineEvent> {
     match message.r#type.as_str() {
         "container" => {
             let id = ContainerId::try_from(id).ok()?;
-            let kept: BTreeMap<_, _> =
-                ATTRIBUTES.iter().filter_map(|key| Some(((*key).to_owned(), take(key)?))).collect();
+            let attributes = ATTRIBUTES.iter().filter_map(|key| Some((*key, take(key)?))).collect();
             let what = EventKind::Container {
                 id: id.clone(),
-                name: take("name").unwrap_or_default(),
-                image: take("image").unwrap_or_default(),
-                action: clipped(&message.action),
-                attributes: kept,
+                name: take("name").unwrap_or_default().into(),
+                image: take("image").unwrap_or_default().into(),
+                action: clipped(&message.action).into(),
+                attributes,
                 inferred: false,
             };
             Some(EngineEvent { at, what: Some(what), container: Some(id) })
@@ -143,7 +142,7 @@ mod tests {
             (name.as_str(), image.as_str(), action.as_str(), inferred),
             ("t1", "base:1", "die", false)
         );
-        let kept: Vec<_> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let kept: Vec<_> = attributes.iter().collect();
         assert_eq!(kept, [("com.docker.compose.project", "shop"), ("exitCode", "137")]);
     }
 
@@ -198,8 +197,9 @@ mod tests {
             let Some(event) = event(line.as_bytes()) else { return false };
             let told = match event.what {
                 Some(EventKind::Container { name, image, action, attributes, .. }) => {
-                    assert!(attributes.len() <= ATTRIBUTES.len());
-                    [vec![name, image, action], attributes.into_values().collect()].concat()
+                    assert!(attributes.iter().len() <= ATTRIBUTES.len());
+                    let values = attributes.iter().map(|(_, value)| value.to_owned());
+                    [name, image, action].map(String::from).into_iter().chain(values).collect()
                 }
                 Some(EventKind::Engine { id, action, object }) => vec![id, action, object],
                 _ => Vec::new(),

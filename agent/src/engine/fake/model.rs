@@ -182,20 +182,20 @@ impl Model {
     pub fn tell(&mut self, id: &str, action: &str) {
         let Some(held) = self.containers.get(id) else { return };
         let container = held.observe(self.now());
-        let mut attributes = BTreeMap::new();
+        let mut attributes = Vec::new();
         if let (Some(project), Some(service)) = (container.compose_project(), container.compose_service()) {
-            attributes.insert("com.docker.compose.project".to_owned(), project.to_owned());
-            attributes.insert("com.docker.compose.service".to_owned(), service.to_owned());
+            attributes.push(("com.docker.compose.project", project.to_owned()));
+            attributes.push(("com.docker.compose.service", service.to_owned()));
         }
         if let (true, Some(code)) = (action == "die", container.exit_code) {
-            attributes.insert("exitCode".to_owned(), code.to_string());
+            attributes.push(("exitCode", code.to_string()));
         }
         let what = EventKind::Container {
             id: container.id.clone(),
-            name: container.name,
-            image: container.image,
-            action: action.to_owned(),
-            attributes,
+            name: container.name.into(),
+            image: container.image.into(),
+            action: action.into(),
+            attributes: attributes.into_iter().collect(),
             inferred: false,
         };
         self.emit(EngineEvent { at: self.time(), what: Some(what), container: Some(container.id) });

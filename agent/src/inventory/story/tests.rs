@@ -1,5 +1,7 @@
 //! Tables of what was told, what is, and what has to have happened between.
 
+use roadstead_protocol::message::attributes::Attributes;
+
 use super::*;
 use crate::engine::fake::FakeEngine;
 
@@ -34,10 +36,10 @@ fn after(container: Option<&Container>, actions: &[&str]) -> Stories {
 fn told(container: &Container, action: &str) -> EventKind {
     EventKind::Container {
         id: container.id.clone(),
-        name: container.name.clone(),
-        image: container.image.clone(),
-        action: action.to_owned(),
-        attributes: BTreeMap::new(),
+        name: (&container.name).into(),
+        image: (&container.image).into(),
+        action: action.into(),
+        attributes: Attributes::default(),
         inferred: false,
     }
 }
@@ -45,7 +47,7 @@ fn told(container: &Container, action: &str) -> EventKind {
 fn actions(events: &[EventKind]) -> Vec<String> {
     let action = |event: &EventKind| match event {
         EventKind::Container { action, attributes, inferred: true, .. } => {
-            attributes.get("exitCode").map_or_else(|| action.clone(), |code| format!("{action} {code}"))
+            attributes.get("exitCode").map_or_else(|| action.to_string(), |code| format!("{action} {code}"))
         }
         other => panic!("{other:?}"),
     };
@@ -143,8 +145,8 @@ async fn an_inferred_event_names_what_a_told_one_does() {
     let now = exited(&engine, 7);
     let events = after(None, &[]).infer(&now.id, Some(&now));
     let Some(EventKind::Container { id, name, image, attributes, .. }) = events.last() else { panic!() };
-    assert_eq!((id, name, image), (&now.id, &now.name, &now.image));
-    let attributes: Vec<_> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!((id, name.as_str(), image.as_str()), (&now.id, &*now.name, &*now.image));
+    let attributes: Vec<_> = attributes.iter().collect();
     let expected =
         [("com.docker.compose.project", "shop"), ("com.docker.compose.service", "web"), ("exitCode", "7")];
     assert_eq!(attributes, expected);

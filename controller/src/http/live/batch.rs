@@ -19,7 +19,7 @@ use crate::http::views::instance::InstanceView;
 use crate::http::views::rollout::RolloutNews;
 use crate::lifecycle::{LifecycleChange, Lifecycles};
 use crate::model::rollout::{RolloutId, RolloutRecord};
-use crate::model::{CommandRecord, EventRecord, LogLine};
+use crate::model::{CommandRecord, LogLine, StoredEvents};
 
 /// More changes than this in one batch: telling everything anew is cheaper.
 const TOO_LARGE: usize = 4096;
@@ -36,7 +36,8 @@ pub(super) struct Batch {
     commands: BTreeMap<CommandId, Arc<CommandRecord>>,
     lines: BTreeMap<CommandId, (InstanceId, Vec<LogLine>)>,
     rollouts: BTreeMap<RolloutId, (Arc<RolloutRecord>, BTreeSet<usize>)>,
-    events: Vec<Arc<EventRecord>>,
+    /// Each with what it was told in.
+    events: Vec<(StoredEvents, usize)>,
 }
 
 impl Batch {
@@ -110,9 +111,9 @@ impl Batch {
         changed.extend(places);
     }
 
-    pub(super) fn add_events(&mut self, events: &[Arc<EventRecord>]) {
+    pub(super) fn add_events(&mut self, events: &StoredEvents) {
         self.size += events.len();
-        self.events.extend_from_slice(events);
+        self.events.extend((0..events.len()).map(|place| (Arc::clone(events), place)));
     }
 
     /// The instances that something is to be told of.
@@ -121,7 +122,7 @@ impl Batch {
             self.instances.iter().chain(&self.whole).chain(self.containers.keys()).chain(self.figures.keys());
         let commands = self.commands.values().map(|record| &record.instance);
         let lines = self.lines.values().map(|(instance, _)| instance);
-        let events = self.events.iter().map(|event| &event.instance);
+        let events = self.events.iter().map(|(events, place)| &events[*place].instance);
         let steps = self.rollouts.values().flat_map(|(record, _)| &record.steps).map(|step| &step.instance);
         fleet.chain(commands).chain(lines).chain(events).chain(steps).cloned().collect()
     }
@@ -144,7 +145,7 @@ impl Batch {
         }
         self.commands.retain(|_, record| seen.contains(&record.instance));
         self.lines.retain(|_, (instance, _)| seen.contains(instance));
-        self.events.retain(|event| seen.contains(&event.instance));
+        self.events.retain(|(events, place)| seen.contains(&events[*place].instance));
         self.rollouts.retain(|_, (record, _)| record.steps.iter().all(|step| seen.contains(&step.instance)));
         told.retain(|id| !self.removed.contains(id));
         told.extend(new);
@@ -185,7 +186,8 @@ impl Batch {
         told.extend(self.rollouts.values().map(|(record, places)| {
             LiveEvent::Rollout(Box::new(RolloutNews::new(record, places.iter().copied(), now)))
         }));
-        told.extend(self.events.iter().map(|event| LiveEvent::Event(Box::new(EventView::new(event, now)))));
+        let event = |(events, place): &(StoredEvents, usize)| EventView::new(&events[*place], now);
+        told.extend(self.events.iter().map(|told| LiveEvent::Event(Box::new(event(told)))));
         told
     }
 }

@@ -18,10 +18,10 @@ impl Site {
             at: UnixMicros(now.0 - ago * 1_000_000),
             what: EventKind::Container {
                 id: container.id.clone(),
-                name: container.name.clone(),
-                image: String::new(),
-                action: (*action).to_owned(),
-                attributes: [("exitCode".to_owned(), "3".to_owned())].into(),
+                name: (&container.name).into(),
+                image: "".into(),
+                action: (*action).into(),
+                attributes: [("exitCode", "3")].into(),
                 inferred: false,
             },
         };

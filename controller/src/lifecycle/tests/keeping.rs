@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::seconds;
 use crate::events::Events;
-use crate::fixtures::{container, container_id, engine, instance, record, store};
+use crate::fixtures::{container, container_id, engine, instance, kept, record, store};
 use crate::fleet::{Fleet, Host, persist};
 use crate::lifecycle::{Lifecycles, Status};
 use crate::model::{CommandRecord, CommandState, Direction};
@@ -44,10 +44,10 @@ impl Site {
     async fn tell(&self, at: u64, number: u32, action: &str) {
         let what = EventKind::Container {
             id: container_id(number),
-            name: format!("c{number}"),
-            image: String::new(),
-            action: action.to_owned(),
-            attributes: [("exitCode".to_owned(), "3".to_owned())].into(),
+            name: format!("c{number}").into(),
+            image: "".into(),
+            action: action.into(),
+            attributes: [("exitCode", "3")].into(),
             inferred: false,
         };
         let event = Event { seq: EventSeq(at), at: seconds(i64::try_from(at).unwrap()), what };
@@ -146,10 +146,10 @@ async fn there_are_only_so_many_that_are_gone() {
     let event = |seq: u64| {
         let what = EventKind::Container {
             id: container_id(u32::try_from(seq).unwrap()),
-            name: String::new(),
-            image: String::new(),
-            action: "destroy".to_owned(),
-            attributes: [].into(),
+            name: "".into(),
+            image: "".into(),
+            action: "destroy".into(),
+            attributes: [("", ""); 0].into(),
             inferred: false,
         };
         Event { seq: EventSeq(seq), at: seconds(i64::try_from(seq).unwrap()), what }
@@ -217,9 +217,47 @@ async fn events_and_time_are_told() {
     let (mut shown, now) = (container(1, ContainerState::Running), UnixMicros::now());
     (shown.created_at, shown.started_at) = (now, Some(now.minus(Duration::from_millis(9_990))));
     shown.id = container_id(9);
-    assert_eq!(lifecycles.container(&site.host(), &shown, now).status, Status::Installing);
+    assert_eq!(lifecycles.container(&site.host(), &kept(shown), now).status, Status::Installing);
     assert_eq!(changes.recv().await.unwrap().containers, [container_id(9)]);
     stop.cancel();
     running.await.unwrap();
     assert_eq!(site.store.lifecycles().await.unwrap().1, 1, "saved at the end");
+}
+
+#[tokio::test]
+async fn what_was_not_told_is_read_from_the_log_and_nothing_twice() {
+    let site = Site::open().await;
+    let lifecycles = site.lifecycles().await;
+    let mut told = site.events.subscribe();
+    for (at, action) in [(1, "start"), (2, "kill"), (3, "die")] {
+        site.tell(at, 1, action).await;
+    }
+    let [first, second, third] = [(); 3].map(|()| told.try_recv().unwrap());
+    assert!(lifecycles.follow(&first).await);
+    assert_eq!(site.status(&lifecycles, 1), Some(Status::Ready));
+    assert!(!lifecycles.follow(&third).await, "the second is missing");
+    assert_eq!(lifecycles.lock().folded, 1);
+    lifecycles.catch_up().await.unwrap();
+    assert_eq!(site.status(&lifecycles, 1), Some(Status::Stopped));
+    let mut changes = lifecycles.subscribe();
+    assert!(lifecycles.follow(&second).await && lifecycles.follow(&third).await);
+    assert!(changes.try_recv().is_err(), "these were folded in already");
+    assert_eq!(lifecycles.lock().folded, 3);
+}
+
+#[tokio::test]
+async fn many_are_saved_in_pieces_and_what_could_not_be_saved_is_saved_later() {
+    let site = Site::open().await;
+    let lifecycles = site.lifecycles().await;
+    for number in 1..=300 {
+        site.tell(u64::from(number), number, "start").await;
+    }
+    lifecycles.catch_up().await.unwrap();
+    site.store.leave_room(6).await;
+    assert!(lifecycles.save(seconds(400)).await.is_err(), "the disk is full");
+    site.store.leave_room(1000).await;
+    lifecycles.save(seconds(400)).await.unwrap();
+    let (rows, mark) = site.store.lifecycles().await.unwrap();
+    assert_eq!((rows.len(), mark), (300, 300));
+    assert!(lifecycles.lock().is_saved());
 }

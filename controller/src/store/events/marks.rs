@@ -1,4 +1,5 @@
-//! How far each outbox has been stored, and whether what comes next goes on from there.
+//! How far each outbox has been stored, and whether what comes next goes on from there: on disk, and in memory what was
+//! asked for lately, so that a message costs no look-up.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +8,7 @@ use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, Print};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::row::{self, COLUMNS, JOINS};
-use super::{StoreError, indexed, newest, to_i64};
+use super::{StoreError, indexed, newest};
 
 /// Up to where an outbox has been stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,9 @@ pub struct Mark {
     pub print: Option<Print>,
 }
 
+/// Instances that are known in memory; beyond that all are forgotten and read again.
+const MOST_KNOWN: usize = 32_768;
+
 /// Outboxes of one agent whose marks are kept. An honest one begins a new outbox only when it loses its data folder.
 const MAX_MARKS: i64 = 16;
 
@@ -25,57 +29,142 @@ const MAX_MARKS: i64 = 16;
 const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoch <> ?2 AND epoch NOT IN (
     SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
 
-/// An instance's number, none if no event of it was stored; and the mark of one of its outboxes.
+/// Where an instance stands with one of its outboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
+    /// The instance's number; none if no event of it was stored.
     pub number: Option<i64>,
-    pub mark: Mark,
+    /// The mark.
+    pub seq: i64,
+    /// The print of the event at the mark, if the agent told it.
+    pub print: Option<Print>,
+    epoch: Epoch,
+    /// The row of the mark; none if there is none.
+    row: Option<i64>,
+    /// Whether the mark is other than on disk.
+    waits: bool,
 }
 
+impl Standing {
+    pub fn mark(self) -> Result<Mark, StoreError> {
+        let seq = u64::try_from(self.seq).map_err(|_| StoreError::Corrupt("event_marks"))?;
+        Ok(Mark { seq: EventSeq(seq), print: self.print })
+    }
+}
+
+/// The standing of instances, of each that of the outbox it told last.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    places: HashMap<InstanceId, usize>,
+    known: Vec<(InstanceId, Standing)>,
+    /// Places of those whose marks were moved and not written yet.
+    moved: Vec<usize>,
+}
+
+/// Where in memory the standing of an instance is, until the transaction ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(usize);
+
+impl Marks {
+    /// Where an instance stands with an outbox.
+    pub fn of(
+        &mut self,
+        connection: &Connection,
+        instance: &InstanceId,
+        epoch: Epoch,
+    ) -> Result<(Place, Standing), StoreError> {
+        let place = self.places.get(instance).copied();
+        if let Some((_, known)) = place.and_then(|place| self.known.get(place))
+            && let Some(place) = place
+            && known.epoch == epoch
+        {
+            return Ok((Place(place), *known));
+        }
+        // Another outbox than the last one: that one's mark must not be lost.
+        self.write(connection)?;
+        let standing = standing(connection, instance, epoch)?;
+        let place = place.unwrap_or(self.known.len());
+        match self.known.get_mut(place) {
+            Some(known) => known.1 = standing,
+            None => {
+                self.known.push((instance.clone(), standing));
+                self.places.insert(instance.clone(), place);
+            }
+        }
+        Ok((Place(place), standing))
+    }
+
+    /// Moves a mark in memory; [`write`](Self::write) has to follow in the same transaction.
+    pub fn moved(&mut self, place: Place, now: Standing) {
+        let Some((_, known)) = self.known.get_mut(place.0) else { return };
+        let waits = known.waits;
+        *known = Standing { waits: true, ..now };
+        if !waits {
+            self.moved.push(place.0);
+        }
+    }
+
+    /// Writes the marks that were moved.
+    pub fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if self.moved.is_empty() {
+            return Ok(());
+        }
+        let sql = "UPDATE event_marks SET seq = ?2, print = ?3 WHERE id = ?1";
+        let mut update = connection.prepare_cached(sql)?;
+        for place in self.moved.drain(..) {
+            let Some((instance, known)) = self.known.get_mut(place) else { continue };
+            match known.row {
+                Some(row) => {
+                    update.execute(params![row, known.seq, known.print.map(|print| print.0)])?;
+                }
+                None => known.row = Some(insert(connection, instance, known)?),
+            }
+            known.waits = false;
+        }
+        Ok(())
+    }
+
+    /// Ends a transaction's use of it.
+    pub fn end(&mut self) {
+        if self.known.len() > MOST_KNOWN {
+            *self = Self::default();
+        }
+    }
+}
+
+/// The mark of a new outbox; marks of others are forgotten where there are too many.
+fn insert(connection: &Connection, instance: &InstanceId, now: &Standing) -> Result<i64, StoreError> {
+    let (instance, epoch) = (instance.as_str(), now.epoch.0.into_bytes());
+    let sql = "INSERT INTO event_marks (instance, epoch, seq, print) VALUES (?1, ?2, ?3, ?4)";
+    let print = now.print.map(|print| print.0);
+    let row = connection.prepare_cached(sql)?.insert(params![instance, epoch, now.seq, print])?;
+    connection.prepare_cached(FORGET_MARKS)?.execute(params![instance, epoch, MAX_MARKS - 1])?;
+    Ok(row)
+}
+
+/// Where an instance stands with an outbox, as it is on disk.
 pub(super) fn standing(
     connection: &Connection,
     instance: &InstanceId,
     epoch: Epoch,
 ) -> Result<Standing, StoreError> {
-    let sql = "SELECT n.id, m.seq, m.print FROM event_instances AS n
+    let sql = "SELECT n.id, m.id, m.seq, m.print FROM event_instances AS n
                LEFT JOIN event_marks AS m ON m.instance = n.instance AND m.epoch = ?2 WHERE n.instance = ?1";
-    let found: Option<(i64, Option<i64>, Option<i64>)> = connection
+    let (number, row, seq, print): (_, _, Option<i64>, Option<i64>) = connection
         .prepare_cached(sql)?
         .query_row(params![instance.as_str(), epoch.0.into_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
-        .optional()?;
-    let Some((number, seq, print)) = found else {
-        return Ok(Standing { number: None, mark: Mark::default() });
-    };
-    let seq = seq.map_or(Ok(EventSeq(0)), to_seq)?;
+        .optional()?
+        .unwrap_or_default();
     let print = print.and_then(|print| u32::try_from(print).ok()).map(Print);
-    Ok(Standing { number: Some(number), mark: Mark { seq, print } })
+    let standing = Standing { number, seq: seq.unwrap_or(0), print, epoch, row, waits: false };
+    standing.mark().map(|_| standing)
 }
 
-pub(super) fn add_instance(connection: &Connection, instance: &InstanceId) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO event_instances (instance) VALUES (?1)";
-    Ok(connection.prepare_cached(sql)?.insert([instance.as_str()])?)
-}
-
-/// Moves the mark of an outbox, and forgets the marks of others if it has none yet.
-pub(super) fn advance(
-    connection: &Connection,
-    instance: &InstanceId,
-    epoch: Epoch,
-    begun: bool,
-    mark: Mark,
-) -> Result<(), StoreError> {
-    let (instance, epoch, seq) = (instance.as_str(), epoch.0.into_bytes(), to_i64(mark.seq)?);
-    let print = mark.print.map(|print| print.0);
-    if begun {
-        let sql = "UPDATE event_marks SET seq = ?3, print = ?4 WHERE instance = ?1 AND epoch = ?2";
-        connection.prepare_cached(sql)?.execute(params![instance, epoch, seq, print])?;
-    } else {
-        let sql = "INSERT INTO event_marks (instance, epoch, seq, print) VALUES (?1, ?2, ?3, ?4)";
-        connection.prepare_cached(sql)?.execute(params![instance, epoch, seq, print])?;
-        connection.prepare_cached(FORGET_MARKS)?.execute(params![instance, epoch, MAX_MARKS - 1])?;
-    }
-    Ok(())
+/// A number of an event as it is stored.
+pub(super) fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
+    i64::try_from(seq.0).map_err(|_| StoreError::Corrupt("event number"))
 }
 
 /// Whether a batch neither goes on from the mark nor is what was stored last: then the mark has been moved by another
@@ -130,23 +219,4 @@ pub(super) fn told_before<'a>(
         }
     }
     Ok(before)
-}
-
-/// What stands for the events between the mark and the first new one: an agent tells every number, and forgets only what
-/// was acknowledged, so they were acknowledged once and are not here.
-pub(super) fn missing<'a>(mark: EventSeq, mut events: impl Iterator<Item = &'a Event>) -> Option<Event> {
-    let first = events.find(|event| event.seq > mark)?;
-    let begins = match first.what {
-        EventKind::Gap { from, .. } => from,
-        _ => first.seq,
-    };
-    let (from, to) = (EventSeq(mark.0 + 1), EventSeq(begins.0.saturating_sub(1)));
-    let reason = "the agent had told these to a controller before, but they are not in this one's store: it was set \
-                  back to an older copy, damaged, or is another one";
-    let what = EventKind::Gap { from, to, count: to.0.checked_sub(mark.0)?, reason: reason.to_owned() };
-    (from <= to).then_some(Event { seq: to, at: first.at, what })
-}
-
-fn to_seq(seq: i64) -> Result<EventSeq, StoreError> {
-    u64::try_from(seq).map(EventSeq).map_err(|_| StoreError::Corrupt("event_marks"))
 }

@@ -1,14 +1,15 @@
 //! An event as a row: what many events share is written elsewhere once.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
+use roadstead_protocol::message::attributes::Attributes;
 use roadstead_protocol::message::codec;
 use roadstead_protocol::message::event::EventKind;
-use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq, InstanceId};
+use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -39,11 +40,15 @@ pub(in crate::store) const JOINS: &str =
 #[derive(Serialize, Deserialize)]
 struct Told<'a> {
     #[serde(rename = "d")]
-    action: Cow<'a, str>,
-    #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: Cow<'a, BTreeMap<String, String>>,
+    action: Cow<'a, SmolStr>,
+    #[serde(rename = "a", default, skip_serializing_if = "none")]
+    attributes: Cow<'a, Attributes>,
     #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
     inferred: bool,
+}
+
+fn none(attributes: &Attributes) -> bool {
+    attributes.is_empty()
 }
 
 /// The word for a kind of event in filters and API.
@@ -87,17 +92,18 @@ pub(super) fn about(what: &EventKind) -> Option<About<'_>> {
     }
 }
 
-/// The bytes of an event without what [`about`] tells.
-pub(super) fn encode(what: &EventKind) -> Result<Vec<u8>, StoreError> {
-    let bytes = match what {
+/// Writes the bytes of an event, without what [`about`] tells, after those of others.
+pub(super) fn encode(bytes: &mut Vec<u8>, what: &EventKind) -> Result<(), StoreError> {
+    let written = match what {
         // Every field by name: one that is added must not get lost here.
         EventKind::Container { id: _, name: _, image: _, action, attributes, inferred } => {
-            let (action, attributes) = (Cow::Borrowed(action.as_str()), Cow::Borrowed(attributes));
-            codec::encode(&Told { action, attributes, inferred: *inferred }, codec::MAX_MESSAGE)
+            let (action, attributes) = (Cow::Borrowed(action), Cow::Borrowed(attributes));
+            let told = Told { action, attributes, inferred: *inferred };
+            codec::encode_after(bytes, &told, codec::MAX_MESSAGE)
         }
-        what => codec::encode(what, codec::MAX_MESSAGE),
+        what => codec::encode_after(bytes, what, codec::MAX_MESSAGE),
     };
-    bytes.map_err(|_| StoreError::Corrupt("event"))
+    written.map_err(|_| StoreError::Corrupt("event"))
 }
 
 /// Reads an event from [`COLUMNS`].
@@ -114,14 +120,15 @@ pub(super) fn read(row: &Row<'_>) -> Result<EventRecord, StoreError> {
     };
     let bytes = row.get_ref(6)?.as_blob().map_err(|_| corrupt())?;
     // A subject without a name is of an event from before there were any.
-    let what = match row.get::<_, Option<String>>(8)? {
+    let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str_or_null()?.map(SmolStr::new));
+    let what = match text(8)? {
         None => codec::decode(bytes, codec::MAX_MESSAGE).map_err(|_| corrupt())?,
         Some(name) => {
             let told: Told<'_> = codec::decode(bytes, codec::MAX_MESSAGE).map_err(|_| corrupt())?;
             EventKind::Container {
-                id: ContainerId::try_from(row.get::<_, String>(7)?).map_err(|_| corrupt())?,
+                id: text(7)?.ok_or_else(corrupt)?.parse().map_err(|_| corrupt())?,
                 name,
-                image: row.get(9)?,
+                image: text(9)?.ok_or_else(corrupt)?,
                 action: told.action.into_owned(),
                 attributes: told.attributes.into_owned(),
                 inferred: told.inferred,
@@ -130,7 +137,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<EventRecord, StoreError> {
     };
     Ok(EventRecord {
         id: row.get(0)?,
-        instance: InstanceId::try_from(row.get::<_, String>(1)?).map_err(|_| corrupt())?,
+        instance: text(1)?.ok_or_else(corrupt)?.parse().map_err(|_| corrupt())?,
         origin,
         at: UnixMicros(row.get(4)?),
         received_at: UnixMicros(row.get(5)?),

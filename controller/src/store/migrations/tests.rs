@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use roadstead_protocol::message::attributes::Attributes;
 use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::event::EventKind;
@@ -138,10 +139,10 @@ async fn events_of_containers_from_before_subjects_are_shown_and_filtered_as_eve
     let id = container_id(7);
     let what = EventKind::Container {
         id: id.clone(),
-        name: "web".to_owned(),
-        image: "web:1".to_owned(),
-        action: "start".to_owned(),
-        attributes: std::collections::BTreeMap::new(),
+        name: "web".into(),
+        image: "web:1".into(),
+        action: "start".into(),
+        attributes: Attributes::default(),
         inferred: false,
     };
     let bytes = codec::encode(&what, codec::MAX_MESSAGE).unwrap();

@@ -164,12 +164,11 @@ async fn a_killed_controllers_log_that_was_damaged_loses_only_its_end_and_that_i
         // Its agents had these acknowledged and go on behind them.
         let store = Store::open(directory.path()).unwrap();
         let lost = truth.1.len() - events.len();
-        let mut told = 0;
+        let (mut told, mut listener) = (0, store.stored_events());
         for id in ["a", "b"] {
             let mark = store.event_mark(instance(id), EPOCH).await.unwrap().seq;
-            let intake =
-                store.append_events(instance(id), batch(EVENTS + 1, EVENTS + 1), UnixMicros(3)).await;
-            for record in intake.unwrap().stored {
+            append(&store, id, EVENTS + 1, EVENTS + 1).await;
+            for record in listener.try_recv().unwrap().iter() {
                 if let EventKind::Gap { from, to, count, .. } = record.what {
                     assert_eq!((from.0, to.0), (mark.0 + 1, EVENTS), "{story}");
                     told += usize::try_from(count).unwrap();

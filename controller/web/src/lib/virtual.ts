@@ -1,7 +1,7 @@
 // Which rows of a long list are worth drawing.
 
 /** Lists up to this length are drawn whole. */
-export const WHOLE = 100
+export const WHOLE = 60
 
 /** Rows drawn beyond each edge. */
 const MARGIN = 8

@@ -53,10 +53,10 @@ fn kinds() -> Vec<(&'static str, EventKind)> {
     every!(EventKind {
         "container" EventKind::Container { .. } => EventKind::Container {
             id: hosts::container_id(),
-            name: text("web"),
-            image: text("web:1"),
-            action: text("die"),
-            attributes: [(text("exitCode"), text("137")), (text("signal"), text("9"))].into(),
+            name: "web".into(),
+            image: "web:1".into(),
+            action: "die".into(),
+            attributes: [("exitCode", "137"), ("signal", "9")].into(),
             inferred: true,
         },
         "engine" EventKind::Engine { .. } => {

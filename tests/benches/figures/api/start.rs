@@ -9,8 +9,8 @@ use roadstead_controller::fleet::{Fleet, persist};
 use roadstead_controller::model::Direction;
 use roadstead_controller::store::Store;
 use roadstead_protocol::message::container::Container;
-use roadstead_protocol::message::event::EventBatch;
-use roadstead_protocol::message::ids::{Epoch, SessionId};
+use roadstead_protocol::message::event::{Event, EventBatch};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, SessionId};
 use roadstead_protocol::message::snapshot::{Engine, EngineState, SnapshotPart};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_tests::processes::binary;
@@ -19,7 +19,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::intake::{event, instance, record};
+use crate::intake::{happened, instance, record};
 use crate::report::{Row, Section, say};
 use crate::statistics::Samples;
 
@@ -78,6 +78,11 @@ async fn start(data: &Path) -> anyhow::Result<f64> {
     let _ = std::fs::remove_file(&listening);
     let mut command = Command::new(binary("roadstead-controller")?);
     let log = std::fs::File::create(data.join("bench.log"))?;
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROADSTEAD_") {
+            command.env_remove(name);
+        }
+    }
     command.env("ROADSTEAD_DATA_DIR", data).env("ROADSTEAD_LISTEN", "127.0.0.1:0");
     command.env("ROADSTEAD_AGENT_LISTEN", "127.0.0.1:0").env("ROADSTEAD_LOCAL_AGENT", "off");
     command.stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
@@ -104,8 +109,10 @@ async fn fill(data: &Path, instances: usize) -> anyhow::Result<()> {
         let store = store.clone();
         async move {
             store.insert_instance(record(number)?).await?.ok().context("it is registered already")?;
-            let events = (1..=EVENTS).map(|seq| event(number, seq)).collect();
-            let batch = EventBatch { epoch: Epoch::generate(), events };
+            let event =
+                |seq| Event { seq: EventSeq(seq), at: UnixMicros::now(), what: happened(number, seq) };
+            let events = (1..=EVENTS).map(event).collect();
+            let batch = EventBatch::plain(Epoch::generate(), events);
             store.append_events(instance(number)?, batch, UnixMicros::now()).await?;
             anyhow::Ok(())
         }

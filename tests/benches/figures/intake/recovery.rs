@@ -7,7 +7,7 @@ use roadstead_protocol::message::ids::EventSeq;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::time::Instant;
 
-use super::event;
+use super::happened;
 use crate::report::{Row, Section, say};
 
 const PENDING: u64 = 100_000;
@@ -24,8 +24,8 @@ pub async fn measure(section: &mut Section) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let outbox = Outbox::open(folder.path(), DEFAULT_LIMIT)?;
     for some in 0..PENDING / 100 {
-        let events = (1..=100).map(|one| event(1, some * 100 + one));
-        outbox.append_all(events.map(|event| (UnixMicros::now(), event.what)).collect()).await?;
+        let events = (1..=100).map(|one| (UnixMicros::now(), happened(1, some * 100 + one)));
+        outbox.append_all(events.collect()).await?;
     }
     outbox.settle().await;
     drop(outbox);
