@@ -31,7 +31,8 @@ const AGENT: &[&[&str]] = &[
 ];
 
 /// The protocol's: what is said knows nothing of how it is carried.
-const PROTOCOL: &[&[&str]] = &[&["message", "fuzz"], &["masking"], &["join_token"], &["link"], &["lib"]];
+const PROTOCOL: &[&[&str]] =
+    &[&["message", "fuzz", "arguments"], &["masking"], &["join_token"], &["link"], &["lib"]];
 
 /// Outside crates (and our own link) that only some paths may name: `(text, where it may be, why)`.
 const CRATES: &[(&str, &[&str], &str)] = &[
