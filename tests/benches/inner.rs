@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion};
 use roadstead_agent::commands::services_of;
 use roadstead_agent::inventory::Inventory;
 use roadstead_controller::fleet::{Feed, Fleet, Host, persist};
@@ -204,5 +204,10 @@ fn labels(bench: &mut Criterion) {
     });
 }
 
-criterion_group!(inner, codec, inventory, picture, lifecycle, labels);
-criterion_main!(inner);
+fn main() {
+    let mut bench = Criterion::default().configure_from_args();
+    for group in [codec, inventory, picture, lifecycle, labels] {
+        group(&mut bench);
+    }
+    bench.final_summary();
+}

@@ -244,7 +244,7 @@ async fn issue(
 }
 
 /// The project that is meant: the one named, or the only one there is.
-fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
+pub(super) fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
     if let Some(project) = named {
         return Ok(project);
     }
@@ -268,7 +268,7 @@ fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
 }
 
 /// The work as the audit log names it: what, and to what.
-fn describe(instance: &InstanceId, work: &Work) -> (&'static str, String) {
+pub(super) fn describe(instance: &InstanceId, work: &Work) -> (&'static str, String) {
     let (what, object) = match work {
         Work::Sync(sync) => ("command.sync", sync.project.as_str()),
         Work::Check { project } => ("command.check", project.as_str()),

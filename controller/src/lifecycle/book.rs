@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use roadstead_protocol::message::codec;
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::fact::{Fact, Subject};
 use super::history::History;
 use super::is_meant;
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 use crate::store::lifecycles::HistoryRow;
 use crate::store::{Store, StoreError};
 
@@ -69,10 +68,10 @@ impl Book {
 
     /// Takes a fact in; whether it changed anything.
     pub(super) fn add(&mut self, instance: &InstanceId, subject: Subject, fact: Fact) -> bool {
-        if !self.histories.contains_key(instance) {
-            self.histories.insert(instance.clone(), BTreeMap::new());
-        }
-        let Some(subjects) = self.histories.get_mut(instance) else { return false };
+        let subjects = match self.histories.get_mut(instance) {
+            Some(subjects) => subjects,
+            None => self.histories.entry(instance.clone()).or_default(),
+        };
         let kept = match subjects.get_mut(&subject) {
             Some(kept) => kept,
             None => subjects.entry(subject.clone()).or_default(),
@@ -89,7 +88,7 @@ impl Book {
     }
 
     /// Everything told of a container: by the engine, and by commands that named it.
-    pub(super) fn told(&self, instance: &InstanceId, container: &Container) -> History {
+    pub(super) fn told(&self, instance: &InstanceId, container: &Kept) -> History {
         let of = |subject| self.history(instance, &subject);
         let mut told = of(Subject::Container(container.id.clone())).cloned().unwrap_or_default();
         for named in [container.id.as_str(), &container.name] {
@@ -146,29 +145,33 @@ impl Book {
     }
 
     /// What is to be saved, and up to which event it goes.
-    pub(super) fn take_unsaved(&mut self) -> (Vec<HistoryRow>, i64) {
-        let row = |(instance, subject): (InstanceId, Subject)| {
-            let kept = self.histories.get_mut(&instance).and_then(|subjects| subjects.get_mut(&subject));
+    pub(super) fn take_unsaved(&mut self) -> (Vec<(InstanceId, Subject)>, i64) {
+        (std::mem::take(&mut self.unsaved).into_iter().collect(), self.folded)
+    }
+
+    /// These as they are saved; they count as saved from here on.
+    pub(super) fn rows(&mut self, unsaved: &[(InstanceId, Subject)]) -> Vec<HistoryRow> {
+        let row = |(instance, subject): &(InstanceId, Subject)| {
+            let kept = self.histories.get_mut(instance).and_then(|subjects| subjects.get_mut(subject));
             // Both are made of plain fields, which always can be written.
             let bytes = kept.and_then(|kept| {
                 kept.unsaved = false;
                 codec::encode(&kept.history, MAX_HISTORY).ok()
             });
-            (instance, serde_json::to_string(&subject).unwrap_or_default(), bytes)
+            (instance.clone(), serde_json::to_string(subject).unwrap_or_default(), bytes)
         };
-        (std::mem::take(&mut self.unsaved).into_iter().map(row).collect(), self.folded)
+        unsaved.iter().map(row).collect()
     }
 
     /// These could not be saved: they are to be saved still.
-    pub(super) fn keep_unsaved(&mut self, rows: &[HistoryRow]) {
-        for (instance, subject, _) in rows {
-            let Ok(subject) = serde_json::from_str::<Subject>(subject) else { continue };
-            let kept = self.histories.get_mut(instance).and_then(|subjects| subjects.get_mut(&subject));
+    pub(super) fn keep_unsaved(&mut self, unsaved: Vec<(InstanceId, Subject)>) {
+        for (instance, subject) in &unsaved {
+            let kept = self.histories.get_mut(instance).and_then(|subjects| subjects.get_mut(subject));
             if let Some(kept) = kept {
                 kept.unsaved = true;
             }
-            self.unsaved.insert((instance.clone(), subject));
         }
+        self.unsaved.extend(unsaved);
     }
 
     /// The containers that time alone has changed by `now`.

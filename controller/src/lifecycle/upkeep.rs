@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -10,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Lifecycles;
+use super::fact::Subject;
 use crate::model::StoredEvents;
 use crate::store::StoreError;
 
@@ -19,8 +21,14 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How often what time alone has changed is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often histories are saved: what a killed controller reads from the log again at most.
+/// How often histories are saved: what a killed controller reads from the log again.
 const SAVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Histories that are saved in one write: events must not wait for thousands.
+const SAVED_AT_ONCE: usize = 128;
+
+/// Between two such writes it waits so many times as long as the last one took.
+const SAVED_PART: u32 = 20;
 
 enum Step {
     Heard(StoredEvents),
@@ -28,6 +36,12 @@ enum Step {
     Fold,
     Tick,
     Save,
+}
+
+/// What is left to be saved, and up to which event it goes then.
+struct Saving {
+    unsaved: Vec<(InstanceId, Subject)>,
+    folded: i64,
 }
 
 /// What waits to be folded in.
@@ -48,8 +62,7 @@ impl Lifecycles {
     pub async fn run(self, mut stored: Receiver<StoredEvents>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut saves = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);
-        saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut saving, mut save_at) = (None, Instant::now() + SAVE_EVERY);
         // What was stored before the subscription is read from the log right away.
         let (mut waiting, mut fold_at) = (Waiting { missed: true, told: None }, Instant::now());
         loop {
@@ -62,7 +75,7 @@ impl Lifecycles {
                 },
                 () = tokio::time::sleep_until(fold_at), if waiting.is_some() => Step::Fold,
                 _ = ticks.tick() => Step::Tick,
-                _ = saves.tick() => Step::Save,
+                () = tokio::time::sleep_until(save_at) => Step::Save,
             };
             match step {
                 Step::Heard(told) => waiting.told = Some(told),
@@ -76,11 +89,21 @@ impl Lifecycles {
                     let due = self.lock().take_due(UnixMicros::now());
                     self.tell(due);
                 }
-                Step::Save => self.save_or_warn().await,
+                Step::Save => {
+                    let began = Instant::now();
+                    saving = self.save_some(saving).await;
+                    let pause = if saving.is_some() { began.elapsed() * SAVED_PART } else { SAVE_EVERY };
+                    save_at = Instant::now() + pause;
+                }
             }
         }
         self.read_log().await;
-        self.save_or_warn().await;
+        while let Some(rest) = saving {
+            saving = self.save_some(Some(rest)).await;
+        }
+        if let Err(error) = self.save(UnixMicros::now()).await {
+            warn_of(&error);
+        }
     }
 
     /// Folds in what was told until now, or reads the log where that is not all; whether it could.
@@ -112,29 +135,56 @@ impl Lifecycles {
         folded.is_ok()
     }
 
-    async fn save_or_warn(&self) {
-        if let Err(error) = self.save(UnixMicros::now()).await {
-            tracing::warn!(%error, "cannot save lifecycles; look at the controller's disk");
-        }
+    /// Saves a part of what changed, going on with what is left of an earlier one; what is left then.
+    async fn save_some(&self, saving: Option<Saving>) -> Option<Saving> {
+        let saving = saving.or_else(|| self.begin_saving(UnixMicros::now()))?;
+        self.save_part(saving).await.unwrap_or_else(|error| {
+            warn_of(&error);
+            None
+        })
     }
 
     /// Forgets what is long gone, and saves what changed.
     pub(super) async fn save(&self, now: UnixMicros) -> Result<(), StoreError> {
+        let mut saving = self.begin_saving(now);
+        while let Some(rest) = saving {
+            saving = self.save_part(rest).await?;
+        }
+        Ok(())
+    }
+
+    fn begin_saving(&self, now: UnixMicros) -> Option<Saving> {
         let hosts = self.inner.fleet.hosts();
         let hosts = hosts.into_iter().map(|host| (host.record.id.clone(), host)).collect();
-        let (rows, folded) = {
-            let mut book = self.lock();
-            book.tidy(&hosts, now);
-            if book.is_saved() {
-                return Ok(());
-            }
-            book.take_unsaved()
-        };
-        let saved = self.inner.store.save_lifecycles(rows.clone(), folded).await;
-        match &saved {
-            Ok(()) => self.lock().saved = folded,
-            Err(_) => self.lock().keep_unsaved(&rows),
+        let mut book = self.lock();
+        book.tidy(&hosts, now);
+        if book.is_saved() {
+            return None;
         }
-        saved
+        let (unsaved, folded) = book.take_unsaved();
+        Some(Saving { unsaved, folded })
     }
+
+    async fn save_part(&self, saving: Saving) -> Result<Option<Saving>, StoreError> {
+        let Saving { unsaved: mut now, folded } = saving;
+        let later = now.split_off(now.len().min(SAVED_AT_ONCE));
+        let rows = self.lock().rows(&now);
+        // The place in the log comes last. What is saved before may be newer: facts that are read again change nothing.
+        let last = later.is_empty().then_some(folded);
+        if let Err(error) = self.inner.store.save_lifecycles(rows, last).await {
+            let mut book = self.lock();
+            book.keep_unsaved(now);
+            book.keep_unsaved(later);
+            return Err(error);
+        }
+        if last.is_some() {
+            self.lock().saved = folded;
+            return Ok(None);
+        }
+        Ok(Some(Saving { unsaved: later, folded }))
+    }
+}
+
+fn warn_of(error: &StoreError) {
+    tracing::warn!(%error, "cannot save lifecycles; look at the controller's disk");
 }

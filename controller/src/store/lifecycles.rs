@@ -11,12 +11,16 @@ use crate::model::EventRecord;
 pub type HistoryRow = (InstanceId, String, Option<Vec<u8>>);
 
 impl Store {
-    /// Saves histories together with the id of the last event that is folded into them. Those of instances that are
-    /// gone are skipped.
+    /// Saves histories, and the id of the last event that is folded into them and into all saved before, if that is
+    /// known. Those of instances that are gone are skipped.
     ///
     /// # Errors
     /// If they cannot be stored; then nothing of it is.
-    pub async fn save_lifecycles(&self, rows: Vec<HistoryRow>, folded: i64) -> Result<(), StoreError> {
+    pub async fn save_lifecycles(
+        &self,
+        rows: Vec<HistoryRow>,
+        folded: Option<i64>,
+    ) -> Result<(), StoreError> {
         self.write(move |transaction| {
             let mut save = transaction.prepare_cached(
                 "INSERT INTO lifecycles (instance, subject, history)
@@ -31,6 +35,7 @@ impl Store {
                     None => delete.execute(params![instance.as_str(), subject])?,
                 };
             }
+            let Some(folded) = folded else { return Ok(()) };
             transaction
                 .prepare_cached(
                     "INSERT INTO lifecycle_mark (one, event) VALUES (1, ?1)

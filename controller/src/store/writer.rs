@@ -21,10 +21,6 @@ const BATCH: usize = 1024;
 const EVENTS: usize = 4096;
 
 /// Something to be written.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are messages of events, which a box would cost an allocation each"
-)]
 pub(super) enum Job {
     /// Anything, which may fail alone.
     Write(Box<dyn Run>),

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::future::try_join_all;
 use roadstead_controller::events::Events;
 use roadstead_controller::fleet::{Fleet, persist};
 use roadstead_controller::lifecycle::Lifecycles;
@@ -109,11 +110,11 @@ where
     T: Fn(InstanceId, EventBatch) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = anyhow::Result<EventSeq>> + Send + 'static,
 {
-    let mut agents = Vec::new();
+    let (mut agents, mut gaps) = (Vec::new(), Vec::new());
     for agent in 0..AGENTS {
         let (instance, epoch, take) = (instance(agent)?, Epoch::generate(), take.clone());
         let mut frames = Frames::new(agent, epoch, events)?;
-        take(instance.clone(), batch(&Frames::gap(epoch)?)?).await?;
+        gaps.push(take(instance.clone(), batch(&Frames::gap(epoch)?)?));
         agents.push(move |until: Instant| -> Agent {
             Box::pin(async move {
                 let mut acknowledged = 0;
@@ -127,6 +128,7 @@ where
             })
         });
     }
+    try_join_all(gaps).await?;
     Ok(agents)
 }
 
@@ -170,8 +172,9 @@ struct Real {
 impl Real {
     async fn open(folder: &Path) -> anyhow::Result<Self> {
         let store = Store::open(folder)?;
-        for agent in 0..AGENTS {
-            store.insert_instance(record(agent)?).await?.ok().context("it is registered already")?;
+        let records = (0..AGENTS).map(record).collect::<anyhow::Result<Vec<_>>>()?;
+        for inserted in try_join_all(records.into_iter().map(|record| store.insert_instance(record))).await? {
+            inserted.ok().context("it is registered already")?;
         }
         let fleet = Fleet::new();
         persist::load(&fleet, &store).await?;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::seconds;
 use crate::events::Events;
-use crate::fixtures::{container, container_id, engine, instance, record, store};
+use crate::fixtures::{container, container_id, engine, instance, kept, record, store};
 use crate::fleet::{Fleet, Host, persist};
 use crate::lifecycle::{Lifecycles, Status};
 use crate::model::{CommandRecord, CommandState, Direction};
@@ -217,7 +217,7 @@ async fn events_and_time_are_told() {
     let (mut shown, now) = (container(1, ContainerState::Running), UnixMicros::now());
     (shown.created_at, shown.started_at) = (now, Some(now.minus(Duration::from_millis(9_990))));
     shown.id = container_id(9);
-    assert_eq!(lifecycles.container(&site.host(), &shown, now).status, Status::Installing);
+    assert_eq!(lifecycles.container(&site.host(), &kept(shown), now).status, Status::Installing);
     assert_eq!(changes.recv().await.unwrap().containers, [container_id(9)]);
     stop.cancel();
     running.await.unwrap();
@@ -243,4 +243,21 @@ async fn what_was_not_told_is_read_from_the_log_and_nothing_twice() {
     assert!(lifecycles.follow(&second).await && lifecycles.follow(&third).await);
     assert!(changes.try_recv().is_err(), "these were folded in already");
     assert_eq!(lifecycles.lock().folded, 3);
+}
+
+#[tokio::test]
+async fn many_are_saved_in_pieces_and_what_could_not_be_saved_is_saved_later() {
+    let site = Site::open().await;
+    let lifecycles = site.lifecycles().await;
+    for number in 1..=300 {
+        site.tell(u64::from(number), number, "start").await;
+    }
+    lifecycles.catch_up().await.unwrap();
+    site.store.leave_room(6).await;
+    assert!(lifecycles.save(seconds(400)).await.is_err(), "the disk is full");
+    site.store.leave_room(1000).await;
+    lifecycles.save(seconds(400)).await.unwrap();
+    let (rows, mark) = site.store.lifecycles().await.unwrap();
+    assert_eq!((rows.len(), mark), (300, 300));
+    assert!(lifecycles.lock().is_saved());
 }

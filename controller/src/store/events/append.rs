@@ -10,7 +10,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::broadcast;
 
-use super::marks::{Mark, Marks, Standing, is_out_of_step, to_i64};
+use super::marks::{Mark, Marks, Place, Standing, is_out_of_step, to_i64};
 use super::rows::{Row, Rows};
 use super::subjects::Subjects;
 use super::{Intake, StoreError, indexed, newest, row};
@@ -164,7 +164,7 @@ impl<'a> Append<'a> {
                 message.result = Some(Err(error));
                 return Ok(());
             }
-            standing => standing.and_then(|standing| self.new_ones(message, standing)),
+            found => found.and_then(|(place, standing)| self.new_ones(message, place, standing)),
         };
         let failed = result.as_ref().map(drop).map_err(cause);
         message.result = Some(result);
@@ -182,6 +182,7 @@ impl<'a> Append<'a> {
         let Some(before) = self.before else { return Ok(()) };
         let newest = self.log.rows.last();
         self.settle()?;
+        self.log.marks.end();
         if indexed(before) < indexed(newest) {
             self.connection.prepare_cached(ENTER)?.execute([indexed(before), indexed(newest)])?;
         }
@@ -205,7 +206,12 @@ impl<'a> Append<'a> {
         Ok(())
     }
 
-    fn new_ones(&mut self, message: &mut Message, mut standing: Standing) -> Result<Intake, StoreError> {
+    fn new_ones(
+        &mut self,
+        message: &mut Message,
+        place: Place,
+        mut standing: Standing,
+    ) -> Result<Intake, StoreError> {
         let mark = standing.mark()?;
         let Message { instance, events, bytes, told, print, fork, .. } = message;
         let numbers = events.iter().filter_map(|event| Some(event.record.origin?.1));
@@ -215,7 +221,8 @@ impl<'a> Append<'a> {
             return Ok(Intake { mark: mark.seq, duplicates: 0, out_of_step: true });
         }
         let before = if standing.seq > 0 { mark.seq } else { fork.after };
-        let known = to_i64(before)?;
+        // Whatever an agent says of its fork must not become an error, which would be everybody's.
+        let known = i64::try_from(before.0).unwrap_or(i64::MAX);
         let old = events.partition_point(|event| event.seq <= known);
         let mut begins = old.checked_sub(1).map_or(0, |last| events[last].end);
         events.drain(..old);
@@ -247,7 +254,7 @@ impl<'a> Append<'a> {
         events.retain(|event| event.record.id != 0);
         let gap = |record| Ready { record, seq: 0, subject: None, end: 0 };
         events.splice(..0, missing.map(gap));
-        self.log.marks.moved(instance, standing);
+        self.log.marks.moved(place, standing);
         let Mark { seq, .. } = standing.mark()?;
         Ok(Intake { mark: seq, duplicates, out_of_step: false })
     }

@@ -55,10 +55,15 @@ impl Standing {
 /// The standing of instances, of each that of the outbox it told last.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    known: HashMap<InstanceId, Standing>,
-    /// Those whose marks were moved and not written yet.
-    moved: Vec<InstanceId>,
+    places: HashMap<InstanceId, usize>,
+    known: Vec<(InstanceId, Standing)>,
+    /// Places of those whose marks were moved and not written yet.
+    moved: Vec<usize>,
 }
+
+/// Where in memory the standing of an instance is, until the transaction ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(usize);
 
 impl Marks {
     /// Where an instance stands with an outbox.
@@ -67,27 +72,36 @@ impl Marks {
         connection: &Connection,
         instance: &InstanceId,
         epoch: Epoch,
-    ) -> Result<Standing, StoreError> {
-        if let Some(known) = self.known.get(instance).filter(|known| known.epoch == epoch) {
-            return Ok(*known);
+    ) -> Result<(Place, Standing), StoreError> {
+        let place = self.places.get(instance).copied();
+        if let Some((_, known)) = place.and_then(|place| self.known.get(place))
+            && let Some(place) = place
+            && known.epoch == epoch
+        {
+            return Ok((Place(place), *known));
         }
         // Another outbox than the last one: that one's mark must not be lost.
         self.write(connection)?;
-        standing(connection, instance, epoch)
+        let standing = standing(connection, instance, epoch)?;
+        let place = place.unwrap_or(self.known.len());
+        match self.known.get_mut(place) {
+            Some(known) => known.1 = standing,
+            None => {
+                self.known.push((instance.clone(), standing));
+                self.places.insert(instance.clone(), place);
+            }
+        }
+        Ok((Place(place), standing))
     }
 
     /// Moves a mark in memory; [`write`](Self::write) has to follow in the same transaction.
-    pub fn moved(&mut self, instance: &InstanceId, now: Standing) {
-        let now = Standing { waits: true, ..now };
-        match self.known.get_mut(instance) {
-            Some(known) => {
-                if std::mem::replace(known, now).waits {
-                    return;
-                }
-            }
-            None => drop(self.known.insert(instance.clone(), now)),
+    pub fn moved(&mut self, place: Place, now: Standing) {
+        let Some((_, known)) = self.known.get_mut(place.0) else { return };
+        let waits = known.waits;
+        *known = Standing { waits: true, ..now };
+        if !waits {
+            self.moved.push(place.0);
         }
-        self.moved.push(instance.clone());
     }
 
     /// Writes the marks that were moved.
@@ -95,22 +109,26 @@ impl Marks {
         if self.moved.is_empty() {
             return Ok(());
         }
-        let mut update =
-            connection.prepare_cached("UPDATE event_marks SET seq = ?2, print = ?3 WHERE id = ?1")?;
-        for instance in self.moved.drain(..) {
-            let Some(known) = self.known.get_mut(&instance) else { continue };
+        let sql = "UPDATE event_marks SET seq = ?2, print = ?3 WHERE id = ?1";
+        let mut update = connection.prepare_cached(sql)?;
+        for place in self.moved.drain(..) {
+            let Some((instance, known)) = self.known.get_mut(place) else { continue };
             match known.row {
                 Some(row) => {
                     update.execute(params![row, known.seq, known.print.map(|print| print.0)])?;
                 }
-                None => known.row = Some(insert(connection, &instance, known)?),
+                None => known.row = Some(insert(connection, instance, known)?),
             }
             known.waits = false;
         }
-        if self.known.len() > MOST_KNOWN {
-            self.known.clear();
-        }
         Ok(())
+    }
+
+    /// Ends a transaction's use of it.
+    pub fn end(&mut self) {
+        if self.known.len() > MOST_KNOWN {
+            *self = Self::default();
+        }
     }
 }
 

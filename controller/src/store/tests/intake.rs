@@ -1,7 +1,7 @@
 //! What the writing thread remembers of the event log is true: after a commit that failed, and when another process
 //! writes.
 
-use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+use roadstead_protocol::message::event::{Event, EventBatch, EventKind, Fork};
 use roadstead_protocol::message::ids::{Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
 
@@ -37,31 +37,21 @@ async fn log(store: &Store) -> Vec<EventRecord> {
     events
 }
 
-/// Lets the database grow by `pages` and no more.
-async fn limit(store: &Store, pages: i64) {
-    let limit = store.write(move |transaction| {
-        let now: i64 = transaction.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-        transaction.query_row(&format!("PRAGMA max_page_count = {}", now + pages), [], |_| Ok(()))?;
-        Ok(())
-    });
-    limit.await.unwrap();
-}
-
 #[tokio::test]
 async fn what_a_failed_commit_would_have_stored_is_stored_when_it_comes_again() {
     let (store, _directory) = store();
     let mut told = store.stored_events();
     let epoch = Epoch::generate();
-    limit(&store, 4).await;
+    store.leave_room(4).await;
     assert!(append(&store, "a", batch(epoch, 1..=2000)).await.is_err(), "there is no room");
     assert_eq!(log(&store).await, []);
-    limit(&store, 10_000).await;
+    store.leave_room(10_000).await;
     assert_eq!(append(&store, "a", batch(epoch, 1..=2000)).await.unwrap(), 2000);
     assert_eq!(append(&store, "b", batch(epoch, 1..=1)).await.unwrap(), 1);
-    limit(&store, 4).await;
+    store.leave_room(4).await;
     assert!(append(&store, "a", batch(epoch, 2001..=4000)).await.is_err());
     assert_eq!(store.event_mark(instance("a"), epoch).await.unwrap().seq, EventSeq(2000));
-    limit(&store, 10_000).await;
+    store.leave_room(10_000).await;
     assert_eq!(append(&store, "a", batch(epoch, 1999..=2002)).await.unwrap(), 2002);
 
     let events = log(&store).await;
@@ -136,4 +126,17 @@ async fn an_agent_may_go_back_to_an_outbox_it_had_before() {
     for (epoch, mark) in [(first, 4), (second, 6)] {
         assert_eq!(store.event_mark(instance("a"), epoch).await.unwrap().seq, EventSeq(mark));
     }
+}
+
+#[tokio::test]
+async fn a_fork_that_cannot_be_takes_nothing_and_spoils_nothing() {
+    let (store, _directory) = store();
+    let epoch = Epoch::generate();
+    let fork = Some(Fork { after: EventSeq(u64::MAX), up_to: EventSeq(u64::MAX) });
+    let (strange, honest) = tokio::join!(
+        append(&store, "a", EventBatch { fork, ..batch(epoch, 1..=3) }),
+        append(&store, "b", batch(epoch, 1..=3)),
+    );
+    assert_eq!((strange.unwrap(), honest.unwrap()), (0, 3));
+    assert_eq!(log(&store).await.len(), 3);
 }

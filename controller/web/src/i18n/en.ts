@@ -1,9 +1,11 @@
 // Every text of the UI, in English. `{name}` is replaced; `one|other` is chosen by `{count}`.
 import { accounts } from './en.accounts'
+import { joining } from './en.joining'
 import { rollouts } from './en.rollouts'
 
 export const en = {
   ...accounts,
+  ...joining,
   ...rollouts,
   // Everywhere
   home: 'Roadstead, to the instances',

@@ -8,6 +8,7 @@ export type Page =
   | { name: 'rollout-new' }
   | { name: 'rollout'; id: string }
   | { name: 'events' }
+  | { name: 'joining' }
   | { name: 'audit' }
   | { name: 'people' }
   | { name: 'account' }
@@ -30,7 +31,7 @@ export function pageAt(path: string): Page {
   if (first === 'rollouts' && second !== undefined) {
     return second === 'new' ? { name: 'rollout-new' } : { name: 'rollout', id: second }
   }
-  const plain = (['events', 'audit', 'people', 'account'] as const).find((one) => one === first)
+  const plain = (['events', 'joining', 'audit', 'people', 'account'] as const).find((one) => one === first)
   if (second === undefined && plain) return { name: plain }
   return { name: 'nothing' }
 }
@@ -44,6 +45,7 @@ export const paths = {
   newRollout: '/rollouts/new',
   rollout: (id: string) => `/rollouts/${encodeURIComponent(id)}`,
   events: '/events',
+  joining: '/joining',
   audit: '/audit',
   people: '/people',
   account: '/account',

@@ -10,10 +10,27 @@ export function whyNotChange(): string | null {
   return person.role === 'guest' ? t('reasonGuest') : t('reasonViewer')
 }
 
+/** Why a host cannot be removed here; none if it can. */
+export function whyNotRemove(instance: Instance): string | null {
+  return whyNotChange() ?? (instance.declared ? t('reasonDeclared') : null)
+}
+
+/** Why a host's agent cannot be asked for a new key; none if it can. */
+export function whyNotRotate(instance: Instance): string | null {
+  if (session.person?.role !== 'admin') return t('reasonKeys')
+  if (!instance.key) return t('notJoined')
+  return instance.link.state === 'lost' || instance.link.state === 'never' ? t('reasonAway') : null
+}
+
+/** Whether the owner of a container protects it; as the agent reads the label. */
+export const isProtected = (labels: Container['labels']): boolean =>
+  !['', 'false', 'no', '0', 'off'].includes((labels['roadstead.protect'] ?? '').trim().toLowerCase())
+
 /** Why a command that needs `verb` cannot be given to `instance`; none if it can. */
 export function whyNotCommand(instance: Instance, verb: 'sync' | 'lifecycle' | 'deploy' | 'remove' | 'view'): string | null {
   const person = whyNotChange()
   if (person) return person
+  if (instance.ceiling && !instance.ceiling.includes(verb)) return t('reasonCeiling', { verb })
   if (instance.policy && !instance.policy.includes(verb)) return t('reasonPolicy', { verb })
   if (instance.link.state === 'lost' || instance.link.state === 'never') return t('reasonAway')
   return null
@@ -23,8 +40,7 @@ export function whyNotCommand(instance: Instance, verb: 'sync' | 'lifecycle' | '
 export function whyNotAct(instance: Instance, { state, labels }: Pick<Container, 'state' | 'labels'>, action: Action): string | null {
   const command = whyNotCommand(instance, action === 'remove' ? 'remove' : 'lifecycle')
   if (command) return command
-  const unprotected = ['', 'false', 'no', '0', 'off'].includes((labels['roadstead.protect'] ?? '').trim().toLowerCase())
-  if (!unprotected && action !== 'start' && action !== 'unpause') return t('reasonProtected')
+  if (isProtected(labels) && action !== 'start' && action !== 'unpause') return t('reasonProtected')
   const up = state === 'running' || state === 'restarting'
   const fits = {
     start: !up && state !== 'paused',

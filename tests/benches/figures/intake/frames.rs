@@ -79,7 +79,11 @@ impl Frame {
         };
         let batch = EventBatch::plain(epoch, (0..events).map(event).collect());
         let bytes = encode(&ToController::Events(batch), MAX_MESSAGE)?;
-        let place = |wanted: [u8; 8]| bytes.windows(8).position(|found| found == wanted).context("not found");
+        let mut looked = 0;
+        let mut place = |wanted: [u8; 8]| {
+            looked += bytes[looked..].windows(8).position(|found| found == wanted).context("not found")?;
+            anyhow::Ok(looked)
+        };
         let places = (0..events).map(|one| {
             let at = AT + i64::try_from(one)?;
             anyhow::Ok((place((first + one).to_be_bytes())?, place(at.to_be_bytes())?))
