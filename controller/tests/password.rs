@@ -1,5 +1,4 @@
 //! A password given as a flag: the real program, and what others on its host can read of it.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failure")]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};

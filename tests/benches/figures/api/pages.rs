@@ -26,6 +26,9 @@ const PAGE: usize = 100;
 /// Pages a second while their latency is measured.
 const PACE: u32 = 200;
 
+/// Searches a second that look through every container: seldom enough that none waits for another.
+const SEARCHES: u32 = 10;
+
 /// Connections that ask.
 const CONNECTIONS: usize = 8;
 
@@ -52,12 +55,12 @@ pub async fn measure(time: Duration, keys: &Path) -> anyhow::Result<Section> {
     ));
 
     say(&format!("{PACE} pages a second"));
-    let took = paced(crowd.controller.web(), &requests, time).await?;
+    let took = paced(crowd.controller.web(), &requests, time, PACE).await?;
     section.add(Row::new(format!("a page, at {PACE} a second, p50"), took.percentile(50), "ms").at_most(1.5));
     section
         .add(Row::new(format!("a page, at {PACE} a second, p99"), took.percentile(99), "ms").at_most(10.0));
     let word = get("/api/containers?limit=100&q=no-such-container", &cookie);
-    let took = paced(crowd.controller.web(), &[word], time / 4).await?;
+    let took = paced(crowd.controller.web(), &[word], time, SEARCHES).await?;
     section.add(Row::new("a word that is in none of them, p50".to_owned(), took.percentile(50), "ms"));
 
     say("as many pages as there can be");
@@ -122,9 +125,14 @@ async fn every_page(server: SocketAddr, cookie: &str) -> anyhow::Result<(Vec<Vec
 }
 
 /// Milliseconds of each page when they are asked for at a steady pace, counted from when it was due.
-async fn paced(server: SocketAddr, requests: &[Vec<u8>], time: Duration) -> anyhow::Result<Samples> {
+async fn paced(
+    server: SocketAddr,
+    requests: &[Vec<u8>],
+    time: Duration,
+    pace: u32,
+) -> anyhow::Result<Samples> {
     let began = Instant::now();
-    let every = Duration::from_secs(1) / PACE;
+    let every = Duration::from_secs(1) / pace;
     let some = (0..CONNECTIONS).map(|connection| async move {
         let mut client = Client::connect(server).await?;
         let mut took = Vec::new();
