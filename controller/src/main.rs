@@ -29,11 +29,16 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log::start(arguments.log);
-    if std::env::args().any(|argument| argument == "--password" || argument.starts_with("--password=")) {
-        tracing::warn!(
-            "other users of this host can read --password in the list of processes; \
-             set ROADSTEAD_PASSWORD or --password-file instead"
-        );
+    for secret in ["--password", "--oidc-client-secret"] {
+        let given = |argument: String| {
+            argument.strip_prefix(secret).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        if std::env::args().any(given) {
+            tracing::warn!(
+                "other users of this host can read {secret} in the list of processes; set it in the environment, or \
+                 use {secret}-file instead"
+            );
+        }
     }
     let (file, near) = (arguments.config, arguments.settings);
     let configure = move || -> anyhow::Result<Config> {
