@@ -10,7 +10,10 @@ pub enum OidcError {
     #[error("ROADSTEAD_OIDC_CA_FILE: {0}")]
     Authorities(String),
     /// The operator's, or the network's: the provider does not answer.
-    #[error("the provider does not answer at {at}: {reason}; passwords go on working meanwhile")]
+    #[error(
+        "the provider does not answer at {at}: {reason}; try again, and if that does not help, tell an administrator to \
+         look whether ROADSTEAD_OIDC_ISSUER is right and this controller can reach it; passwords go on working meanwhile"
+    )]
     Unreachable {
         /// Where it was asked.
         at: String,

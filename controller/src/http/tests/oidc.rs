@@ -44,8 +44,7 @@ impl Pair {
     async fn with(more: &str) -> Self {
         let key = Key::ec("first");
         let provider = Provider::start(&key).await;
-        let oidc = Oidc::new(settings(&provider.issuer, more).resolve().unwrap().oidc.unwrap()).unwrap();
-        Self { site: Site::with(false, Some(Arc::new(oidc))).await, provider, key }
+        Self { site: site_of(&provider, more).await, provider, key }
     }
 
     async fn begin(&self) -> Browser {
@@ -108,6 +107,11 @@ impl Browser {
             begun.headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
         Self { sent, cookie }
     }
+}
+
+async fn site_of(provider: &Provider, more: &str) -> Site {
+    let oidc = Oidc::new(settings(&provider.issuer, more).resolve().unwrap().oidc.unwrap()).unwrap();
+    Site::with(false, Some(Arc::new(oidc))).await
 }
 
 fn settings(issuer: &str, more: &str) -> Settings {
@@ -340,4 +344,22 @@ async fn keys_of_both_kinds_are_believed_and_new_ones_found() {
     session_of(&pair.sign_in(&["ops"]).await);
     assert_eq!(pair.provider.set().asked["keys"], 2);
     assert_eq!(pair.provider.set().asked["document"], 1);
+}
+
+#[tokio::test]
+async fn a_provider_of_an_authority_of_ones_own_is_verified_by_that_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    let key = Key::ec("first");
+    let provider = Provider::start_tls(&key, &ca_file).await;
+    let site = site_of(&provider, &format!("ca-file = '{}'", ca_file.display())).await;
+    let known = Pair { site, provider, key };
+    assert_eq!(known.sign_in(&["ops"]).await.status, 200);
+
+    let unknown = Pair { site: site_of(&known.provider, "").await, ..known };
+    let refused = unknown.post("/api/oidc/begin", json!({}), "").await.problem(502, "provider");
+    assert!(refused["detail"].as_str().unwrap().contains("certificate"), "{refused}");
+    let missing = settings("https://localhost", &format!("ca-file = '{}.not'", ca_file.display()));
+    let error = Oidc::new(missing.resolve().unwrap().oidc.unwrap()).err().unwrap().to_string();
+    assert!(error.contains("ROADSTEAD_OIDC_CA_FILE") && error.contains("ca.pem.not"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! A provider that does what a test says, good or bad: real HTTP on loopback, real keys.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::body::Bytes;
@@ -11,10 +12,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::signing::{Key, challenge_of};
 
@@ -49,8 +55,31 @@ pub(super) struct Settings {
 
 impl Provider {
     pub(super) async fn start(key: &Key) -> Self {
+        Self::serve(key, None).await
+    }
+
+    /// Under TLS, by a certificate that only `ca_file` vouches for.
+    pub(super) async fn start_tls(key: &Key, ca_file: &Path) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(ca_file, made.cert.pem()).unwrap();
+        let private = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], private)
+            .unwrap();
+        Self::serve(key, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn serve(key: &Key, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let issuer = match tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
         let at = |path: &str| format!("{issuer}{path}");
         let document = json!({
             "issuer": issuer, "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
@@ -73,9 +102,7 @@ impl Provider {
             .route("/token", post(token))
             .with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            axum_serve(listener, router).await;
-        });
+        tasks.spawn(accept(listener, tls, router));
         Self { issuer, state, _tasks: tasks }
     }
 
@@ -106,12 +133,23 @@ impl Shared {
     }
 }
 
-async fn axum_serve(listener: TcpListener, router: Router) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let service = hyper_util::service::TowerToHyperService::new(router.clone());
-        let stream = hyper_util::rt::TokioIo::new(stream);
-        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(stream, service));
+        let service = TowerToHyperService::new(router.clone());
+        let tls = tls.clone();
+        connections.spawn(async move {
+            let http = http1::Builder::new();
+            match tls {
+                None => http.serve_connection(TokioIo::new(stream), service).await.unwrap_or_default(),
+                // Who does not trust the certificate hangs up.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        http.serve_connection(TokioIo::new(stream), service).await.unwrap_or_default();
+                    }
+                }
+            }
+        });
     }
 }
 
