@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures what docs/benchmarks.md reports, side by side in one run, on real parts.
 #
-# With `quick` a trial of some minutes; with names of parts (latency, footprint, list, intake, fleet) those alone.
+# With `quick` a trial of some minutes; with names of parts (latency, footprint, list, growth, intake, fleet, api)
+# those alone.
 # PROFILE chooses what is measured, as for scripts/images.sh: the binaries of the images (dist, the default), or any
 # other cargo profile.
 set -euo pipefail

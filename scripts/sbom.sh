@@ -19,7 +19,7 @@ for program in agent controller; do
 done
 (cd controller/web && npm sbom --sbom-format=cyclonedx --package-lock-only 2>/dev/null) >"$out/web.cdx.json"
 # A list without what each certainly has would be a list of something else.
-for pair in roadstead-agent:bollard roadstead-controller:axum web:svelte; do
+for pair in roadstead-agent:hyper roadstead-controller:axum web:svelte; do
     grep -q "\"name\": \"${pair#*:}\"" "$out/${pair%%:*}.cdx.json" || fail "$out/${pair%%:*}.cdx.json lacks ${pair#*:}"
 done
 say "in $out: $(cd "$out" && echo *.cdx.json)"

@@ -147,12 +147,14 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not TOML or has an unknown key.
-    #[error("{path}: {error}")]
+    #[error("{path}, line {line}: {problem}")]
     Parse {
         /// Which.
         path: PathBuf,
-        /// What is wrong, with its place.
-        error: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// What is wrong, without the line itself: it may hold the join token.
+        problem: String,
     },
     /// The join token is none.
     #[error("ROADSTEAD_JOIN: {0}")]
@@ -180,8 +182,11 @@ impl Settings {
     /// If it cannot be read, is not TOML, or has an unknown key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Parse { path: path.to_owned(), line, problem: error.message().to_owned() }
+        })
     }
 
     /// These settings, with `file`'s where these are silent.

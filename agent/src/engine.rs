@@ -26,11 +26,22 @@ pub const COMPOSE_FILES: [&str; 3] = [
 
 /// Looking at an engine: what the watcher needs.
 pub trait EngineView: Send + Sync + 'static {
-    /// Version and host facts; also the probe of whether it answers.
+    /// Whether it answers at all: the cheapest question there is.
+    fn ping(&self) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Version and host facts; some engines ask their own parts for them.
     fn identify(&self) -> impl Future<Output = Result<EngineInfo, EngineError>> + Send;
 
+    /// What a list says of every container: one question, however many there are.
+    fn list(&self) -> impl Future<Output = Result<Vec<Listed>, EngineError>> + Send;
+
+    /// Every container, whole, with what a list says of it: a question for each of them.
+    fn survey(&self) -> impl Future<Output = Result<Vec<(Container, Print)>, EngineError>> + Send;
+
     /// Every container, whole.
-    fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send;
+    fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send {
+        async { Ok(self.survey().await?.into_iter().map(|(container, _)| container).collect()) }
+    }
 
     /// One container, whole; none if there is no such.
     fn container(&self, id: &str) -> impl Future<Output = Result<Option<Container>, EngineError>> + Send;
@@ -46,8 +57,12 @@ pub trait EngineView: Send + Sync + 'static {
         since: Option<UnixMicros>,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>> + Send;
 
-    /// Figures of these containers; those that cannot be sampled are left out.
-    fn figures(&self, containers: &[ContainerId]) -> impl Future<Output = Vec<Figures>> + Send;
+    /// Figures of these containers; those that cannot be sampled with that effort are left out.
+    fn figures(
+        &self,
+        containers: &[ContainerId],
+        effort: Effort,
+    ) -> impl Future<Output = Vec<Figures>> + Send;
 }
 
 /// Changing an engine: what commands need.
@@ -106,6 +121,29 @@ pub trait EngineControl: Send + Sync + 'static {
 pub trait Engine: EngineView + EngineControl {}
 
 impl<E: EngineView + EngineControl> Engine for E {}
+
+/// What figures may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// What can be had without asking the engine.
+    Read,
+    /// The engine is asked for the rest.
+    Ask,
+}
+
+/// A container in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub id: ContainerId,
+    /// Of all else that the list says of it.
+    pub print: Print,
+}
+
+/// Differs when a list says something else of a container than before. Not all that is known of a container is in a
+/// list, and it means nothing to another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Print(pub u64);
 
 /// Facts about an engine and its host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,13 +12,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging at `level`. Libraries say nothing unless everything is asked for, and even then not all of it: at
-/// their lowest level they print what they carry, and the client of the engine does so one level above, secrets
-/// included.
+/// their lowest level they print what they carry, secrets included.
 pub fn start(level: Level) {
     let libraries = if level == Level::TRACE { LevelFilter::DEBUG } else { LevelFilter::OFF };
     let filter = Targets::new()
         .with_default(libraries)
-        .with_target("bollard", LevelFilter::OFF)
         .with_target("roadstead_agent", level)
         .with_target("roadstead_protocol", level);
     let lines = tracing_subscriber::fmt::layer()

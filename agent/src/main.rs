@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use roadstead_agent::config::{Config, Settings};
 use roadstead_agent::{log, program};
+use roadstead_protocol::arguments;
 
 /// The Roadstead agent: runs beside a Docker engine and tells the controller about it.
 #[derive(Parser)]
@@ -33,8 +34,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let hidden = arguments::hide("--join", "ROADSTEAD_JOIN");
     let arguments = Arguments::parse();
     log::start(arguments.log);
+    if let Err(error) = hidden {
+        tracing::warn!(
+            %error,
+            "other users of this host can read --join in the list of processes; \
+             set ROADSTEAD_JOIN or --join-file instead"
+        );
+    }
     let settings = {
         let (config, near) = (arguments.config, arguments.settings);
         move || -> anyhow::Result<Config> {

@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use roadstead_protocol::message::event::{Event, EventKind};
-use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq};
+use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+use roadstead_protocol::message::ids::{CommandId, Epoch, EventSeq, Print};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use index::Source;
+use index::{Source, Taken};
 use shared::{Shared, Waiting, What, locked};
 use writer::Writer;
 
@@ -50,6 +50,16 @@ const MAX_JUMP: u64 = 1 << 40;
 pub struct Outbox {
     shared: Arc<Shared>,
     _lock: Arc<File>,
+}
+
+/// Whether outbox and controller mean the same by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Agreement {
+    /// They do.
+    Reached,
+    /// They did not, and another epoch has begun.
+    Forked,
 }
 
 /// Why an event was not recorded, or the outbox not opened.
@@ -114,7 +124,7 @@ impl Outbox {
     /// The life of this outbox.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.shared.epoch
+        locked(&self.shared.index).epoch
     }
 
     /// The last event on disk.
@@ -127,6 +137,13 @@ impl Outbox {
     #[must_use]
     pub fn acknowledged(&self) -> EventSeq {
         EventSeq(locked(&self.shared.index).acknowledged)
+    }
+
+    /// The last event that the controller is not known to hold; 0 if there is none.
+    #[must_use]
+    pub fn pending(&self) -> EventSeq {
+        let index = locked(&self.shared.index);
+        EventSeq(if index.acknowledged < index.last { index.last } else { 0 })
     }
 
     /// The newest time by the engine's clock of any event the engine itself told of; none if there never was one.
@@ -160,6 +177,25 @@ impl Outbox {
         self.enqueue(vec![(UnixMicros::now(), What::Lost { count, reason })]).await
     }
 
+    /// Holds what a controller's Welcome says against what is here, and acknowledges it. Where the controller got its
+    /// `held` event from another outbox of the same epoch, which a copied or set back data folder makes, nothing is
+    /// forgotten: this outbox goes on in an epoch of its own, and everything since the last acknowledgement is told
+    /// under that. The session that was to begin must not.
+    ///
+    /// # Errors
+    /// If the new epoch cannot be written. The session must not begin then either.
+    pub async fn agree(&self, held: EventSeq, print: Option<Print>) -> Result<Agreement, OutboxError> {
+        if let Some(print) = print {
+            let shared = Arc::clone(&self.shared);
+            let forked = spawn_blocking(move || shared.forks(held.0, print)).await;
+            if forked.map_err(|_| OutboxError::Closed)?? {
+                return Ok(Agreement::Forked);
+            }
+        }
+        self.acknowledge(held);
+        Ok(Agreement::Reached)
+    }
+
     /// Forgets every event up to `up_to`: the controller has them. If that is beyond the last event there ever was
     /// here, this outbox was set back to an older copy, and goes on after `up_to`.
     pub fn acknowledge(&self, up_to: EventSeq) {
@@ -176,14 +212,19 @@ impl Outbox {
     /// The events after `after`, in order, at most about `max_bytes` of them but at least one; waits until there is
     /// one. Safe to cancel.
     pub async fn next_batch(&self, after: EventSeq, max_bytes: usize) -> Vec<Event> {
+        self.next_told(after, max_bytes).await.events
+    }
+
+    /// The same as it is told to a controller that holds everything up to `after`.
+    pub async fn next_told(&self, after: EventSeq, max_bytes: usize) -> EventBatch {
         let mut last = self.shared.last.subscribe();
         loop {
             last.mark_unchanged();
             let source = locked(&self.shared.index).source(after.0, max_bytes);
             match source {
-                Source::Ready(events) => {
+                Source::Ready(taken) => {
                     *locked(&self.shared.ahead) = None;
-                    return self.handed_out(events);
+                    return self.handed_out(after, taken);
                 }
                 Source::Wait => {
                     // Cannot fail while this handle holds the sender.
@@ -193,7 +234,7 @@ impl Outbox {
                     let shared = Arc::clone(&self.shared);
                     let read = spawn_blocking(move || shared.read_back(first, end, start, max_bytes)).await;
                     match read {
-                        Ok(events) if !events.is_empty() => return self.handed_out(events),
+                        Ok(taken) if !taken.events.is_empty() => return self.handed_out(after, taken),
                         // The segment went meanwhile, or cannot be read for want of resources.
                         _ => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
@@ -227,11 +268,11 @@ impl Outbox {
     }
 
     /// Takes note of what is about to be sent.
-    fn handed_out(&self, events: Vec<Event>) -> Vec<Event> {
+    fn handed_out(&self, held: EventSeq, Taken { events, print }: Taken) -> EventBatch {
         let last = events.last().map_or(0, |event| event.seq.0);
         let mut index = locked(&self.shared.index);
         index.handed_out = index.handed_out.max(last);
-        events
+        EventBatch { epoch: index.epoch, events, print, fork: index.fork_for(held.0) }
     }
 
     async fn enqueue(&self, events: Vec<(UnixMicros, What)>) -> Result<EventSeq, OutboxError> {

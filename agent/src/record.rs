@@ -21,6 +21,15 @@ pub enum RecordError {
     Encode(#[from] rmp_serde::encode::Error),
 }
 
+/// A record that was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Its size on disk in bytes.
+    pub size: usize,
+    /// The checksum in it.
+    pub checksum: u32,
+}
+
 /// A value that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T> {
@@ -28,6 +37,8 @@ pub struct Stored<T> {
     pub value: T,
     /// The size of its record on disk in bytes.
     pub size: usize,
+    /// The checksum in its record.
+    pub checksum: u32,
 }
 
 /// What bytes of a file hold.
@@ -50,11 +61,11 @@ pub enum Tail {
     Damaged,
 }
 
-/// Appends the record of `value` to `bytes` and tells its size in bytes; `bytes` is unchanged on failure.
+/// Appends the record of `value` to `bytes`, which is unchanged on failure.
 ///
 /// # Errors
 /// If the value is too large or has no form in MessagePack.
-pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<usize, RecordError> {
+pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<Written, RecordError> {
     let start = bytes.len();
     bytes.resize(start + HEAD, 0);
     let written = rmp_serde::encode::write_named(bytes, value).map_err(RecordError::from).and_then(|()| {
@@ -70,7 +81,7 @@ pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<usize, Rec
             let checksum = checksum(length, &bytes[start + HEAD..]);
             bytes[start..start + 4].copy_from_slice(&length);
             bytes[start + 4..start + HEAD].copy_from_slice(&checksum.to_le_bytes());
-            Ok(bytes.len() - start)
+            Ok(Written { size: bytes.len() - start, checksum })
         }
         Err(error) => {
             bytes.truncate(start);
@@ -107,7 +118,7 @@ fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<Stored<T>> {
         return None;
     }
     let value = rmp_serde::from_slice(body).ok()?;
-    Some(Stored { value, size: HEAD + length })
+    Some(Stored { value, size: HEAD + length, checksum: expected })
 }
 
 /// The length a record claims, if a record may have it.
@@ -145,7 +156,7 @@ mod tests {
 
     fn three() -> (Vec<u8>, usize) {
         let mut bytes = Vec::new();
-        let size = encode(&event(1), &mut bytes).unwrap();
+        let size = encode(&event(1), &mut bytes).unwrap().size;
         encode(&event(2), &mut bytes).unwrap();
         encode(&event(3), &mut bytes).unwrap();
         (bytes, size)

@@ -10,7 +10,6 @@ use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, encoded_size};
 use roadstead_protocol::message::container::Container;
-use roadstead_protocol::message::event::EventBatch;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::ids::{ContainerId, EventSeq, PeerKey};
 use roadstead_protocol::message::inspection::Inspection;
@@ -63,7 +62,6 @@ pub async fn serve<E: Engine>(
     let (shown, peer) = (link.shown(), link.peer());
     let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
     let Session { outgoing, incoming, closer, .. } = session;
-    parts.outbox.acknowledge(welcome.acknowledged);
     parts.executor.begin_session();
     let work = async {
         tokio::select! {
@@ -132,11 +130,11 @@ fn snapshot_parts(engine: &EnginePicture, containers: Vec<Arc<Container>>) -> Ve
 
 async fn tell_events(outbox: &Outbox, mut told: EventSeq, outgoing: &Outgoing) -> Result<(), Closed> {
     loop {
-        let events = outbox.next_batch(told, CHUNK).await;
-        if let Some(last) = events.last() {
+        let batch = outbox.next_told(told, CHUNK).await;
+        if let Some(last) = batch.events.last() {
             told = last.seq;
         }
-        send(outgoing, ToController::Events(EventBatch { epoch: outbox.epoch(), events })).await?;
+        send(outgoing, ToController::Events(batch)).await?;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use roadstead_protocol::message::hello::{Hello, JoinProof, Refusal};
-use roadstead_protocol::message::ids::{InstanceId, PeerKey};
+use roadstead_protocol::message::ids::{InstanceId, PeerKey, TokenId};
 use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::version;
@@ -192,7 +192,14 @@ impl Admission {
             .store
             .redeem_join_token(token, peer, dialled, now, move |facts| redemption::decide(facts, newcomer))
             .await
-            .map_err(internal)??;
+            .map_err(internal)?;
+        let record = match record {
+            Ok(record) => record,
+            Err(refusal) => {
+                self.tell_waiting(token, &secret, &refusal).await;
+                return Err(refusal);
+            }
+        };
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
         self.write_down(peer, "agent.join", &hello.name, &record.id).await;
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
@@ -201,6 +208,19 @@ impl Admission {
             earlier.end();
         }
         Ok(record)
+    }
+
+    /// Somebody may be waiting for the instance that a refused token is for: they learn there why nothing comes. Only
+    /// whoever knows the token's secret can have that said.
+    async fn tell_waiting(&self, token: TokenId, secret: &[u8; 32], refusal: &Refusal) {
+        if !matches!(refusal, Refusal::TokenExpired | Refusal::TokenUsed | Refusal::TokenMismatch) {
+            return;
+        }
+        let Ok(tokens) = self.store.join_tokens().await else { return };
+        let meant = tokens.into_iter().find(|one| one.id == token && redemption::is_secret(one, secret));
+        if let Some(instance) = meant.and_then(|one| one.instance) {
+            self.fleet.dial_failed(&instance, &format!("an agent came with its join token: {refusal}"));
+        }
     }
 
     /// Refusals are written down by whoever knows where the agent called from.

@@ -25,7 +25,7 @@ pub use secret::Secret;
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Settings {
     /// Password of the user admin; without one, a password is made at the first start and printed once.
-    /// As a flag, other users of this host can read it in the list of processes.
+    /// As a flag it stays in the shell's history, and other users of this host can read it until the program has begun.
     #[arg(long, env = "ROADSTEAD_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub password: Option<Secret>,
 

@@ -15,7 +15,7 @@ pub mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use crate::store::events::{EventFilter, kind};
+pub use crate::store::events::{EventFilter, Mark, kind};
 
 /// Messages of events kept for a slow subscriber; one that falls further behind is told so and reads the log instead.
 const WAITING_MESSAGES: usize = 1024;
@@ -58,6 +58,9 @@ pub enum IntakeError {
         /// The number that follows it.
         after: EventSeq,
     },
+    /// Nobody's fault that is known: the agent finds out when it is welcomed again.
+    #[error("other events were stored under these numbers meanwhile")]
+    OutOfStep,
 }
 
 impl Events {
@@ -76,6 +79,9 @@ impl Events {
     pub async fn intake(&self, instance: &InstanceId, batch: EventBatch) -> Result<EventSeq, IntakeError> {
         check_order(&batch)?;
         let intake = self.inner.store.append_events(instance.clone(), batch, UnixMicros::now()).await?;
+        if intake.out_of_step {
+            return Err(IntakeError::OutOfStep);
+        }
         self.inner.duplicates.fetch_add(intake.duplicates, Ordering::Relaxed);
         if !intake.stored.is_empty() {
             // Nobody listening is fine.
@@ -88,7 +94,7 @@ impl Events {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn mark(&self, instance: &InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
+    pub async fn mark(&self, instance: &InstanceId, epoch: Epoch) -> Result<Mark, StoreError> {
         self.inner.store.event_mark(instance.clone(), epoch).await
     }
 

@@ -5,6 +5,7 @@
 //! [`Feed`] changes its picture, so that a superseded session's last words never mix into its successor's.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ mod feed;
 mod health;
 mod host;
 pub mod persist;
+pub mod search;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -104,6 +106,11 @@ impl Fleet {
     #[must_use]
     pub fn hosts(&self) -> Vec<Arc<Host>> {
         self.lock().values().map(Slot::view).collect()
+    }
+
+    /// Up to `most` hosts by id, from a place on: for readers that go through very many without holding all.
+    fn hosts_from(&self, from: Bound<&InstanceId>, most: usize) -> Vec<Arc<Host>> {
+        self.lock().range((from, Bound::Unbounded)).take(most).map(|(_, slot)| slot.view()).collect()
     }
 
     /// Every host, and each change after that view.

@@ -27,6 +27,7 @@ mod commands;
 mod config;
 mod containers;
 mod events;
+mod everywhere;
 pub mod extract;
 mod guard;
 mod health;
@@ -226,6 +227,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::instance_health))
         .routes(routes!(containers::list_containers))
         .routes(routes!(containers::one_container))
+        .routes(routes!(everywhere::find_containers))
+        .routes(routes!(everywhere::all_containers))
         .routes(routes!(lifecycle::container_lifecycle))
         .routes(routes!(lifecycle::instance_lifecycles))
         .routes(routes!(lifecycle::list_projects))

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use roadstead_controller::config::{Config, Settings};
 use roadstead_controller::{cli, log};
+use roadstead_protocol::arguments;
 
 /// The Roadstead controller: one place for a fleet of Docker hosts.
 #[derive(Parser)]
@@ -27,18 +28,16 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    let hidden = arguments::hide("--password", "ROADSTEAD_PASSWORD")
+        .and_then(|()| arguments::hide("--oidc-client-secret", "ROADSTEAD_OIDC_CLIENT_SECRET"));
     let arguments = Arguments::parse();
     log::start(arguments.log);
-    for secret in ["--password", "--oidc-client-secret"] {
-        let given = |argument: String| {
-            argument.strip_prefix(secret).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-        };
-        if std::env::args().any(given) {
-            tracing::warn!(
-                "other users of this host can read {secret} in the list of processes; set it in the environment, or \
-                 use {secret}-file instead"
-            );
-        }
+    if let Err(error) = hidden {
+        tracing::warn!(
+            %error,
+            "other users of this host can read --password and --oidc-client-secret in the list of processes; \
+             set them in the environment, or use --password-file and --oidc-client-secret-file, instead"
+        );
     }
     let (file, near) = (arguments.config, arguments.settings);
     let configure = move || -> anyhow::Result<Config> {

@@ -1,7 +1,7 @@
 //! Syncs of many hosts. Each step is a command of the ledger like any other; what is kept here is which steps there
 //! are, in which order, and when the next may begin. It is stored, so it goes on after every kind of restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use roadstead_protocol::message::command::Strategy;
@@ -43,18 +43,41 @@ struct Inner {
     fleet: Fleet,
     commands: Commands,
     changes: broadcast::Sender<RolloutChange>,
+    newest: std::sync::Mutex<Newest>,
     /// Those that have not ended. Held while one of them is changed, until the change is stored.
     open: Mutex<BTreeMap<RolloutId, RolloutRecord>>,
     wake: Notify,
 }
 
-/// A rollout is new or changed, told after it is on disk.
+/// A rollout is new or changed, told after it is on disk. How it is now is asked for ([`Rollouts::newest`]): whole copies
+/// would pile up where somebody reads slowly.
 #[derive(Clone, Debug)]
 pub struct RolloutChange {
-    /// As it is now.
-    pub record: Arc<RolloutRecord>,
+    /// Which.
+    pub id: RolloutId,
     /// The places of the steps that changed.
     pub places: Vec<usize>,
+}
+
+/// Rollouts as they were last told; of those that have ended, the last few.
+#[derive(Default)]
+struct Newest {
+    records: BTreeMap<RolloutId, Arc<RolloutRecord>>,
+    ended: VecDeque<RolloutId>,
+}
+
+impl Newest {
+    fn keep(&mut self, record: RolloutRecord) {
+        if record.ended_at.is_some() {
+            self.ended.push_back(record.id);
+        }
+        self.records.insert(record.id, Arc::new(record));
+        if self.ended.len() > MAX_UNFINISHED
+            && let Some(first) = self.ended.pop_front()
+        {
+            self.records.remove(&first);
+        }
+    }
 }
 
 /// A rollout to begin.
@@ -117,7 +140,8 @@ impl Rollouts {
     pub async fn load(store: Store, fleet: Fleet, commands: Commands) -> Result<Self, StoreError> {
         let open = store.unfinished_rollouts().await?.into_iter().map(|record| (record.id, record)).collect();
         let changes = broadcast::Sender::new(CHANGES);
-        let inner = Inner { store, fleet, commands, changes, open: Mutex::new(open), wake: Notify::new() };
+        let (open, newest) = (Mutex::new(open), std::sync::Mutex::default());
+        let inner = Inner { store, fleet, commands, changes, newest, open, wake: Notify::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -216,6 +240,16 @@ impl Rollouts {
         self.inner.changes.subscribe()
     }
 
+    /// A rollout of which a change was told, as it is now; none if it ended long ago.
+    #[must_use]
+    pub fn newest(&self, id: RolloutId) -> Option<Arc<RolloutRecord>> {
+        self.newest_ones().records.get(&id).cloned()
+    }
+
+    fn newest_ones(&self) -> std::sync::MutexGuard<'_, Newest> {
+        self.inner.newest.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Stores what differs between `record` and `after`, takes it over, and tells it.
     async fn save(&self, record: &mut RolloutRecord, after: RolloutRecord) -> Result<(), StoreError> {
         if *record == after {
@@ -230,7 +264,8 @@ impl Rollouts {
     }
 
     fn tell(&self, record: &RolloutRecord, places: Vec<usize>) {
+        self.newest_ones().keep(record.clone());
         // Nobody listening is fine.
-        let _ = self.inner.changes.send(RolloutChange { record: Arc::new(record.clone()), places });
+        let _ = self.inner.changes.send(RolloutChange { id: record.id, places });
     }
 }

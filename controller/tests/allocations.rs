@@ -50,7 +50,7 @@ async fn an_event_from_the_wire_to_whoever_listens() {
     let frames: Vec<Vec<u8>> = (0..30)
         .map(|batch| {
             let events = (1..=BATCH).map(|number| event(batch * BATCH + number)).collect();
-            encode(&ToController::Events(EventBatch { epoch, events }), MAX_MESSAGE).unwrap()
+            encode(&ToController::Events(EventBatch::plain(epoch, events)), MAX_MESSAGE).unwrap()
         })
         .collect();
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();

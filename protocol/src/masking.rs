@@ -63,6 +63,22 @@ const TOKENS_ALONE: [&str; 12] = [
     "ghs_", "ASIA", "sk-", "sk_live_", "sk_test_", "rk_live_", "npm_", "pypi-", "hvs.", "SG.", "rst_", "eyJ",
 ];
 
+/// Which bytes a token begins with: most places of a text need no closer look.
+const BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let mut token = 0;
+    while token < TOKENS.len() {
+        begins[TOKENS[token].as_bytes()[0] as usize] = true;
+        token += 1;
+    }
+    token = 0;
+    while token < TOKENS_ALONE.len() {
+        begins[TOKENS_ALONE[token].as_bytes()[0] as usize] = true;
+        token += 1;
+    }
+    begins
+};
+
 /// Shortest rest of a token, in bytes: less than that is a word.
 const TOKEN_REST: usize = 16;
 
@@ -201,15 +217,16 @@ fn hide_shape(word: &str) -> Cow<'_, str> {
 fn hide_tokens(word: &str) -> Cow<'_, str> {
     let mut hidden = String::new();
     let (mut shown, mut alone) = (0, true);
-    for (at, c) in word.char_indices() {
+    for (at, byte) in word.bytes().enumerate() {
         if at >= shown
+            && BEGINS[usize::from(byte)]
             && let Some(length) = token_length(&word[at..], alone)
         {
             hidden.push_str(&word[shown..at]);
             hidden.push_str(MASK);
             shown = at + length;
         }
-        alone = !c.is_ascii_alphanumeric();
+        alone = !byte.is_ascii_alphanumeric();
     }
     if shown == 0 {
         return Cow::Borrowed(word);

@@ -7,7 +7,7 @@ use roadstead_tests::scratch::Scratch;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::fleet::{COUNTS_TO, Yard, script, synthetic};
+use crate::fleet::{COUNTS_TO, Yard, populate, script, synthetic};
 use crate::report::say;
 use crate::site;
 
@@ -23,7 +23,8 @@ async fn a_bad_line_carries_the_list_and_the_progress_of_a_sync() {
         let (controller, site) = site::start().await;
         let folder = Scratch::new().unwrap();
         let yard = Yard { site: &site, agents: controller.agents(), script: script(folder.path()) };
-        let engine = synthetic(1, None, CONTAINERS);
+        let engine = synthetic(1, None);
+        populate(&engine, CONTAINERS);
         let mut host = yard.host("host", engine.host(), dials).await;
         host.agent.kill().await;
         host.worsen().await;

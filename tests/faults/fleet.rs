@@ -56,14 +56,17 @@ pub fn script(folder: &Path) -> PathBuf {
     path
 }
 
-/// An engine with a project to sync and containers to restart.
-pub fn synthetic(seed: u64, keeps: Option<usize>, asked: usize) -> SyntheticEngine {
-    let engine = SyntheticEngine::start(SyntheticOptions { keeps, seed, ..SyntheticOptions::default() });
+/// An engine on which nothing runs yet.
+pub fn synthetic(seed: u64, keeps: Option<usize>) -> SyntheticEngine {
+    SyntheticEngine::start(SyntheticOptions { keeps, seed, ..SyntheticOptions::default() })
+}
+
+/// Runs a project to sync and containers to restart. Where every event counts, somebody has to watch already.
+pub fn populate(engine: &SyntheticEngine, asked: usize) {
     engine.run("shop_web_1", &[(PROJECT, "shop"), (SERVICE, "web")]);
     for number in 0..asked {
         engine.run(&asked_name(number), &[]);
     }
-    engine
 }
 
 /// The container that is restarted by one command and no other.

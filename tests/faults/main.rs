@@ -9,6 +9,7 @@ mod checker;
 mod faults;
 mod fleet;
 mod lanes;
+mod leaks;
 mod options;
 mod orders;
 mod reading;

@@ -56,8 +56,13 @@ pub async fn give(site: &Site, hosts: &[String], plan: Plan) -> Answers {
     answers
 }
 
-/// Every command of the ledger with its log. `engines` are those of the instances, by id.
-pub async fn read(site: &Site, engines: &HashMap<String, &SyntheticEngine>) -> Vec<Command> {
+/// Every command of the ledger with its log. `engines` are those of the instances, by id, and `copies` is how often each
+/// was copied.
+pub async fn read(
+    site: &Site,
+    engines: &HashMap<String, &SyntheticEngine>,
+    copies: &HashMap<&str, usize>,
+) -> Vec<Command> {
     let ends = site.pages("/api/events?kind=command_ended&limit=500", "events", |event| {
         event["what"]["command"].as_str().unwrap().to_owned()
     });
@@ -75,6 +80,7 @@ pub async fn read(site: &Site, engines: &HashMap<String, &SyntheticEngine>) -> V
             state: record["state"].as_str().unwrap().to_owned(),
             has_outcome: !record["outcome"].is_null(),
             ends: told.get(&id).copied().unwrap_or(0),
+            copies: record["instance"].as_str().and_then(|id| copies.get(id)).copied().unwrap_or(0),
             lines: lines.iter().map(|line| line["line"].as_u64().unwrap()).collect(),
             dropped: lines.iter().any(|line| line["entry"]["progress"] == "dropped"),
             counted: if is_sync { lines.iter().filter_map(counted).collect() } else { Vec::new() },

@@ -65,6 +65,18 @@ impl Site {
         self.ask(&format!("/api/instances/{id}")).await.is_some_and(back)
     }
 
+    /// Since when an instance has its link.
+    pub async fn linked_since(&self, id: &str) -> Option<Value> {
+        Some(self.ask(&format!("/api/instances/{id}")).await?["link"]["since"].clone())
+    }
+
+    /// How many tasks the controller has.
+    pub async fn tasks(&self) -> usize {
+        let answer = self.api.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        let tasks = answer.lines().find_map(|line| line.strip_prefix("roadstead_tasks ")?.parse().ok());
+        tasks.unwrap_or_else(|| panic!("no tasks in {answer}"))
+    }
+
     /// Every page of a list, from the first on, each entry as `read` reads it. The list is under `field`.
     pub async fn pages<T>(&self, path: &str, field: &str, read: impl Fn(&Value) -> T) -> Vec<T> {
         let mut all = Vec::new();

@@ -10,9 +10,10 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::checker::{self, Absence, Finding};
-use crate::fleet::{Host, Yard, script, synthetic};
+use crate::checker::{self, Absence};
+use crate::fleet::{Host, Yard, populate, script, synthetic};
 use crate::lanes;
+use crate::leaks;
 use crate::options::Options;
 use crate::orders::{self, Plan};
 use crate::reading;
@@ -41,10 +42,6 @@ const AGENT_BYTES: u64 = 80 << 20;
 /// Most that the controller's journal may take.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
-/// Events whose numbers a copy of an agent may use up before it is found out: two machines count on from the same
-/// number, and the controller cannot tell whose is whose.
-const TAKEN: usize = 8;
-
 /// Everything there is.
 struct World {
     controller: ControllerProcess,
@@ -67,10 +64,11 @@ impl World {
         for number in 0..options.agents {
             // The last one forgets, as a real engine does.
             let keeps = (number + 1 == options.agents).then_some(256);
-            engines.push(synthetic(options.seed.wrapping_add(number as u64), keeps, asked));
-            hosts.push(
-                yard.host(&format!("synthetic-{number}"), engines[number].host(), number % 2 == 0).await,
-            );
+            let engine = synthetic(options.seed.wrapping_add(number as u64), keeps);
+            let host = yard.host(&format!("synthetic-{number}"), engine.host(), number % 2 == 0).await;
+            populate(&engine, asked);
+            engines.push(engine);
+            hosts.push(host);
         }
         for number in options.agents..options.agents + REAL {
             hosts.push(yard.host(&format!("real-{number}"), real.host(), number % 2 == 0).await);
@@ -135,7 +133,7 @@ impl World {
                 told = reading::told(engine);
                 let forgets = number + 1 == self.engines.len();
                 let absences = if forgets { &host.absences[..] } else { &[] };
-                if !forgets && host.copies == 0 {
+                if !forgets {
                     wrong.extend(gaps.iter().map(|gap| format!("{}: gap: {gap}", host.name)));
                 }
                 checker::compare(&told, &stored, absences, true)
@@ -144,19 +142,6 @@ impl World {
                 let absences = [&host.absences, engine_absences].concat();
                 checker::compare(&told, &stored, &absences, false)
             };
-            let (taken, findings): (Vec<_>, Vec<_>) =
-                findings.into_iter().partition(|one| host.copies > 0 && matches!(one, Finding::Lost(_)));
-            if !taken.is_empty() {
-                say(format!(
-                    "{}: {} copies took the numbers of {} events",
-                    host.name,
-                    host.copies,
-                    taken.len()
-                ));
-            }
-            if taken.len() > host.copies * TAKEN {
-                wrong.extend(taken.iter().map(|finding| format!("{}: {finding:?}", host.name)));
-            }
             wrong.extend(findings.iter().map(|finding| format!("{}: {finding:?}", host.name)));
             if let Some(engine) = self.engines.get(number) {
                 wrong.extend(standing(&host.name, engine, &stored));
@@ -176,23 +161,13 @@ impl World {
     /// What is wrong with files and processes, in words.
     fn leaks(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        let mut compare = |name: &str, before: Vitals, resident: usize| {
-            let Ok(after) = Vitals::of(before.process) else { return };
-            say(format!("{name}: {before:?} -> {after:?}"));
-            let grown = after.descriptors > before.descriptors + 16
-                || after.threads > before.threads + 16
-                || after.resident > before.resident + resident;
-            if grown {
-                wrong.push(format!("{name} has grown from {before:?} to {after:?}"));
-            }
-        };
         for host in &self.hosts {
             if let Some(before) = host.vitals {
-                compare(&host.name, before, 32 << 10);
+                wrong.extend(leaks::compare(&host.name, before, 32 << 10));
             }
         }
         if self.vitals.process == self.controller.id() {
-            compare("controller", self.vitals, 256 << 10);
+            wrong.extend(leaks::compare("controller", self.vitals, 256 << 10));
         }
         for host in &self.hosts {
             let bytes = size(&host.agent.data());
@@ -285,12 +260,14 @@ async fn nothing_is_lost_doubled_disordered_or_untrue() {
 
     let mut wrong = world.events(&absences).await;
     let engines = ids.iter().cloned().zip(&world.engines).collect::<HashMap<_, _>>();
-    let commands = orders::read(&world.site, &engines).await;
+    let copies = world.hosts.iter().map(|host| (host.id.as_str(), host.copies)).collect();
+    let commands = orders::read(&world.site, &engines, &copies).await;
     say(format!("answers to orders: {answers:?}"));
     say(format!("{} commands: {}", commands.len(), counted(commands.iter().map(|one| &one.state))));
     wrong.extend(commands.iter().flat_map(checker::trouble));
     wrong.extend(world.hosts.iter().flat_map(|host| host.troubles.clone()));
     wrong.extend(world.leaks());
+    wrong.extend(leaks::after_reconnects(&world.site, &world.hosts, world.controller.id()).await);
     say(format!("faults: {}", counted(steps.iter().map(|step| step.fault))));
     say(format!("took {:.1} s in all", started.elapsed().as_secs_f64()));
     assert!(wrong.is_empty(), "seed {}: {} findings\n{}", options.seed, wrong.len(), first(&wrong));

@@ -36,10 +36,10 @@ pub async fn write(directory: &Path, careless: bool) -> anyhow::Result<()> {
 
 async fn tell(events: &Events, agent: u64) -> anyhow::Result<()> {
     let instance = instance(agent)?;
-    let mut mark = events.mark(&instance, EPOCH).await?.0;
+    let mut mark = events.mark(&instance, EPOCH).await?.seq.0;
     loop {
         let batch = (mark + 1..=mark + BATCH).map(|seq| event(agent, seq)).collect();
-        let batch = EventBatch { epoch: EPOCH, events: batch };
+        let batch = EventBatch::plain(EPOCH, batch);
         mark = events.intake(&instance, batch).await?.0;
         say(format_args!("stored {agent} {mark}"))?;
     }
@@ -65,7 +65,7 @@ pub async fn check(directory: &Path, logs: &[PathBuf]) -> anyhow::Result<()> {
     let events = Events::new(store);
     let mut counts = Vec::new();
     for (agent, said) in said {
-        let mark = events.mark(&instance(agent)?, EPOCH).await?.0;
+        let mark = events.mark(&instance(agent)?, EPOCH).await?.seq.0;
         ensure!(mark >= said, "agent {agent}: {said} events were acknowledged, {mark} are there");
         whole(&events, agent, mark).await?;
         counts.push(format!("{said}/{mark}"));

@@ -1,15 +1,17 @@
 //! An agent that joined with a key of its own and means no good: it harms its own picture and nothing else.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::link::identity::Identity;
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, Standing};
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Reply};
-use roadstead_protocol::message::ids::{CommandId, ContainerId, Epoch, EventSeq};
+use roadstead_protocol::message::ids::{CommandId, ContainerId, Epoch, EventSeq, Print};
 use roadstead_protocol::message::policy::{Limits, Policy, Verb};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 use roadstead_protocol::message::snapshot::{Change, Engine, EngineState, SnapshotPart};
@@ -17,7 +19,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_tests::api::text;
-use roadstead_tests::raw::{RawLink, hello};
+use roadstead_tests::raw::{BINARY, RawLink, frame_header, hello};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -51,7 +53,7 @@ impl Player {
     async fn events(&mut self, events: Vec<(u64, EventKind)>) {
         let event = |(seq, what)| Event { seq: EventSeq(seq), at: UnixMicros::now(), what };
         let events = events.into_iter().map(event).collect();
-        self.send(ToController::Events(EventBatch { epoch: self.epoch, events })).await;
+        self.send(ToController::Events(EventBatch::plain(self.epoch, events))).await;
     }
 
     async fn acknowledged(&mut self) -> EventSeq {
@@ -146,6 +148,36 @@ async fn events_of_another_outbox_or_out_of_order_end_the_session_and_are_not_st
     let kinds: Vec<_> =
         events_of(&site, &jumping.id).await.iter().map(|event| event["kind"].clone()).collect();
     assert_eq!(kinds, ["agent_started", "gap"]);
+}
+
+#[tokio::test]
+async fn what_follows_events_that_could_not_be_kept_is_not_kept_either() {
+    let site = Site::start().await;
+    // Whoever serves chooses at random what to look at first.
+    for round in 0..8 {
+        let mut player =
+            Player::join(&site, |hello| Hello { name: format!("player-{round}"), ..hello }).await;
+        let batch = |events: Range<u64>, print| {
+            let event = |seq| Event { seq: EventSeq(seq), at: UnixMicros(0), what: started("played") };
+            let events = events.map(event).collect();
+            let print = Some(Print(print));
+            ToController::Events(EventBatch { print, ..EventBatch::plain(player.epoch, events) })
+        };
+        let [known, forked, after] = [batch(1..4, 5), batch(3..5, 6), batch(5..7, 7)];
+        player.send(known.clone()).await;
+        assert_eq!(player.acknowledged().await, EventSeq(3));
+        player.send(known).await;
+        assert_eq!(player.acknowledged().await, EventSeq(3), "a repetition is acknowledged again");
+        let both = [forked, after].map(|message| {
+            let message = codec::encode(&message, codec::MAX_MESSAGE).unwrap();
+            [frame_header(BINARY, message.len() as u64), message].concat()
+        });
+        player.link.send_bytes(&both.concat()).await.unwrap();
+        player.goodbye().await;
+        logged(site.controller.log(), &["ending a session", &player.id, "other events were stored"]).await;
+        logged(site.controller.log(), &["an agent is gone", &player.id]).await;
+        assert_eq!(events_of(&site, &player.id).await.len(), 3, "round {round}");
+    }
 }
 
 #[tokio::test]

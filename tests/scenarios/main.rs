@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is a failure")]
 
 mod clock_steps;
+mod copied_outbox;
 mod disk_faults;
 mod engine;
 mod fleet;

@@ -29,5 +29,6 @@ pub fn welcome(protocol: ProtocolVersion) -> Reply {
         instance: "host".parse().unwrap(),
         name: "host".to_owned(),
         acknowledged: EventSeq::default(),
+        print: None,
     })
 }

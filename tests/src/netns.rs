@@ -71,15 +71,16 @@ impl Netns {
     /// A command that runs `program` inside. It sees the same files, so engines' sockets work.
     ///
     /// # Errors
-    /// When `ip` is missing.
+    /// When `nsenter` is missing.
     pub fn command(&self, program: impl AsRef<Path>) -> anyhow::Result<Command> {
         Self::command_in(&self.name(), program)
     }
 
     /// A command that runs `program` in the namespace of this name.
     pub(crate) fn command_in(name: &str, program: impl AsRef<Path>) -> anyhow::Result<Command> {
-        let mut command = tool::command("ip")?;
-        command.args(["netns", "exec", name]).arg(program.as_ref());
+        // `ip netns exec` would mount a new `/sys` over that of the machine, without its control groups.
+        let mut command = tool::command("nsenter")?;
+        command.arg(format!("--net=/run/netns/{name}")).arg("--").arg(program.as_ref());
         Ok(command)
     }
 

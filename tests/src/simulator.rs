@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::Context;
 use roadstead_protocol::link::identity::Identity;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 use agent::{Agent, Place};
 pub use invitation::Invitation;
 pub use script::{Script, Sources};
-pub use tally::Summary;
 use tally::Tally;
+pub use tally::{Settled, Summary};
 
 /// What all agents of a simulator share.
 struct Common {
@@ -136,6 +136,12 @@ impl Simulator {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.common.tally.summary(self.common.script.agents, self.started.elapsed())
+    }
+
+    /// Every event from now on whose agent learns that it is stored.
+    #[must_use]
+    pub fn settled(&self) -> broadcast::Receiver<Settled> {
+        self.common.tally.follow_settled()
     }
 
     /// Forgets worst and usual latencies until now: what follows is measured by itself.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Agent;
 use crate::engine::Engine;
+use crate::outbox::Agreement;
 use crate::serving::serve;
 
 /// How long to wait after a refusal that only a person can lift.
@@ -126,6 +127,9 @@ impl<E: Engine> Agent<E> {
             None => Pause::BackOff,
             Some(Ok(welcome)) => {
                 self.remember(&welcome, address);
+                if !self.agrees(&welcome).await {
+                    return Pause::BackOff;
+                }
                 tracing::info!(controller = %remote, instance = %welcome.instance, session = %welcome.session,
                     version = %welcome.controller_version, "connected as {:?}", welcome.name);
                 self.linked.store(true, Ordering::Relaxed);
@@ -153,6 +157,25 @@ impl<E: Engine> Agent<E> {
         }
     }
 
+    /// Whether the controller means the same events as this agent by their numbers. The next link will tell of others.
+    async fn agrees(&self, welcome: &Welcome) -> bool {
+        match self.parts.outbox.agree(welcome.acknowledged, welcome.print).await {
+            Ok(Agreement::Reached) => true,
+            Ok(Agreement::Forked) => {
+                tracing::warn!(
+                    "the controller holds events of this outbox that are not from here: another machine uses a copy of \
+                     this data folder, or the folder was set back to an older copy; telling all of them under numbers \
+                     of their own"
+                );
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot tell events apart from those of a copy of this data folder");
+                false
+            }
+        }
+    }
+
     fn hello(&self) -> Hello {
         let config = &self.config;
         Hello {
@@ -170,7 +193,7 @@ impl<E: Engine> Agent<E> {
             policy: self.parts.policy.current(),
             abilities: self.abilities.clone(),
             epoch: self.parts.outbox.epoch(),
-            last_event: self.parts.outbox.last(),
+            last_event: self.parts.outbox.pending(),
             remembers_since: Some(self.parts.executor.remembers_since()),
         }
     }

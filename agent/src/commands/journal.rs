@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn text_is_bounded_in_bytes_too() {
         let journal = journal();
-        for _ in 0..MAX_LINES {
+        for _ in 0..MAX_TEXT / MAX_LINE_TEXT + 10 {
             journal.log(LogStream::Stderr, None, &"x".repeat(MAX_LINE_TEXT));
         }
         journal.close();

@@ -39,6 +39,21 @@ fn unknown_keys_are_errors() {
 }
 
 #[test]
+fn errors_name_the_line_and_never_show_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    for broken in ["join = 'rsj_SEED\n", "join = rsj_SEED\n", "join = ['rsj_SEED']\n", "jion = 'rsj_SEED'\n"]
+    {
+        std::fs::write(&file, format!("# one\n{broken}")).unwrap();
+        let error = Settings::from_file(&file).err().unwrap();
+        for shown in [error.to_string(), format!("{error:?}")] {
+            assert!(!shown.contains("SEED"), "{shown}");
+        }
+        assert!(error.to_string().contains("agent.toml, line 2: "), "{error}");
+    }
+}
+
+#[test]
 fn tags_are_sorted_without_doubles() {
     let settings = Settings { tags: Some(" web, eu ,web,,".into()), ..Settings::default() };
     assert_eq!(settings.resolve().unwrap().tags, ["eu", "web"]);

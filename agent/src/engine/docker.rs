@@ -1,4 +1,4 @@
-//! The Docker engine, over its API. Only this module and those under it know bollard and HTTP.
+//! The Docker engine, over its API. Only this module and those under it know HTTP.
 
 mod connect;
 mod convert;
@@ -8,7 +8,9 @@ mod details;
 mod errors;
 mod events;
 mod figures;
+mod groups;
 mod lines;
+mod listed;
 mod logs;
 mod names;
 mod own;
@@ -17,16 +19,14 @@ mod recreate;
 mod times;
 mod wire;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-    RestartContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
-};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
+use hyper::Method;
 use roadstead_protocol::message::command::{ContainerAction, InstallWork};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::ids::ContainerId;
@@ -40,11 +40,14 @@ use self::connect::Endpoint;
 pub use self::connect::{ConnectError, TlsFiles};
 use self::convert::Inspection;
 use self::figures::Sampler;
+use self::groups::Groups;
+use self::listed::Entry;
 use self::names::{checked, checked_image};
 use self::recreate::NewImage;
 use self::wire::Wire;
 use super::{
-    EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, PullProgress,
+    Effort, EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, Listed, Print,
+    PullProgress,
 };
 use crate::policy::Reach;
 
@@ -58,15 +61,13 @@ const ACT_TIMEOUT: Duration = Duration::from_secs(60);
 const INSPECTIONS: usize = 8;
 /// What stopping may take beyond its grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
-/// bollard's own limit covers the response head only and cannot differ by call; ours are shorter.
-const BOLLARD_TIMEOUT_SECS: u64 = 3600;
 
 /// A Docker engine on this host or, over TLS, on another. Making one dials nothing: an engine that is down is a state
 /// that passes. Holds no connection but those of calls under way.
 pub struct DockerEngine {
     wire: Arc<Wire>,
-    docker: bollard::Docker,
     sampler: Sampler,
+    groups: Arc<Mutex<Groups>>,
     /// Bytes, from the last identification; 0 before.
     host_memory: AtomicU64,
 }
@@ -77,28 +78,19 @@ impl DockerEngine {
     /// loopback addresses only.
     pub fn connect(docker_host: Option<&str>, tls: Option<&TlsFiles>) -> Result<Self, ConnectError> {
         let wire = Arc::new(Wire::new(Endpoint::parse(docker_host, tls)?));
-        let transport = {
-            let wire = Arc::clone(&wire);
-            move |request: bollard::BollardRequest| {
-                let wire = Arc::clone(&wire);
-                async move { Ok(wire.send(request).await?) }
-            }
-        };
-        let version = bollard::API_DEFAULT_VERSION;
-        let docker = bollard::Docker::connect_with_custom_transport(
-            transport,
-            Some("http://docker"),
-            BOLLARD_TIMEOUT_SECS,
-            version,
-        )
-        .map_err(|error| ConnectError::Malformed(format!("{} ({error})", docker_host.unwrap_or_default())))?;
-        Ok(Self { wire, docker, sampler: Sampler::default(), host_memory: AtomicU64::new(0) })
+        let groups = Arc::new(Mutex::new(Groups::new()));
+        Ok(Self { wire, sampler: Sampler::default(), groups, host_memory: AtomicU64::new(0) })
     }
 
     /// Inspects a container, as JSON or what is read of it; none if there is no such.
     async fn inspect_as<T: DeserializeOwned>(&self, container: &str) -> Result<Option<T>, EngineError> {
         let path = format!("/containers/{}/json", checked(container)?);
         found(self.wire.get(&path, INSPECT_TIMEOUT).await)
+    }
+
+    /// Has the engine do something to a container of a checked name.
+    async fn ask(&self, container: &str, what: &str, within: Duration) -> Result<(), EngineError> {
+        self.wire.act(Method::POST, &format!("/containers/{container}/{what}"), within).await
     }
 
     async fn inspect_image<T: DeserializeOwned>(&self, reference: &str) -> Result<Option<T>, EngineError> {
@@ -142,42 +134,38 @@ fn found<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
     }
 }
 
-/// Waits for a call of bollard, but not longer than `limit`.
-async fn within<T>(
-    limit: Duration,
-    call: impl Future<Output = Result<T, bollard::errors::Error>>,
-) -> Result<T, EngineError> {
-    timeout(limit, call).await.map_err(|_| EngineError::TimedOut(limit))?.map_err(errors::from_bollard)
-}
-
 impl EngineView for DockerEngine {
-    async fn identify(&self) -> Result<EngineInfo, EngineError> {
+    async fn ping(&self) -> Result<(), EngineError> {
         // The engine may be another version since it was last asked.
         let negotiated = timeout(INSPECT_TIMEOUT, self.wire.negotiate()).await;
-        negotiated
-            .map_err(|_| EngineError::TimedOut(INSPECT_TIMEOUT))?
-            .map_err(|error| errors::unreachable(&error))?;
-        let version = within(INSPECT_TIMEOUT, self.docker.version()).await?;
+        let negotiated = negotiated.map_err(|_| EngineError::TimedOut(INSPECT_TIMEOUT))?;
+        negotiated.map(drop).map_err(|error| errors::unreachable(&error))
+    }
+
+    async fn identify(&self) -> Result<EngineInfo, EngineError> {
+        self.ping().await?;
+        let version: Version = self.wire.get("/version", INSPECT_TIMEOUT).await?;
         let info: HostInfo = self.wire.get("/info", LIST_TIMEOUT).await?;
         self.host_memory.store(info.mem_total, Ordering::Relaxed);
         Ok(EngineInfo {
-            version: version.version.unwrap_or_default(),
-            api_version: version.api_version.unwrap_or_default(),
+            version: version.version,
+            api_version: version.api_version,
             os: info.operating_system,
             cpus: info.ncpu,
             memory_bytes: info.mem_total,
         })
     }
 
-    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        #[derive(Deserialize)]
-        struct Listed {
-            #[serde(rename = "Id")]
-            id: String,
-        }
-        let listed: Vec<Listed> = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
-        // One that vanished meanwhile is none.
-        let inspections = listed.into_iter().map(|listed| async move { self.container(&listed.id).await });
+    async fn list(&self) -> Result<Vec<Listed>, EngineError> {
+        let entries: Vec<Entry> = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
+        Ok(entries.into_iter().filter_map(|Entry(listed)| listed).collect())
+    }
+
+    async fn survey(&self) -> Result<Vec<(Container, Print)>, EngineError> {
+        let inspections = self.list().await?.into_iter().map(|Listed { id, print }| async move {
+            // One that vanished meanwhile is none.
+            Ok::<_, EngineError>(self.container(id.as_str()).await?.map(|container| (container, print)))
+        });
         let found: Vec<_> = stream::iter(inspections).buffered(INSPECTIONS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
@@ -205,9 +193,24 @@ impl EngineView for DockerEngine {
         events::subscribe(&self.wire, since).await
     }
 
-    async fn figures(&self, containers: &[ContainerId]) -> Vec<Figures> {
-        self.sampler.sample(&self.wire, containers, self.host_memory.load(Ordering::Relaxed)).await
+    async fn figures(&self, containers: &[ContainerId], effort: Effort) -> Vec<Figures> {
+        let host_memory = self.host_memory.load(Ordering::Relaxed);
+        let mut figures = groups::read(&self.groups, containers, host_memory).await;
+        if effort == Effort::Ask && figures.len() < containers.len() {
+            let read: HashSet<_> = figures.iter().map(|figures| &figures.container).collect();
+            let rest: Vec<_> = containers.iter().filter(|id| !read.contains(id)).cloned().collect();
+            figures.extend(self.sampler.sample(&self.wire, &rest, host_memory).await);
+        }
+        figures
     }
+}
+
+/// What is read of the engine's versions.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Version {
+    version: String,
+    api_version: String,
 }
 
 /// What is read of the engine's own facts.
@@ -238,31 +241,19 @@ impl EngineControl for DockerEngine {
     }
 
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {
-        timeout(ACT_TIMEOUT, pull::registry_digest(&self.docker, reference))
-            .await
-            .map_err(|_| EngineError::TimedOut(ACT_TIMEOUT))?
+        pull::registry_digest(&self.wire, reference, ACT_TIMEOUT).await
     }
 
     async fn act(&self, container: &str, action: ContainerAction) -> Result<(), EngineError> {
         let name = checked(container)?;
-        let docker = &self.docker;
         let done = match action {
-            ContainerAction::Start => {
-                within(ACT_TIMEOUT, docker.start_container(name, None::<StartContainerOptions>)).await
-            }
+            ContainerAction::Start => self.ask(name, "start", ACT_TIMEOUT).await,
             // Without a grace of its own the engine takes the container's, which may be long.
-            ContainerAction::Stop => {
-                let options = None::<bollard::query_parameters::StopContainerOptions>;
-                within(ACT_TIMEOUT * 5, docker.stop_container(name, options)).await
-            }
-            ContainerAction::Restart => {
-                within(ACT_TIMEOUT * 5, docker.restart_container(name, None::<RestartContainerOptions>)).await
-            }
-            ContainerAction::Kill => {
-                within(ACT_TIMEOUT, docker.kill_container(name, None::<KillContainerOptions>)).await
-            }
-            ContainerAction::Pause => within(ACT_TIMEOUT, docker.pause_container(name)).await,
-            ContainerAction::Unpause => within(ACT_TIMEOUT, docker.unpause_container(name)).await,
+            ContainerAction::Stop => self.ask(name, "stop", ACT_TIMEOUT * 5).await,
+            ContainerAction::Restart => self.ask(name, "restart", ACT_TIMEOUT * 5).await,
+            ContainerAction::Kill => self.ask(name, "kill", ACT_TIMEOUT).await,
+            ContainerAction::Pause => self.ask(name, "pause", ACT_TIMEOUT).await,
+            ContainerAction::Unpause => self.ask(name, "unpause", ACT_TIMEOUT).await,
             ContainerAction::Remove => self.remove(name, false).await,
             ContainerAction::Unknown => {
                 Err(EngineError::Refused("this agent does not know the action".to_owned()))
@@ -280,20 +271,17 @@ impl EngineControl for DockerEngine {
     }
 
     async fn stop(&self, container: &str, grace: Duration) -> Result<(), EngineError> {
-        let name = checked(container)?;
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        within(grace + STOP_MARGIN, self.docker.stop_container(name, Some(options))).await
+        self.ask(checked(container)?, &format!("stop?t={seconds}"), grace + STOP_MARGIN).await
     }
 
     async fn rename(&self, container: &str, name: &str) -> Result<(), EngineError> {
-        let options = RenameContainerOptionsBuilder::new().name(checked(name)?).build();
-        within(ACT_TIMEOUT, self.docker.rename_container(checked(container)?, options)).await
+        self.ask(checked(container)?, &format!("rename?name={}", checked(name)?), ACT_TIMEOUT).await
     }
 
     async fn remove(&self, container: &str, force: bool) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::new().force(force).v(false).build();
-        within(ACT_TIMEOUT, self.docker.remove_container(checked(container)?, Some(options))).await
+        let path = format!("/containers/{}?force={force}&v=false", checked(container)?);
+        self.wire.act(Method::DELETE, &path, ACT_TIMEOUT).await
     }
 
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {

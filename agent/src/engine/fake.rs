@@ -152,7 +152,12 @@ impl FakeEngine {
         model.inspections.insert(id, (reach, env));
     }
 
-    /// How often figures were asked for.
+    /// Whether figures can be had without asking it; they can from the start.
+    pub fn set_readable(&self, readable: bool) {
+        self.model().readable = readable;
+    }
+
+    /// How often figures were read or asked for.
     #[must_use]
     pub fn samplings(&self) -> u64 {
         self.model().samplings

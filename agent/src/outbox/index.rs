@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use roadstead_protocol::message::event::{Event, EventKind};
-use roadstead_protocol::message::ids::Epoch;
+use roadstead_protocol::message::event::{Event, EventKind, Fork};
+use roadstead_protocol::message::ids::{Epoch, Print};
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::mark::Mark;
@@ -28,13 +28,20 @@ pub(super) struct Segment {
     pub bytes: u64,
 }
 
+/// Some events in order, and the print of the last.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub events: Vec<Event>,
+    pub print: Option<Print>,
+}
+
 /// Where the next events come from.
 #[derive(Debug)]
 pub(super) enum Source {
     /// There are none yet.
     Wait,
     /// From memory.
-    Ready(Vec<Event>),
+    Ready(Taken),
     /// From the segment that holds the numbers from `first` to before `end`; the next one wanted is `start`.
     Segment { first: u64, end: u64, start: u64 },
 }
@@ -57,12 +64,16 @@ pub(super) struct Index {
     pub acknowledged: u64,
     dropped: u64,
     pub engine_time: Option<UnixMicros>,
+    /// Where the epoch left another.
+    pub fork: Option<Fork>,
+    /// The print of the newest event that could be read or was written.
+    pub print: Option<Print>,
     recent: VecDeque<Stored>,
     recent_bytes: usize,
 }
 
 impl Index {
-    pub fn new(mark: &Mark, segments: Vec<(u64, u64)>, in_doubt: bool) -> Self {
+    pub fn new(mark: &Mark, segments: Vec<(u64, u64)>, print: Option<Print>, in_doubt: bool) -> Self {
         Self {
             epoch: mark.epoch,
             segments: segments.into_iter().map(|(first, bytes)| Segment { first, bytes }).collect(),
@@ -74,6 +85,8 @@ impl Index {
             acknowledged: mark.acknowledged,
             dropped: mark.dropped,
             engine_time: mark.engine_time,
+            fork: mark.fork,
+            print,
             recent: VecDeque::new(),
             recent_bytes: 0,
         }
@@ -86,6 +99,7 @@ impl Index {
             acknowledged: self.acknowledged,
             dropped: self.dropped,
             engine_time: self.engine_time,
+            fork: self.fork,
         }
     }
 
@@ -104,6 +118,7 @@ impl Index {
         for stored in events {
             self.last = stored.event.seq.0;
             self.engine_time = self.engine_time.max(engine_time(&stored.event));
+            self.print = Some(stored.print);
             self.recent_bytes += stored.size;
             self.recent.push_back(stored);
         }
@@ -165,18 +180,44 @@ impl Index {
         if start > self.last {
             return Source::Wait;
         }
-        let in_memory = self.recent.front().map(|stored| stored.event.seq.0);
-        if let Some(behind) = in_memory.and_then(|first| start.checked_sub(first)) {
-            let wanted = self.recent.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX));
+        if let Some(wanted) = self.in_memory(start) {
             return Source::Ready(batch(wanted, max_bytes));
         }
-        let holder = self.segments.iter().rposition(|segment| segment.first <= start);
+        let (first, end) = self.holder(start);
+        match first {
+            Some(first) => Source::Segment { first, end, start },
+            None => Source::Ready(batch(
+                [&segment::gap(start, end - 1, self.why(end - 1))].into_iter(),
+                max_bytes,
+            )),
+        }
+    }
+
+    /// The events from `start` on, if they are in memory.
+    fn in_memory(&self, start: u64) -> Option<impl Iterator<Item = &Stored>> {
+        let behind = start.checked_sub(self.recent.front()?.event.seq.0)?;
+        Some(self.recent.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)))
+    }
+
+    /// The print of the event `seq`, if it is in memory.
+    pub fn print_in_memory(&self, seq: u64) -> Option<Print> {
+        let stored = self.in_memory(seq)?.next()?;
+        (stored.event.seq.0 == seq).then_some(stored.print)
+    }
+
+    /// The segment that holds the event `seq`: its first number, none if it is gone, and the one its successor begins
+    /// with.
+    pub fn holder(&self, seq: u64) -> (Option<u64>, u64) {
+        let holder = self.segments.iter().rposition(|segment| segment.first <= seq);
         let following = holder.map_or(0, |holder| holder + 1);
         let end = self.segments.get(following).map_or(self.last + 1, |segment| segment.first);
-        match holder {
-            Some(holder) => Source::Segment { first: self.segments[holder].first, end, start },
-            None => Source::Ready(vec![segment::gap(start, end - 1, self.why(end - 1)).event]),
-        }
+        (holder.map(|holder| self.segments[holder].first), end)
+    }
+
+    /// The fork, if it matters to a controller that holds this epoch up to `held`: it needs to know where the epoch
+    /// begins, and which events may have been told before under another.
+    pub fn fork_for(&self, held: u64) -> Option<Fork> {
+        self.fork.filter(|fork| held <= fork.after.0 || held < fork.up_to.0)
     }
 
     /// Whether there is a segment that begins with `first`.
@@ -198,15 +239,16 @@ impl Index {
 }
 
 /// The first of `events` up to `max_bytes`, but at least one.
-pub(super) fn batch<'a>(events: impl Iterator<Item = &'a Stored>, max_bytes: usize) -> Vec<Event> {
+pub(super) fn batch<'a>(events: impl Iterator<Item = &'a Stored>, max_bytes: usize) -> Taken {
     let mut size = 0;
-    let mut batch = Vec::new();
+    let mut batch = Taken::default();
     for stored in events {
         size += stored.size;
-        if size > max_bytes && !batch.is_empty() {
+        if size > max_bytes && !batch.events.is_empty() {
             break;
         }
-        batch.push(stored.event.clone());
+        batch.events.push(stored.event.clone());
+        batch.print = Some(stored.print);
     }
     batch
 }

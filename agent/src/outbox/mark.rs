@@ -8,12 +8,16 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use roadstead_protocol::message::ids::Epoch;
+use roadstead_protocol::message::event::Fork;
+use roadstead_protocol::message::ids::{Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
 use uuid::Uuid;
 
-/// Epoch, counter, three numbers, a time.
-const BODY: usize = 56;
+/// Epoch, counter, three numbers, a time, and the two numbers of a fork.
+const BODY: usize = 72;
+
+/// The body without a fork, as agents of protocol 1.0 wrote it.
+const OLD_BODY: usize = 56;
 
 /// The body and its checksum.
 const SLOT: usize = BODY + 4;
@@ -36,6 +40,8 @@ pub(super) struct Mark {
     pub dropped: u64,
     /// The newest time by the engine's clock.
     pub engine_time: Option<UnixMicros>,
+    /// Where the epoch left another.
+    pub fork: Option<Fork>,
 }
 
 /// The file the slots are in.
@@ -50,8 +56,8 @@ impl MarkFile {
     pub fn open(file: File) -> (Self, Option<Mark>) {
         let slots = SLOT_OFFSETS.iter().filter_map(|offset| {
             let mut bytes = [0; SLOT];
-            file.read_exact_at(&mut bytes, *offset).ok()?;
-            parse(&bytes)
+            let read = file.read_at(&mut bytes, *offset).ok()?;
+            parse(&bytes[..read], BODY).or_else(|| parse(&bytes[..read], OLD_BODY))
         });
         let newest = slots.max_by_key(|(counter, _)| *counter);
         let counter = newest.map_or(0, |(counter, _)| counter);
@@ -81,28 +87,32 @@ fn format(counter: u64, mark: &Mark) -> [u8; SLOT] {
         slot[16 + index * 8..24 + index * 8].copy_from_slice(&number.to_le_bytes());
     }
     slot[48..56].copy_from_slice(&time.to_le_bytes());
+    let (after, up_to) = mark.fork.map_or((0, 0), |fork| (fork.after.0, fork.up_to.0));
+    slot[56..64].copy_from_slice(&after.to_le_bytes());
+    slot[64..72].copy_from_slice(&up_to.to_le_bytes());
     let checksum = crc32fast::hash(&slot[..BODY]);
     slot[BODY..].copy_from_slice(&checksum.to_le_bytes());
     slot
 }
 
-fn parse(slot: &[u8; SLOT]) -> Option<(u64, Mark)> {
-    let (body, checksum) = slot.split_at(BODY);
+/// Reads a slot whose body takes `length` bytes.
+fn parse(slot: &[u8], length: usize) -> Option<(u64, Mark)> {
+    let (body, checksum) = slot.get(..length + 4)?.split_at(length);
     if crc32fast::hash(body).to_le_bytes() != checksum {
         return None;
     }
     let epoch = Epoch(Uuid::from_slice(&body[..16]).ok()?);
-    let number = |index: usize| {
-        let start = 16 + index * 8;
-        body[start..start + 8].try_into().map(u64::from_le_bytes).ok()
-    };
+    let at = |start: usize| body.get(start..start + 8)?.try_into().map(u64::from_le_bytes).ok();
+    let number = |index: usize| at(16 + index * 8);
     let time = i64::from_le_bytes(body[48..56].try_into().ok()?);
+    let fork = at(56).zip(at(64)).filter(|(_, up_to)| *up_to > 0);
     let mark = Mark {
         epoch,
         last: number(1)?,
         acknowledged: number(2)?,
         dropped: number(3)?,
         engine_time: (time != NEVER).then_some(UnixMicros(time)),
+        fork: fork.map(|(after, up_to)| Fork { after: EventSeq(after), up_to: EventSeq(up_to) }),
     };
     Some((number(0)?, mark))
 }
@@ -113,7 +123,18 @@ mod tests {
 
     fn mark(last: u64) -> Mark {
         let epoch = Epoch(Uuid::from_u128(7));
-        Mark { epoch, last, acknowledged: 3, dropped: 2, engine_time: Some(UnixMicros(-5)) }
+        let fork = Some(Fork { after: EventSeq(1), up_to: EventSeq(last) });
+        Mark { epoch, last, acknowledged: 3, dropped: 2, engine_time: Some(UnixMicros(-5)), fork }
+    }
+
+    #[test]
+    fn a_mark_of_an_older_agent_is_read() {
+        let old = Mark { fork: None, ..mark(9) };
+        let mut slot = format(4, &old)[..OLD_BODY].to_vec();
+        slot.extend(crc32fast::hash(&slot).to_le_bytes());
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&slot, SLOT_OFFSETS[1]).unwrap();
+        assert_eq!(MarkFile::open(file).1, Some(old));
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! How one event lies on disk: a [record](crate::record).
+//! How one event lies on disk: a [record](crate::record), which also holds the print of the one before it, so that its
+//! checksum is the print of the whole history up to it.
 
-use roadstead_protocol::message::event::Event;
+use roadstead_protocol::message::event::{Event, EventKind};
+use roadstead_protocol::message::ids::{EventSeq, Print};
+use roadstead_protocol::message::time::UnixMicros;
+use serde::Serialize;
 
 use crate::record;
 pub(super) use crate::record::{RecordError, Tail};
@@ -10,6 +14,7 @@ pub(super) use crate::record::{RecordError, Tail};
 pub(super) struct Stored {
     pub event: Event,
     pub size: usize,
+    pub print: Print,
 }
 
 /// What bytes of a segment hold.
@@ -21,14 +26,35 @@ pub(super) struct Scan {
     pub tail: Tail,
 }
 
-/// Appends the record of `event` to `bytes` and tells its size; `bytes` is unchanged on failure.
-pub(super) fn encode(event: &Event, bytes: &mut Vec<u8>) -> Result<usize, RecordError> {
-    record::encode(event, bytes)
+/// An event and what went before it. Reads as an [`Event`], by older agents too.
+#[derive(Serialize)]
+struct Linked<'a> {
+    seq: EventSeq,
+    at: UnixMicros,
+    what: &'a EventKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<Print>,
+}
+
+/// Appends the record of `event`, which follows what `follows` is the print of, to `bytes`; `bytes` is unchanged on
+/// failure.
+pub(super) fn encode(
+    event: Event,
+    follows: Option<Print>,
+    bytes: &mut Vec<u8>,
+) -> Result<Stored, RecordError> {
+    let linked = Linked { seq: event.seq, at: event.at, what: &event.what, follows };
+    let written = record::encode(&linked, bytes)?;
+    Ok(Stored { event, size: written.size, print: Print(written.checksum) })
 }
 
 /// Reads every event there is.
 pub(super) fn scan(bytes: &[u8]) -> Scan {
     let record::Scan { found, tail } = record::scan(bytes);
-    let events = found.into_iter().map(|stored| Stored { event: stored.value, size: stored.size });
-    Scan { events: events.collect(), tail }
+    let stored = |found: record::Stored<Event>| Stored {
+        event: found.value,
+        size: found.size,
+        print: Print(found.checksum),
+    };
+    Scan { events: found.into_iter().map(stored).collect(), tail }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use roadstead_protocol::message::event::{Event, EventKind};
-use roadstead_protocol::message::ids::{Epoch, EventSeq};
+use roadstead_protocol::message::ids::{Epoch, EventSeq, Print};
 use roadstead_protocol::message::time::UnixMicros;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ const MAGIC: [u8; 8] = *b"RSOB\x01\0\0\0";
 /// What a segment file holds.
 #[derive(Debug)]
 pub(super) struct Contents {
-    /// The outbox it belongs to, if its header can be read.
+    /// The epoch in which it was begun, if its header can be read.
     pub epoch: Option<Epoch>,
     pub events: Vec<Stored>,
     pub tail: Tail,
@@ -113,7 +113,10 @@ pub(super) fn gap(from: u64, to: u64, why: &str) -> Stored {
         count: to - from + 1,
         reason: why.to_owned(),
     };
-    Stored { event: Event { seq: EventSeq(to), at: UnixMicros::now(), what }, size: 64 + why.len() }
+    let event = Event { seq: EventSeq(to), at: UnixMicros::now(), what };
+    // The same whenever these are found missing.
+    let print = Print(crc32fast::hash(&[from.to_le_bytes(), to.to_le_bytes()].concat()));
+    Stored { event, size: 64 + why.len(), print }
 }
 
 #[cfg(test)]
@@ -122,7 +125,7 @@ mod tests {
 
     fn stored(seq: u64) -> Stored {
         let what = EventKind::AgentStarted { version: String::new() };
-        Stored { event: Event { seq: EventSeq(seq), at: UnixMicros(0), what }, size: 1 }
+        Stored { event: Event { seq: EventSeq(seq), at: UnixMicros(0), what }, size: 1, print: Print(0) }
     }
 
     /// Each number, and `from-to` for a gap.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roadstead_protocol::message::event::{Event, EventKind};
-use roadstead_protocol::message::ids::{Epoch, EventSeq};
+use roadstead_protocol::message::ids::{EventSeq, Print};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::index::{Index, batch, engine_time};
+use super::index::{Index, Taken, batch, engine_time};
 use super::record::{self, RecordError, Stored};
 use super::writer::Writer;
 use super::{OutboxError, segment};
@@ -27,7 +27,6 @@ const OUT_OF_RESOURCES: [i32; 3] = [12, 23, 24];
 #[derive(Debug)]
 pub(super) struct Shared {
     directory: PathBuf,
-    pub epoch: Epoch,
     pub index: Mutex<Index>,
     writer: Mutex<Writer>,
     queue: Mutex<Queue>,
@@ -64,7 +63,6 @@ impl Shared {
     pub fn new(directory: &Path, writer: Writer, index: Index) -> Self {
         Self {
             directory: directory.to_owned(),
-            epoch: index.epoch,
             last: watch::Sender::new(index.last),
             index: Mutex::new(index),
             writer: Mutex::new(writer),
@@ -125,6 +123,33 @@ impl Shared {
         }
     }
 
+    /// Begins another epoch if the controller, which holds an event `held` with this print, got that from another outbox of
+    /// the same epoch. Tells whether it did.
+    pub fn forks(&self, held: u64, print: Print) -> Result<bool, OutboxError> {
+        // From here on nothing is written until it is decided.
+        let mut writer = locked(&self.writer);
+        let (acknowledged, last) = {
+            let index = locked(&self.index);
+            (index.acknowledged, index.last)
+        };
+        let is_ours =
+            held <= acknowledged || (held <= last && self.print(held).is_none_or(|own| own == print));
+        if !is_ours {
+            writer.fork(&self.index)?;
+        }
+        Ok(!is_ours)
+    }
+
+    /// The print of an event that is not acknowledged; none if it cannot be read any more.
+    fn print(&self, seq: u64) -> Option<Print> {
+        let (print, (first, end)) = {
+            let index = locked(&self.index);
+            (index.print_in_memory(seq), index.holder(seq))
+        };
+        let read = || self.read(first?, end)?.into_iter().find(|stored| stored.event.seq.0 == seq);
+        print.or_else(|| Some(read()?.print))
+    }
+
     fn forget(&self, writer: &mut Writer) {
         let lost = {
             let mut index = locked(&self.index);
@@ -147,7 +172,10 @@ impl Shared {
 
     /// Writes what waits with one sync, as far as a group may go.
     fn commit(&self, writer: &mut Writer) {
-        let mut last = locked(&self.index).last;
+        let (mut last, mut print) = {
+            let index = locked(&self.index);
+            (index.last, index.print)
+        };
         let mut records = Vec::new();
         let mut events = Vec::new();
         let mut replies = Vec::new();
@@ -155,9 +183,11 @@ impl Shared {
             let Some(Waiting { events: wanted, reply }) = locked(&self.queue).waiting.pop_front() else {
                 break;
             };
-            match encode(last, wanted, &mut records) {
+            match encode(last, print, wanted, &mut records) {
                 Ok(stored) => {
-                    last = stored.last().map_or(last, |stored| stored.event.seq.0);
+                    (last, print) = stored
+                        .last()
+                        .map_or((last, print), |stored| (stored.event.seq.0, Some(stored.print)));
                     events.extend(stored);
                     replies.push((EventSeq(last), reply));
                 }
@@ -175,7 +205,7 @@ impl Shared {
     }
 
     /// The events from `start` on of the segment that holds `first` to before `end`.
-    pub fn read_back(&self, first: u64, end: u64, start: u64, max_bytes: usize) -> Vec<Event> {
+    pub fn read_back(&self, first: u64, end: u64, start: u64, max_bytes: usize) -> Taken {
         let held = locked(&self.ahead).clone();
         let holds = |events: &[Stored]| {
             let ends = |stored: Option<&Stored>| stored.map_or(0, |stored| stored.event.seq.0);
@@ -185,7 +215,7 @@ impl Shared {
             Some(events) => events,
             None => match self.read(first, end) {
                 Some(events) => Arc::new(events),
-                None => return Vec::new(),
+                None => return Taken::default(),
             },
         };
         let wanted = batch(events.iter().filter(|stored| stored.event.seq.0 >= start), max_bytes);
@@ -197,8 +227,7 @@ impl Shared {
     fn read(&self, first: u64, end: u64) -> Option<Vec<Stored>> {
         let path = segment::path(&self.directory, first);
         let found = match segment::read(&path) {
-            Ok(contents) if contents.epoch.is_none_or(|epoch| epoch == self.epoch) => contents.events,
-            Ok(_) => Vec::new(),
+            Ok(contents) => contents.events,
             // Gone by now because it was dropped or acknowledged: the index knows better where to look.
             Err(_) if !locked(&self.index).lists(first) => return None,
             Err(error) => {
@@ -214,9 +243,11 @@ impl Shared {
     }
 }
 
-/// Adds the records of `wanted`, numbered from after `last`; leaves `records` alone if one of them does not fit.
+/// Adds the records of `wanted`, numbered from after `last`, whose print is `print`; leaves `records` alone if one of them
+/// does not fit.
 fn encode(
     last: u64,
+    mut print: Option<Print>,
     wanted: Vec<(UnixMicros, What)>,
     records: &mut Vec<u8>,
 ) -> Result<Vec<Stored>, RecordError> {
@@ -228,9 +259,11 @@ fn encode(
             What::Happened(what) => what,
             What::Lost { count, reason } => EventKind::Gap { from: seq, to: seq, count, reason },
         };
-        let event = Event { seq, at, what };
-        match record::encode(&event, records) {
-            Ok(size) => stored.push(Stored { event, size }),
+        match record::encode(Event { seq, at, what }, print, records) {
+            Ok(one) => {
+                print = Some(one.print);
+                stored.push(one);
+            }
             Err(error) => {
                 records.truncate(start);
                 return Err(error);

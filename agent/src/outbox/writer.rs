@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use roadstead_protocol::message::ids::Epoch;
+use roadstead_protocol::message::event::Fork;
+use roadstead_protocol::message::ids::{Epoch, EventSeq, Print};
 
 use super::OutboxError;
 use super::index::{Index, engine_time};
@@ -70,7 +71,7 @@ impl Writer {
             Some(mark) => mark,
             None => renewed(directory, &mut segments),
         };
-        let mut active = recover(directory, &mut mark, &segments);
+        let (mut active, print) = recover(directory, &mut mark, &segments);
         if active.is_none() && mark.last > 0 {
             // Its name keeps what was found out, should the mark be lost next.
             let first = mark.last + 1;
@@ -83,7 +84,7 @@ impl Writer {
         if let Err(error) = marks.write_both(&mark) {
             tracing::warn!(path = %path.display(), %error, "cannot write the outbox's mark");
         }
-        let index = Index::new(&mark, segments, in_doubt);
+        let index = Index::new(&mark, segments, print, in_doubt);
         let directory = directory.to_owned();
         Ok((Self { directory, epoch: mark.epoch, marks, active, limit_bytes }, index))
     }
@@ -138,6 +139,27 @@ impl Writer {
         }
     }
 
+    /// Begins another epoch that goes on after what is acknowledged: the numbers since then are another outbox's too.
+    ///
+    /// # Errors
+    /// If that cannot be written; the next start then finds either epoch, and both are right.
+    pub fn fork(&mut self, index: &Mutex<Index>) -> Result<(), OutboxError> {
+        let mark = {
+            let mut index = locked(index);
+            let fork = Fork { after: EventSeq(index.acknowledged), up_to: EventSeq(index.last) };
+            index.epoch = Epoch::generate();
+            index.fork = Some(fork);
+            index.last_at_open = index.last;
+            index.handed_out = 0;
+            index.mark()
+        };
+        self.epoch = mark.epoch;
+        self.active = None;
+        self.marks
+            .write_both(&mark)
+            .map_err(|error| OutboxError::io("write", &self.directory.join("mark"), error))
+    }
+
     /// Leaves the segment that is written to, since the numbers will not go on from its last.
     pub fn close_segment(&mut self) {
         self.active = None;
@@ -187,7 +209,7 @@ fn from_headers(directory: &Path, segments: &[(u64, u64)]) -> Option<Mark> {
     tracing::warn!(
         "the outbox's mark was damaged: events will be sent again, the controller ignores those it has"
     );
-    Some(Mark { epoch, last: 0, acknowledged: 0, dropped: 0, engine_time: None })
+    Some(Mark { epoch, last: 0, acknowledged: 0, dropped: 0, engine_time: None, fork: None })
 }
 
 /// A new life. If there was an earlier one of which nothing can be told, its numbers become a gap.
@@ -202,23 +224,24 @@ fn renewed(directory: &Path, segments: &mut Vec<(u64, u64)>) -> Mark {
             tracing::warn!(path = %path.display(), %error, "cannot remove a file of the outbox");
         }
     }
-    Mark { epoch: Epoch::generate(), last, acknowledged: 0, dropped: 0, engine_time: None }
+    Mark { epoch: Epoch::generate(), last, acknowledged: 0, dropped: 0, engine_time: None, fork: None }
 }
 
-/// Corrects `mark` by what the newest segment holds, and opens that segment for writing if it ends as it should.
-fn recover(directory: &Path, mark: &mut Mark, segments: &[(u64, u64)]) -> Option<Active> {
+/// Corrects `mark` by what the newest segment holds, and opens that segment for writing if it ends as it should. Tells the
+/// print of the newest event too.
+fn recover(directory: &Path, mark: &mut Mark, segments: &[(u64, u64)]) -> (Option<Active>, Option<Print>) {
+    let mut print = None;
     let history = segments.len().saturating_sub(2);
     let mut tail = Tail::Torn;
     let mut end = 0;
     let mut bytes = 0;
     for (first, _) in &segments[history..] {
-        let contents = segment::read(&segment::path(directory, *first)).ok();
-        let own = contents.filter(|contents| contents.epoch.is_none_or(|epoch| epoch == mark.epoch));
         end = first.saturating_sub(1);
         tail = Tail::Damaged;
-        let Some(contents) = own else { continue };
+        let Ok(contents) = segment::read(&segment::path(directory, *first)) else { continue };
         for stored in &contents.events {
             end = end.max(stored.event.seq.0);
+            print = Some(stored.print);
             mark.engine_time = mark.engine_time.max(engine_time(&stored.event));
         }
         // A file whose header is damaged is not written on.
@@ -230,10 +253,12 @@ fn recover(directory: &Path, mark: &mut Mark, segments: &[(u64, u64)]) -> Option
     let used = if tail == Tail::Damaged { end + 1 } else { end };
     let resumes = tail == Tail::Clean && mark.last <= end;
     mark.last = mark.last.max(used).max(mark.acknowledged);
-    let (first, _) = segments.last().filter(|_| resumes)?;
-    let path = segment::path(directory, *first);
-    let file = OpenOptions::new().write(true).open(&path).ok()?;
-    Some(Active { file, path, bytes })
+    let active = segments.last().filter(|_| resumes).and_then(|(first, _)| {
+        let path = segment::path(directory, *first);
+        let file = OpenOptions::new().write(true).open(&path).ok()?;
+        Some(Active { file, path, bytes })
+    });
+    (active, print)
 }
 
 fn read_write(path: &Path) -> io::Result<File> {

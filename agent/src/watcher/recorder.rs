@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::time::UnixMicros;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::{Outbox, OutboxError};
@@ -24,7 +24,7 @@ const GROUP: usize = 64;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long the end of the agent waits for the last events.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 const REASON: &str =
     "the agent could not record events fast enough, or not at all: its disk was full or failing";
@@ -47,11 +47,13 @@ pub(super) struct Recording {
     shutdown: CancellationToken,
 }
 
-/// Events of which only the number is known.
+/// Events of which only the number is known, and how many were handed over and are on disk in one way or the other.
 #[derive(Debug, Default)]
 struct Lost {
     count: AtomicU64,
     some: Notify,
+    handed_over: AtomicU64,
+    on_disk: watch::Sender<u64>,
 }
 
 /// The two sides of recording into `outbox`.
@@ -65,14 +67,27 @@ pub(super) fn recording(outbox: Outbox, shutdown: CancellationToken) -> (Recorde
 impl Recorder {
     /// Records an event, or that there was one.
     pub fn record(&self, at: UnixMicros, what: EventKind) {
+        self.lost.handed_over.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send((at, what)).is_err() {
-            self.lose(1);
+            self.lost.add(1);
         }
     }
 
     /// Records that `count` events happened which nobody could take in.
     pub fn lose(&self, count: u64) {
+        self.lost.handed_over.fetch_add(count, Ordering::Relaxed);
         self.lost.add(count);
+    }
+
+    /// Returns when everything that was handed over up to this call is on disk, or at least how many events that was.
+    pub fn settled(&self) -> impl Future<Output = ()> + use<> {
+        let handed_over = self.lost.handed_over.load(Ordering::Relaxed);
+        let (lost, mut on_disk) = (Arc::clone(&self.lost), self.lost.on_disk.subscribe());
+        async move {
+            let settled = |on_disk: &u64| *on_disk >= handed_over && lost.count.load(Ordering::Relaxed) == 0;
+            // Cannot fail: this holds the sender.
+            let _ = on_disk.wait_for(settled).await;
+        }
     }
 }
 
@@ -80,6 +95,11 @@ impl Lost {
     fn add(&self, count: u64) {
         self.count.fetch_add(count, Ordering::Relaxed);
         self.some.notify_one();
+    }
+
+    /// So many more are on disk now.
+    fn close(&self, count: u64) {
+        self.on_disk.send_modify(|on_disk| *on_disk += count);
     }
 }
 
@@ -112,6 +132,7 @@ impl Recording {
             if lost > 0 {
                 tracing::warn!(lost, "events could not be recorded");
                 self.retry(|| self.outbox.append_gap(lost, REASON.to_owned())).await;
+                self.lost.close(lost);
             }
             if received == Some(0) {
                 return;
@@ -123,13 +144,15 @@ impl Recording {
     async fn persist(&self, group: &mut Vec<Happened>) {
         let written = self.retry(|| self.outbox.append_all(group.clone())).await;
         if written.is_some() {
+            self.lost.close(group.len().try_into().unwrap_or(u64::MAX));
             group.clear();
             return;
         }
         // One of them cannot be written at all: that one is lost, not the others.
         for (at, what) in group.drain(..) {
-            if self.retry(|| self.outbox.append(at, what.clone())).await.is_none() {
-                self.lost.add(1);
+            match self.retry(|| self.outbox.append(at, what.clone())).await {
+                Some(_) => self.lost.close(1),
+                None => self.lost.add(1),
             }
         }
     }

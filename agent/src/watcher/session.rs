@@ -14,7 +14,7 @@ use super::PictureHandle;
 use super::inspections::Inspections;
 use super::reader::Feed;
 use super::teller::Teller;
-use crate::engine::{EngineError, EngineEvent, EngineView};
+use crate::engine::{EngineError, EngineEvent, EngineView, Listed, Print};
 
 /// How long the engine may take to answer a question about itself or one container.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -25,8 +25,14 @@ const LIST: Duration = Duration::from_secs(30);
 /// The safety net: how often the containers are listed although nothing seems to be missing.
 const RELIST: Duration = Duration::from_secs(300);
 
+/// Every container is looked at once in so many routine lists, since a list does not tell everything.
+const ROUNDS: usize = 12;
+
 /// How often the engine is asked whether it still answers.
 const PROBE: Duration = Duration::from_secs(60);
+
+/// Every so many probes it is asked about itself, which takes its parts too.
+const WHOLE_PROBE: u32 = 5;
 
 /// How soon the containers are listed again after one could not be looked at.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -38,8 +44,8 @@ const LOOKS: usize = 4;
 const TURN: usize = 64;
 
 /// How long nothing must have been heard of a container before the list is compared with what was told of it: the
-/// engine's events are a little later than its list.
-const QUIET: Duration = Duration::from_millis(250);
+/// engine's events are a little later than its list, and more than a little where the machine is busy.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// How long the comparison waits, at most, for an engine that still tells what happened before the list was made.
 const PAST: Duration = Duration::from_secs(60);
@@ -100,6 +106,11 @@ pub(super) struct Session<'a, E> {
     comparison: Option<Comparison>,
     relist_at: Instant,
     probe_at: Instant,
+    probes: u32,
+    /// What the last list said of each container.
+    prints: HashMap<ContainerId, Print>,
+    /// Which containers the next routine list has looked at in any case.
+    round: usize,
 }
 
 impl<'a, E: EngineView> Session<'a, E> {
@@ -113,6 +124,9 @@ impl<'a, E: EngineView> Session<'a, E> {
             comparison: None,
             relist_at: now + RELIST,
             probe_at: now + PROBE,
+            probes: 0,
+            prints: HashMap::new(),
+            round: 0,
         }
     }
 
@@ -128,7 +142,7 @@ impl<'a, E: EngineView> Session<'a, E> {
         let info = within(ANSWER, self.engine.identify()).await?;
         let version = info.version.clone();
         let mut feed = Feed::new(within(ANSWER, self.engine.events(self.teller.since())).await?);
-        self.list(false).await?;
+        self.list().await?;
         self.picture.set_engine(Ok(info));
         self.teller.engine_found(&version);
         let mut looks = FuturesUnordered::new();
@@ -156,7 +170,7 @@ impl<'a, E: EngineView> Session<'a, E> {
             if dropped > 0 {
                 tracing::warn!(dropped, "the engine's events came too fast; listing the containers again");
                 self.teller.lost(dropped);
-                self.list(false).await?;
+                self.list().await?;
             }
         }
     }
@@ -192,6 +206,7 @@ impl<'a, E: EngineView> Session<'a, E> {
             Ok(None) => self.picture.remove(id),
             Err(error) => {
                 tracing::debug!(container = id.short(), %error, "cannot look at a container");
+                self.prints.remove(id);
                 self.relist_at = self.relist_at.min(now + AFTER_FAILURE);
             }
         }
@@ -199,16 +214,43 @@ impl<'a, E: EngineView> Session<'a, E> {
 
     /// Lists every container. What was looked at meanwhile or before may be older than the list: it is looked at
     /// again.
-    async fn list(&mut self, routine: bool) -> Result<(), SessionEnd> {
+    async fn list(&mut self) -> Result<(), SessionEnd> {
         self.inspections.want_again();
-        let list = within(LIST, self.engine.containers()).await?;
-        self.picture.replace(list);
+        let list = within(LIST, self.engine.survey()).await?;
+        self.prints = list.iter().map(|(container, print)| (container.id.clone(), *print)).collect();
+        self.picture.replace(list.into_iter().map(|(container, _)| container).collect());
+        self.compare_soon(false);
+        Ok(())
+    }
+
+    /// Lists the containers, and has those looked at of which the list says something new, that came or went, or
+    /// whose turn it is.
+    async fn list_routinely(&mut self) -> Result<(), SessionEnd> {
+        let list = within(LIST, self.engine.list()).await?;
+        let mut before = std::mem::take(&mut self.prints);
+        for (place, Listed { id, print }) in list.into_iter().enumerate() {
+            if before.remove(&id) != Some(print) || place % ROUNDS == self.round {
+                self.inspections.want(&id);
+            }
+            self.prints.insert(id, print);
+        }
+        self.round = (self.round + 1) % ROUNDS;
+        for id in self.picture.ids() {
+            if !self.prints.contains_key(&id) {
+                self.inspections.want(&id);
+            }
+        }
+        self.compare_soon(true);
+        Ok(())
+    }
+
+    /// What was just listed is to be compared with what was told, in a moment.
+    fn compare_soon(&mut self, routine: bool) {
         let now = Instant::now();
         self.relist_at = now + RELIST;
         let heard = self.comparison.take().map(|before| before.heard).unwrap_or_default();
         let listed = (UnixMicros::now(), now);
         self.comparison = Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, heard });
-        Ok(())
     }
 
     fn next_tick(&self, rested: Option<Instant>) -> Instant {
@@ -222,11 +264,16 @@ impl<'a, E: EngineView> Session<'a, E> {
         self.teller.save_if_due();
         if self.probe_at <= now {
             self.probe_at = now + PROBE;
-            let info = within(ANSWER, self.engine.identify()).await?;
-            self.picture.set_engine(Ok(info));
+            self.probes += 1;
+            if self.probes.is_multiple_of(WHOLE_PROBE) {
+                let info = within(ANSWER, self.engine.identify()).await?;
+                self.picture.set_engine(Ok(info));
+            } else {
+                within(ANSWER, self.engine.ping()).await?;
+            }
         }
         if self.relist_at <= now {
-            self.list(true).await?;
+            self.list_routinely().await?;
         }
         let due = |comparison: &mut Comparison| comparison.due <= now;
         if let Some(comparison) = self.comparison.take_if(due) {

@@ -8,18 +8,14 @@ use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::time::UnixMicros;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, timeout};
 
 use super::memory::Memory;
-use super::recorder::Recorder;
-use super::seen::Seen;
+use super::recorder::{LAST_WORDS, Recorder};
+use super::seen::{Seen, back};
 use crate::engine::EngineError;
 use crate::outbox::Outbox;
-
-/// How far before the last recorded event the engine is asked to begin: its events are not strictly in the order of
-/// their times.
-const OVERLAP: Duration = Duration::from_secs(2);
 
 /// How long a change of the memory may wait before it is written.
 const SAVE: Duration = Duration::from_secs(5);
@@ -132,7 +128,8 @@ impl Teller {
         self.save_at
     }
 
-    /// Writes the memory, beside everything else, if it is time.
+    /// Writes the memory, beside everything else, if it is time; not before what it says was told is recorded: an agent that
+    /// ended in between would not look for it again.
     pub fn save_if_due(&mut self) {
         let now = Instant::now();
         while self.saving.try_join_next().is_some() {}
@@ -146,17 +143,27 @@ impl Teller {
         }
         let Some(path) = self.path.clone() else { return };
         let memory = self.memory.clone();
-        self.saving.spawn_blocking(move || save(&memory, &path));
+        let recorded = self.recorder.settled();
+        self.saving.spawn(async move {
+            recorded.await;
+            // It panics with us or not at all.
+            let _ = spawn_blocking(move || save(&memory, &path)).await;
+        });
     }
 
-    /// Writes the memory for the last time.
+    /// Writes the memory for the last time, if the last events can be recorded in time.
     pub async fn finish(mut self) {
-        while self.saving.join_next().await.is_some() {}
-        if self.save_at.is_some() {
-            self.save_at = Some(Instant::now());
-            self.save_if_due();
+        let saved = async {
+            while self.saving.join_next().await.is_some() {}
+            if self.save_at.is_some() {
+                self.save_at = Some(Instant::now());
+                self.save_if_due();
+            }
+            while self.saving.join_next().await.is_some() {}
+        };
+        if timeout(LAST_WORDS, saved).await.is_err() {
+            tracing::warn!("the watcher's memory stays as it was: not everything could be recorded");
         }
-        while self.saving.join_next().await.is_some() {}
     }
 
     fn changed(&mut self, within: Duration) {
@@ -169,8 +176,4 @@ fn save(memory: &Memory, path: &Path) {
     if let Err(error) = memory.save(path) {
         tracing::warn!(path = %path.display(), %error, "the watcher's memory cannot be written");
     }
-}
-
-fn back(time: UnixMicros) -> UnixMicros {
-    UnixMicros(time.0.saturating_sub(i64::try_from(OVERLAP.as_micros()).unwrap_or(i64::MAX)))
 }

@@ -22,6 +22,9 @@ use super::network_of;
 /// Login attempts from one address.
 pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
 
+/// Login attempts from one IPv6 site, which has 65,536 of those networks: fewer than an account has, too.
+const SITE_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(3) };
+
 /// Login attempts for one account, from wherever. They come back faster than one address can use them up, so that a
 /// stranger who keeps guessing does not keep the owner out.
 pub(super) const ACCOUNT_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(1) };
@@ -54,6 +57,7 @@ pub(super) struct Attempts {
 
 struct Counts {
     addresses: Buckets<IpAddr>,
+    sites: Buckets<IpAddr>,
     accounts: Buckets<String>,
     codes: Buckets<String>,
     failures: Backoff<(IpAddr, String)>,
@@ -72,6 +76,7 @@ impl Attempts {
     pub(super) fn new(key: [u8; 32]) -> Self {
         let counts = Counts {
             addresses: Buckets::new(LOGIN_RATE, KEYS),
+            sites: Buckets::new(SITE_RATE, KEYS),
             accounts: Buckets::new(ACCOUNT_RATE, KEYS),
             codes: Buckets::new(CODE_RATE, KEYS),
             failures: Backoff::new(FAILURES, KEYS),
@@ -82,7 +87,7 @@ impl Attempts {
 
     /// An attempt for no account.
     pub(super) fn anonymous(&self, address: IpAddr) -> Result<(), LoginError> {
-        self.counts().addresses.take(network_of(address), Instant::now()).map_err(LoginError::TooMany)
+        self.counts().come_from(network_of(address), Instant::now())
     }
 
     /// An attempt for `account`, from a browser with this device cookie.
@@ -100,7 +105,7 @@ impl Attempts {
             Some(nonce) => counts.devices.may(nonce, now).map_err(LoginError::TooMany)?,
             None => {
                 counts.failures.may(&attempt.pair(), now).map_err(LoginError::TooMany)?;
-                counts.addresses.take(attempt.address, now).map_err(LoginError::TooMany)?;
+                counts.come_from(attempt.address, now)?;
                 counts.accounts.take(attempt.account.clone(), now).map_err(LoginError::TooMany)?;
             }
         }
@@ -135,6 +140,9 @@ impl Attempts {
         let mut counts = self.counts();
         if attempt.device.is_none() {
             counts.addresses.give_back(&attempt.address);
+            if let Some(site) = site_of(attempt.address) {
+                counts.sites.give_back(&site);
+            }
             counts.accounts.give_back(attempt.account.as_str());
         }
     }
@@ -182,6 +190,25 @@ impl Attempts {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// An attempt from a network, and from the site that it is part of.
+    fn come_from(&mut self, network: IpAddr, now: Instant) -> Result<(), LoginError> {
+        self.addresses.take(network, now).map_err(LoginError::TooMany)?;
+        match site_of(network) {
+            Some(site) => self.sites.take(site, now).map_err(LoginError::TooMany),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The /48 of an IPv6 network: what a provider hands to one customer at most.
+fn site_of(network: IpAddr) -> Option<IpAddr> {
+    match network {
+        IpAddr::V6(network) => Some(IpAddr::V6((network.to_bits() & (u128::MAX << 80)).into())),
+        IpAddr::V4(_) => None,
     }
 }
 
@@ -248,6 +275,22 @@ mod tests {
             attempts.begin(HOME, "anna", Some(&device)).is_err(),
             "a stolen cookie is no licence to guess"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_many_networks_of_one_ipv6_site_do_not_keep_an_owner_waiting() {
+        let attempts = Attempts::new([1; 32]);
+        let (mut tried, start) = (0, Instant::now());
+        for network in 0..10_000_u128 {
+            let from = IpAddr::V6((0x2001_0db8_0001 << 80 | (network % 65_536) << 64 | 1).into());
+            tried += usize::from(attempts.begin(from, "anna", None).is_ok());
+            tokio::time::advance(Duration::from_millis(20)).await;
+        }
+        let allowed = 10 + start.elapsed().as_secs() / 3 + 1;
+        assert!(tried as u64 <= allowed, "{tried} attempts, {allowed} of one site are allowed");
+        assert!(attempts.begin(HOME, "anna", None).is_ok(), "the owner, from a browser never used before");
+        let other = "2001:db8:2::1".parse().unwrap();
+        assert!(attempts.begin(other, "anna", None).is_ok(), "and from another site");
     }
 
     #[test]

@@ -97,9 +97,13 @@ impl Person {
 }
 
 fn limit_of(token: &ApiTokenRecord) -> Limit {
-    // What was stored was an id when it was; one that is none would fit no instance anyway.
     let instances: BTreeSet<InstanceId> = token.instances.iter().filter_map(|id| id.parse().ok()).collect();
-    Limit { instances, ..Limit::of_tags(&token.tags) }
+    let mut tags = token.tags.clone();
+    if instances.len() < token.instances.len() {
+        // What was stored is no id: it fits nothing, but it is a limit all the same. No tag is empty.
+        tags.push(String::new());
+    }
+    Limit { instances, ..Limit::of_tags(&tags) }
 }
 
 /// What is kept of a secret that was made with enough randomness to need no salt.

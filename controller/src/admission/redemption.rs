@@ -85,13 +85,18 @@ pub(super) const fn former(why: Former) -> Refusal {
     }
 }
 
+/// Whether this is the token's secret.
+pub(super) fn is_secret(token: &JoinTokenRecord, secret: &[u8; 32]) -> bool {
+    let hash: [u8; 32] = Sha256::digest(secret).into();
+    hash.ct_eq(&token.secret_hash).into()
+}
+
 fn valid<'a>(
     token: Option<&'a JoinTokenRecord>,
     newcomer: &Newcomer,
 ) -> Result<&'a JoinTokenRecord, Refusal> {
     let token = token.ok_or(Refusal::TokenUnknown)?;
-    let hash: [u8; 32] = Sha256::digest(newcomer.secret).into();
-    if !bool::from(hash.ct_eq(&token.secret_hash)) {
+    if !is_secret(token, &newcomer.secret) {
         return Err(Refusal::TokenUnknown);
     }
     if token.uses_left == 0 {

@@ -104,6 +104,27 @@ async fn a_preregistered_agent_joins_with_its_token_in_either_direction() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_host_learns_why_its_agent_is_refused() {
+    let controller = controller();
+    let (id, token) = controller.register("nas", None).await;
+    let reason = || controller.fleet.host(&id).unwrap().link.reason.clone();
+    let mut forged = joining("x", &token);
+    forged.join.as_mut().unwrap().secret = [0; 32];
+    let refused = controller.admission.admit(KEY, &forged, Inbound, None).await;
+    assert_eq!(
+        (refused, reason()),
+        (Err(Refusal::TokenUnknown), None),
+        "nobody else can have something said"
+    );
+    let refused = controller.admission.admit(KEY, &joining("x", &token), Inbound, None).await;
+    assert_eq!(refused, Err(Refusal::TokenMismatch));
+    assert!(reason().unwrap().contains("meant for another instance"), "{:?}", reason());
+    controller.outbound(KEY, &joining("x", &token)).await.unwrap();
+    assert_eq!(controller.outbound(OTHER_KEY, &joining("x", &token)).await, Err(Refusal::TokenUsed));
+    assert!(reason().unwrap().contains("has been used"), "{:?}", reason());
+}
+
+#[tokio::test]
 async fn an_unbound_token_registers_each_agent_under_a_free_name() {
     let controller = controller();
     let token = controller.token(Outbound, 3).await;

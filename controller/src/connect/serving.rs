@@ -133,7 +133,7 @@ async fn welcome(
     hello: &Hello,
     record: InstanceRecord,
 ) -> Result<(InstanceRecord, Welcome), Refusal> {
-    let acknowledged = front.events.mark(&record.id, hello.epoch).await.map_err(|error| {
+    let held = front.events.mark(&record.id, hello.epoch).await.map_err(|error| {
         tracing::error!(instance = %record.id, %error, "cannot look up how far events are stored");
         Refusal::Internal
     })?;
@@ -143,7 +143,8 @@ async fn welcome(
         session: SessionId::generate(),
         instance: record.id.clone(),
         name: record.name.clone(),
-        acknowledged,
+        acknowledged: held.seq,
+        print: held.print,
     };
     Ok((record, welcome))
 }

@@ -1,4 +1,5 @@
-//! Old events make room: by age and by number, in small transactions so that nobody waits for it.
+//! Old events make room: by age and by number, in small transactions so that nobody waits for it. Where there are too many,
+//! those go first whose instance has the most: a host that tells too much does not push out what others told.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const CHUNK: usize = 1000;
 pub struct Retention {
     /// Events older than this go.
     pub age: Duration,
-    /// Of more events than this the oldest go.
+    /// Of more events than this the oldest go, of the instances that have more than their share.
     pub rows: u64,
 }
 
@@ -54,10 +55,25 @@ pub async fn prune(store: &Store, retention: Retention, now: UnixMicros) -> Resu
     let before = now.minus(retention.age);
     let mut deleted = 0;
     loop {
-        let chunk = store.prune_events(before, retention.rows, CHUNK).await?;
+        let chunk = store.prune_events(before, CHUNK).await?;
         deleted += chunk;
         if chunk < CHUNK {
-            return Ok(deleted);
+            break;
         }
     }
+    let crowding = store.crowding_events(retention.rows).await?;
+    for mut excess in crowding.iter().copied() {
+        while excess.events > 0 {
+            let chunk = store.prune_crowding(excess, CHUNK).await?;
+            if chunk == 0 {
+                break;
+            }
+            deleted += chunk;
+            excess.events = excess.events.saturating_sub(u64::try_from(chunk).unwrap_or(u64::MAX));
+        }
+    }
+    if !crowding.is_empty() {
+        store.sweep_subjects(CHUNK).await?;
+    }
+    Ok(deleted)
 }

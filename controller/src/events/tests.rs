@@ -17,7 +17,7 @@ fn event(seq: u64) -> Event {
 }
 
 fn batch(epoch: Epoch, seqs: impl IntoIterator<Item = u64>) -> EventBatch {
-    EventBatch { epoch, events: seqs.into_iter().map(event).collect() }
+    EventBatch::plain(epoch, seqs.into_iter().map(event).collect())
 }
 
 async fn stored(events: &Events) -> Vec<u64> {
@@ -45,7 +45,7 @@ async fn what_comes_twice_is_stored_once_and_acknowledged_again() {
 
     drop(events);
     let events = Events::new(Store::open(directory.path()).unwrap());
-    assert_eq!(events.mark(&host, epoch).await.unwrap(), EventSeq(5));
+    assert_eq!(events.mark(&host, epoch).await.unwrap().seq, EventSeq(5));
     assert_eq!(events.intake(&host, batch(epoch, [4, 5, 6])).await.unwrap(), EventSeq(6));
     assert_eq!(stored(&events).await, [1, 2, 3, 5, 6]);
 }
@@ -58,7 +58,7 @@ async fn each_outbox_counts_for_itself() {
     events.intake(&instance("a"), batch(first, [7])).await.unwrap();
     assert_eq!(events.intake(&instance("a"), batch(second, [1])).await.unwrap(), EventSeq(1));
     assert_eq!(events.intake(&instance("b"), batch(first, [1])).await.unwrap(), EventSeq(1));
-    assert_eq!(events.mark(&instance("b"), second).await.unwrap(), EventSeq(0));
+    assert_eq!(events.mark(&instance("b"), second).await.unwrap().seq, EventSeq(0));
     assert_eq!(events.duplicates(), 0);
 }
 
@@ -71,7 +71,7 @@ async fn a_batch_that_does_not_ascend_is_refused_whole() {
         assert!(matches!(refused, Err(IntakeError::Disordered { .. })));
     }
     let huge = Event { seq: EventSeq(u64::MAX), ..event(1) };
-    let huge = EventBatch { epoch: Epoch::generate(), events: vec![huge] };
+    let huge = EventBatch::plain(Epoch::generate(), vec![huge]);
     assert!(events.intake(&instance("a"), huge).await.is_err());
     assert_eq!(stored(&events).await, [0_u64; 0]);
 }
@@ -105,8 +105,7 @@ async fn pages_go_back_without_holes_and_filters_hold() {
         attributes: std::collections::BTreeMap::new(),
         inferred: false,
     };
-    let about =
-        EventBatch { epoch, events: vec![Event { seq: EventSeq(1), what: what.clone(), ..event(8) }] };
+    let about = EventBatch::plain(epoch, vec![Event { seq: EventSeq(1), what: what.clone(), ..event(8) }]);
     events.intake(&instance("b"), about).await.unwrap();
 
     let of_a = EventFilter { instance: Some(instance("a")), ..EventFilter::default() };
@@ -169,13 +168,13 @@ async fn an_agent_that_begins_one_outbox_after_another_leaves_few_marks() {
     epochs.push(kept);
     let mut marked = Vec::new();
     for epoch in epochs {
-        if events.mark(&instance("a"), epoch).await.unwrap() > EventSeq(0) {
+        if events.mark(&instance("a"), epoch).await.unwrap().seq > EventSeq(0) {
             marked.push(epoch);
         }
     }
     assert_eq!(marked.len(), 16);
     assert!(marked.contains(&last) && marked.contains(&kept), "the present one and the longest history");
-    assert_eq!(events.mark(&instance("b"), other).await.unwrap(), EventSeq(1));
+    assert_eq!(events.mark(&instance("b"), other).await.unwrap().seq, EventSeq(1));
 }
 
 fn about(seq: u64, container: u32, name: &str) -> Event {
@@ -201,7 +200,7 @@ async fn an_event_about_a_container_reads_as_it_was_told_whatever_the_container_
         // With a new program each time, which has to find its way in what the last one left.
         let events =
             Events::new(if number < 2 { store.clone() } else { Store::open(directory.path()).unwrap() });
-        events.intake(&instance("a"), EventBatch { epoch, events: part.to_vec() }).await.unwrap();
+        events.intake(&instance("a"), EventBatch::plain(epoch, part.to_vec())).await.unwrap();
     }
     let page = Events::new(store).page(EventFilter::default(), None, 10).await.unwrap();
     let read = page.events.iter().rev().map(|record| Event {
@@ -235,12 +234,29 @@ async fn pages_of_an_instance_go_through_the_index_and_what_is_not_in_it_yet() {
         }
         assert_eq!(seen, [4, 3, 2, 1], "{limit} at a time");
     }
-    let keep = Retention { age: Duration::MAX, rows: 3 };
+    let keep = Retention { age: Duration::MAX, rows: 6 };
     prune(&store, keep, UnixMicros::now()).await.unwrap();
     let page = events.page(filter, None, 10).await.unwrap();
-    assert_eq!(page.events.len(), 2);
+    assert_eq!(page.events.len(), 3);
     let left = "SELECT count(*) FROM events_of";
     let left: i64 =
         store.read(move |connection| Ok(connection.query_row(left, [], |row| row.get(0))?)).await.unwrap();
-    assert_eq!(left, 0, "what was deleted is in no index");
+    assert_eq!(left, 1, "what was deleted is in no index, and one of the others has been entered yet");
+}
+
+#[tokio::test]
+async fn a_host_that_tells_too_much_pushes_out_its_own_events_alone() {
+    let (store, _directory) = store();
+    let (events, at) = (Events::new(store.clone()), UnixMicros::now());
+    for (host, number) in [("quiet", 5), ("loud", 3000), ("other", 8), ("loud", 6000)] {
+        let epoch = Epoch::generate();
+        store.append_events(instance(host), batch(epoch, 1..=number), at).await.unwrap();
+    }
+    let keep = Retention { age: Duration::from_secs(3600), rows: 100 };
+    assert_eq!(prune(&store, keep, at).await.unwrap(), 9013 - 100);
+    for (host, left) in [("quiet", 5), ("other", 8), ("loud", 87)] {
+        let filter = EventFilter { instance: Some(instance(host)), ..EventFilter::default() };
+        assert_eq!(events.page(filter, None, MAX_PAGE).await.unwrap().events.len(), left, "{host}");
+    }
+    assert_eq!(prune(&store, keep, at).await.unwrap(), 0, "what is left has its room");
 }

@@ -1,7 +1,7 @@
 //! The live view: whole first, then changes, as server-sent events. A browser that cannot keep up gets the whole view
 //! again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,9 @@ const AT_ONCE: u32 = 8;
 /// How often a stream makes sure that its session is still open, and agents are asked for figures again.
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
 
+/// After a view that comes without them, containers are told in portions of about so many.
+const AT_A_TIME: usize = 250;
+
 /// Most unfinished commands in a view.
 const MAX_COMMANDS: usize = 1000;
 
@@ -60,7 +63,9 @@ pub struct LiveQuery {
     /// Ids of instances, separated by commas, whose containers' figures are to be fresh while this stream is open.
     watch: Option<String>,
     /// `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
-    /// own, so that the fleet is there before the last of very many containers is.
+    /// own, so that the fleet is there before the last of very many containers is. `changes`: no lists of containers
+    /// at all but those of instances that are new or taken whole again, only what changes from the view on; GET
+    /// /api/instances/{id}/containers and GET /api/containers list them.
     #[param(inline)]
     containers: Option<ContainersWish>,
 }
@@ -74,6 +79,8 @@ pub enum ContainersWish {
     Within,
     /// After it, those of each instance by themselves.
     Apart,
+    /// Only those that change.
+    Changes,
 }
 
 /// The whole view.
@@ -81,12 +88,14 @@ pub enum ContainersWish {
 pub struct LiveView {
     /// Every instance, by name.
     instances: Vec<InstanceView>,
-    /// The containers of each instance; none with `containers=apart`.
+    /// The containers of each instance; none with `containers=apart` or `changes`.
     containers: Vec<ContainersView>,
     /// The commands that have not ended, newest first.
     commands: Vec<CommandView>,
     /// When this was true.
     at: Time,
+    /// The controller's version: a page that was loaded from another should be loaded anew.
+    version: String,
 }
 
 /// Follow the fleet. Server-sent events: `view` (everything), then `instance`, `containers` {instance, whole, upsert,
@@ -133,6 +142,8 @@ struct Viewer {
     visit: Visit,
     /// The instances that were told, where not all are seen.
     told: BTreeSet<InstanceId>,
+    /// Instances whose containers are still to come after the view.
+    untold: VecDeque<InstanceId>,
     sources: Option<Sources>,
     /// When changes may be told next: each telling moves it on by [`GATHER`], and it lags behind by [`AT_ONCE`] at most.
     tell_at: Instant,
@@ -160,6 +171,8 @@ enum News {
     Lagged,
     /// The time to gather is over.
     Tell,
+    /// Nothing is new, and containers are still to be told of.
+    Untold,
     Recheck,
     Stop,
 }
@@ -180,6 +193,7 @@ impl Viewer {
             containers,
             visit,
             told,
+            untold: VecDeque::new(),
             sources: None,
             tell_at: now,
             recheck_at: now,
@@ -207,15 +221,21 @@ impl Viewer {
         let mut batch = Batch::default();
         loop {
             let tell_at = (!batch.is_empty()).then_some(self.tell_at);
-            match sources.next(&self.app, tell_at, self.recheck_at).await {
+            match sources.next(&self.app, tell_at, self.recheck_at, !self.untold.is_empty()).await {
                 News::Fleet(change) => batch.add_fleet(&change),
                 News::Command(change) => batch.add_command(&change),
                 News::Events(events) => batch.add_events(&events),
                 News::Lifecycle(change) => batch.add_lifecycle(change),
-                News::Rollout(change) => batch.add_rollout(change),
+                News::Rollout(change) => match self.app.services.rollouts.newest(change.id) {
+                    Some(record) => batch.add_rollout(record, change.places),
+                    None => return self.whole().await,
+                },
                 News::Lagged => return self.whole().await,
-                News::Tell => {
-                    let events = self.seen(batch).into_events(&self.app.services, self.visit.person.role);
+                news @ (News::Tell | News::Untold) => {
+                    let mut events = self.seen(batch).into_events(&self.app.services, self.visit.person.role);
+                    if matches!(news, News::Untold) {
+                        events.extend(self.some_untold());
+                    }
                     self.sources = Some(sources);
                     return Some(events);
                 }
@@ -249,8 +269,7 @@ impl Viewer {
         self.told = hosts.iter().map(|host| host.record.id.clone()).collect();
         self.sources = Some(Sources { fleet, commands, events, lifecycles, rollouts });
         let (role, now) = (self.visit.person.role, UnixMicros::now());
-        let apart = self.containers == ContainersWish::Apart;
-        let within = if apart { &[][..] } else { &hosts[..] };
+        let within = if self.containers == ContainersWish::Within { &hosts[..] } else { &[][..] };
         let view = LiveView {
             instances: instances::views(&hosts),
             containers: within
@@ -259,15 +278,29 @@ impl Viewer {
                 .collect(),
             commands: unfinished.iter().map(|record| CommandView::new(record, now)).collect(),
             at: Time(now),
+            version: services.about.version.clone(),
         };
-        let mut events = vec![LiveEvent::View(Box::new(view))];
-        if apart {
-            let lifecycles = &services.lifecycles;
-            events.extend(
-                hosts.iter().map(|host| LiveEvent::Containers(batch::whole(host, lifecycles, role, now))),
-            );
+        self.untold = match self.containers {
+            ContainersWish::Apart => hosts.iter().map(|host| host.record.id.clone()).collect(),
+            ContainersWish::Within | ContainersWish::Changes => VecDeque::new(),
+        };
+        Some(vec![LiveEvent::View(Box::new(view))])
+    }
+
+    /// The containers of some instances that were not told of yet, as they are now: a fleet's are never in memory all
+    /// at once, and changes come between.
+    fn some_untold(&mut self) -> Vec<LiveEvent> {
+        let (role, now) = (self.visit.person.role, UnixMicros::now());
+        let (mut events, mut count) = (Vec::new(), 0);
+        while count < AT_A_TIME
+            && let Some(instance) = self.untold.pop_front()
+        {
+            let Ok(host) = instances::host(&self.app, &self.visit.person, &instance) else { continue };
+            count += host.containers.len().max(1);
+            let whole = batch::whole(&host, &self.app.services.lifecycles, role, now);
+            events.push(LiveEvent::Containers(whole));
         }
-        Some(events)
+        events
     }
 
     async fn unfinished(&self) -> Result<Vec<CommandRecord>, StoreError> {
@@ -308,7 +341,7 @@ impl Viewer {
 }
 
 impl Sources {
-    async fn next(&mut self, app: &App, tell_at: Option<Instant>, recheck_at: Instant) -> News {
+    async fn next(&mut self, app: &App, tell_at: Option<Instant>, recheck_at: Instant, untold: bool) -> News {
         let tell = async {
             match tell_at {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -325,6 +358,7 @@ impl Sources {
             events = self.events.recv() => news(events, News::Events),
             change = self.lifecycles.recv() => news(change, News::Lifecycle),
             change = self.rollouts.recv() => news(change, News::Rollout),
+            () = std::future::ready(()), if untold => News::Untold,
         }
     }
 }

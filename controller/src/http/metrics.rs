@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use roadstead_protocol::message::time::UnixMicros;
+use tokio::runtime::Handle;
 
 use super::App;
 use super::access::Overseer;
@@ -90,6 +91,8 @@ pub async fn metrics(State(app): State<Arc<App>>, _: Scraper) -> Result<Response
     gauge(&mut registry, "web_sessions", "Web sessions that are open", sessions);
     let streams = u64::try_from(app.streams.open()).unwrap_or(u64::MAX);
     gauge(&mut registry, "live_connections", "Live views and followed logs that are open", streams);
+    let tasks = u64::try_from(Handle::current().metrics().num_alive_tasks()).unwrap_or(u64::MAX);
+    gauge(&mut registry, "tasks", "Things that the controller does at once", tasks);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Problem::internal())?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -21,6 +21,10 @@ use crate::audit::{AuditResult, Entry};
 /// How long a browser is remembered as one that has signed in.
 const DEVICE_COOKIE: Duration = Duration::from_secs(400 * 24 * 3600);
 
+/// Who the audit log says tried, where no user has the name: often it is a password, typed a field too early, and what is
+/// in that log stays there.
+const UNKNOWN: &str = "an unknown user";
+
 /// Who wants to log in.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +75,8 @@ pub async fn log_in(
     let from = origin(&headers, &peer);
     let login = Login { name: name.clone(), password: request.password, code: request.code, from };
     let session = app.services.accounts.log_in(login).await;
-    finish(&app, peer, &name, session).await
+    let known = session.is_ok() || app.services.store.user(&name.to_lowercase()).await?.is_some();
+    finish(&app, peer, if known { name.as_str() } else { UNKNOWN }, session).await
 }
 
 /// Look around without an account, where the demo mode is on: sets the session cookie.

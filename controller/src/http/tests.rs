@@ -45,6 +45,7 @@ use crate::store::Store;
 
 mod agent;
 mod audit;
+mod everywhere;
 mod fleet;
 mod fuzz;
 mod hanging_up;

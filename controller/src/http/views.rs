@@ -6,6 +6,8 @@ pub mod details;
 pub mod event;
 pub mod instance;
 pub mod lifecycle;
+pub mod load;
 pub mod project;
 pub mod rollout;
+pub mod row;
 mod status;

@@ -23,6 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// An agent that was lost so recently is waited for before its host counts as absent.
 const EXPECTED_BACK_FOR: Duration = Duration::from_secs(30);
 
+/// Steps of one rollout that are begun, or taken back, before others have their turn: whoever stops one meanwhile waits
+/// for no more than these.
+const AT_ONCE: usize = 16;
+
 /// What woke the loop.
 enum News {
     Look,
@@ -95,17 +99,24 @@ impl Rollouts {
         self.save(record, after).await?;
         // Those whose command was stored, but not taken on before the controller ended.
         self.issue(record, record.begun()).await?;
+        let mut left = AT_ONCE;
         loop {
-            let due = record.due();
+            let mut due = record.due();
             if due.is_empty() || due.iter().any(|place| self.is_expected_back(record, *place)) {
                 break;
             }
+            due.truncate(left);
+            left -= due.len();
             let mut after = record.clone();
             for place in &due {
                 after.begin(*place, CommandId::generate());
             }
             self.save(record, after).await?;
             self.issue(record, due).await?;
+            if left == 0 {
+                self.inner.wake.notify_one();
+                break;
+            }
         }
         self.withdraw(record).await
     }
@@ -161,12 +172,18 @@ impl Rollouts {
 
     /// Takes back what waits for an absent agent once no further step is to begin.
     async fn withdraw(&self, record: &mut RolloutRecord) -> Result<(), StoreError> {
+        let mut left = AT_ONCE;
         for command in record.to_withdraw() {
+            if left == 0 {
+                self.inner.wake.notify_one();
+                break;
+            }
             // By now it may have been sent, which is not heard here yet.
             let known = self.inner.commands.withdraw(command, &record.issued_by).await?;
             if let Some(known) = known {
                 let mut after = record.clone();
                 after.heard(&known, UnixMicros::now());
+                left -= usize::from(*record != after);
                 self.save(record, after).await?;
             }
         }

@@ -185,6 +185,57 @@ async fn an_absent_host_can_be_waited_for_and_a_stop_withdraws_its_command() {
 }
 
 #[tokio::test]
+async fn who_stops_a_large_rollout_does_not_wait_until_all_of_it_has_begun() {
+    let names: Vec<_> = (0..50).map(|number| format!("host-{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let site = Site::new(&names).await;
+    names.iter().for_each(|name| drop(site.connect(name)));
+    let wanted = NewRollout { queue_secs: Some(3600), ..new(&names, 100) };
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
+    let queued =
+        async || site.states(id).await.into_iter().filter(|state| *state == StepState::Queued).count();
+    site.rollouts.go_on(None, false).await;
+    let first = queued().await;
+    assert!((1..=16).contains(&first), "{first} have begun before anybody else had a turn");
+    for _ in 0..4 {
+        site.rollouts.go_on(None, false).await;
+    }
+    assert_eq!(queued().await, 50);
+    site.rollouts.stop(id, "bert").await.unwrap();
+    for _ in 0..4 {
+        site.rollouts.go_on(None, false).await;
+    }
+    assert_eq!(site.rollouts.one(id).await.unwrap().unwrap().state(), RolloutState::Stopped);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_large_rollout_holds_no_copy_of_it() {
+    let site = Site::new(&["a", "b"]).await;
+    drop((site.connect("a"), site.connect("b")));
+    let mut told = site.rollouts.subscribe();
+    let wanted = NewRollout { queue_secs: Some(3600), ..new(&["a", "b"], 1) };
+    let id = site.rollouts.start(&wanted, "anna", &Scope::default()).await.unwrap().id;
+    site.rollouts.go_on(None, false).await;
+    let newest = site.rollouts.newest(id).unwrap();
+    assert_eq!(newest.steps[1].state, StepState::Queued, "changes lead to how it is now");
+    let mut changes = 0;
+    while let Ok(change) = told.try_recv() {
+        assert_eq!(change.id, id);
+        changes += 1;
+    }
+    assert!(changes > 3, "{changes}");
+    assert_eq!(Arc::strong_count(&newest), 2, "here, and the newest");
+    for _ in 0..=MAX_UNFINISHED {
+        let one = site.rollouts.start(&wanted, "anna", &Scope::default()).await;
+        let Ok(one) = one else { break };
+        site.rollouts.stop(one.id, "anna").await.unwrap();
+    }
+    assert!(site.rollouts.newest(id).is_some(), "it has not ended");
+    let kept = site.rollouts.newest_ones().records.len();
+    assert!(kept <= 1 + MAX_UNFINISHED, "{kept}");
+}
+
+#[tokio::test]
 async fn a_stop_leaves_alone_what_was_sent_before_it_was_heard_of() {
     let site = Site::new(&["a"]).await;
     drop(site.connect("a"));

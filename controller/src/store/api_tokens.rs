@@ -1,7 +1,8 @@
 //! API tokens, as stored: without their secrets.
 
+use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::users::{json, list, role};
@@ -167,6 +168,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// Takes a removed instance out of the limits of tokens. One that is registered later may have its id, and is not what
+/// they were made for. Something stays in its place: a token that had this limit alone must not become one without limits.
+pub(super) fn release_tokens(transaction: &Transaction<'_>, id: &InstanceId) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE api_tokens SET instances = replace(instances, '\"' || ?1 || '\"', '\"removed-' || ?1 || '\"')
+               WHERE instr(instances, '\"' || ?1 || '\"') > 0";
+    transaction.execute(sql, [id.as_str()])?;
+    Ok(())
 }
 
 fn owner(row: &Row<'_>) -> Result<ApiTokenOwner, StoreError> {

@@ -3,20 +3,24 @@
 //! Appending is what it is made for: rows go to the log's end, what many events share is written once (`subjects`), and
 //! the index by instance is filled in many events at a time ([`INDEXED_AT_ONCE`]).
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
+use roadstead_protocol::message::event::{Event, EventBatch, Fork};
 use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Transaction, params};
 
 use super::{Store, StoreError};
 use crate::model::EventRecord;
 
+mod marks;
 mod page;
 mod row;
+mod shares;
 mod subjects;
 
+pub use marks::Mark;
 use row::COLUMNS;
 pub(super) use row::JOINS;
 pub use row::kind;
@@ -46,6 +50,9 @@ pub struct Intake {
     pub stored: Vec<EventRecord>,
     /// How many were there already.
     pub duplicates: u64,
+    /// Whether nothing was taken, because the outbox's mark has been moved by somebody else's events or by an earlier
+    /// session's: only a new Welcome can tell the agent which.
+    pub out_of_step: bool,
 }
 
 /// So many events are entered into the index of instances at once: those up to the last id that this divides are in it.
@@ -77,33 +84,50 @@ impl Store {
         let memory = self.inner.events.clone();
         // Whatever an event can be refused for is found out here, and not among the writes of others.
         let events = batch.events.into_iter().map(Encoded::new).collect::<Result<Vec<_>, _>>()?;
+        let (events, told) = match batch.fork {
+            Some(fork) => self.told_before(instance.clone(), fork, events).await?,
+            None => (events, HashSet::new()),
+        };
         let write = move |transaction: &Transaction<'_>| {
-            let known = match standing(transaction, &instance, batch.epoch) {
+            let known = match marks::standing(transaction, &instance, batch.epoch) {
                 Err(error @ StoreError::Corrupt(_)) => return Ok(Err(error)),
                 known => known?,
             };
-            let number = known.number.map_or_else(|| add_instance(transaction, &instance), Ok)?;
-            let mut intake = Intake { mark: known.mark, ..Intake::default() };
+            let mut intake = Intake { mark: known.mark.seq, ..Intake::default() };
+            if marks::is_out_of_step(known.mark, batch.print, events.iter().map(|new| new.event.seq)) {
+                intake.out_of_step = true;
+                return Ok(Ok((intake, Fresh::default())));
+            }
+            let number = known.number.map_or_else(|| marks::add_instance(transaction, &instance), Ok)?;
+            let begun = known.mark.seq.0 > 0;
+            let before = if begun { known.mark.seq } else { batch.fork.unwrap_or_default().after };
             let mut subjects = memory.lock();
             let mut append = Append::new(transaction, &mut subjects, &instance, number, received_at)?;
-            if let Some(missing) = missing(known.mark, events.iter().map(|new| &new.event)) {
+            if let Some(missing) = marks::missing(before, events.iter().map(|new| &new.event)) {
                 intake.stored.push(append.event(None, Encoded::new(missing)?)?);
             }
             for new in events {
-                if new.event.seq <= known.mark {
+                if new.event.seq <= before {
                     intake.duplicates += 1;
                     continue;
                 }
                 intake.mark = new.event.seq;
-                intake.stored.push(append.event(Some(batch.epoch), new)?);
+                if told.contains(&new.event.seq) {
+                    intake.duplicates += 1;
+                } else {
+                    intake.stored.push(append.event(Some(batch.epoch), new)?);
+                }
             }
             let fresh = append.fresh;
-            if let (Some(first), Some(last)) = (intake.stored.first(), intake.stored.last()) {
-                move_mark(transaction, &instance, batch.epoch, known.mark, intake.mark)?;
-                if indexed(first.id - 1) < indexed(last.id) {
-                    let entered = [indexed(first.id - 1), indexed(last.id)];
-                    transaction.prepare_cached(ENTER)?.execute(entered)?;
-                }
+            if intake.mark > known.mark.seq {
+                let mark = Mark { seq: intake.mark, print: batch.print };
+                marks::advance(transaction, &instance, batch.epoch, begun, mark)?;
+            }
+            if let (Some(first), Some(last)) = (intake.stored.first(), intake.stored.last())
+                && indexed(first.id - 1) < indexed(last.id)
+            {
+                let entered = [indexed(first.id - 1), indexed(last.id)];
+                transaction.prepare_cached(ENTER)?.execute(entered)?;
             }
             Ok(Ok((intake, fresh)))
         };
@@ -114,12 +138,27 @@ impl Store {
         Ok(intake)
     }
 
-    /// Up to where an outbox has been stored; 0 if not at all.
+    /// Finds out which events of a batch were stored under an earlier epoch. Not among the writes, which others wait
+    /// for; what is stored under that epoch meanwhile is not from the outbox that left it.
+    async fn told_before(
+        &self,
+        instance: InstanceId,
+        fork: Fork,
+        events: Vec<Encoded>,
+    ) -> Result<(Vec<Encoded>, HashSet<EventSeq>), StoreError> {
+        self.read(move |connection| {
+            let told = marks::told_before(connection, &instance, fork, events.iter().map(|new| &new.event))?;
+            Ok((events, told))
+        })
+        .await
+    }
+
+    /// Up to where an outbox has been stored.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn event_mark(&self, instance: InstanceId, epoch: Epoch) -> Result<EventSeq, StoreError> {
-        self.read(move |connection| Ok(standing(connection, &instance, epoch)?.mark)).await
+    pub async fn event_mark(&self, instance: InstanceId, epoch: Epoch) -> Result<Mark, StoreError> {
+        self.read(move |connection| Ok(marks::standing(connection, &instance, epoch)?.mark)).await
     }
 
     /// At most `limit` events with an id below `cursor`, newest first.
@@ -135,39 +174,6 @@ impl Store {
         self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
             .await
     }
-
-    /// Deletes at most `chunk` of the oldest events: those received before `before`, and those beyond the newest
-    /// `keep`. The newest event always stays, so that ids never begin again. Returns how many went.
-    ///
-    /// # Errors
-    /// If they cannot be deleted.
-    pub async fn prune_events(
-        &self,
-        before: UnixMicros,
-        keep: u64,
-        chunk: usize,
-    ) -> Result<usize, StoreError> {
-        let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
-        self.write(move |transaction| {
-            let newest = newest(transaction)?;
-            let beyond = newest.saturating_sub(keep);
-            let mut old = transaction.prepare_cached(OLD)?;
-            let old: Vec<(i64, i64)> = old
-                .query_map(params![newest, beyond, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
-            let mut entry = transaction.prepare_cached(sql)?;
-            let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-            for (id, instance) in &old {
-                entry.execute([instance, id])?;
-                event.execute([id])?;
-            }
-            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
-            Ok(old.len())
-        })
-        .await
-    }
 }
 
 const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at, kind, subject, what)
@@ -177,16 +183,9 @@ const APPEND: &str = "INSERT INTO events (instance, epoch, seq, at, received_at,
 const ENTER: &str = "INSERT INTO events_of (instance, event)
     SELECT instance, id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
 
-/// Outboxes of one agent whose marks are kept. An honest one begins a new outbox only when it loses its data folder.
-const MAX_MARKS: i64 = 16;
-
-/// The shortest histories go first: nothing tells which outbox is the oldest.
-const FORGET_MARKS: &str = "DELETE FROM event_marks WHERE instance = ?1 AND epoch <> ?2 AND epoch NOT IN (
-    SELECT epoch FROM event_marks WHERE instance = ?1 AND epoch <> ?2 ORDER BY seq DESC, epoch LIMIT ?3)";
-
 const OLD: &str = "SELECT id, instance
-    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?4)
-    WHERE id <= ?2 OR received_at < ?3";
+    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
+    WHERE received_at < ?2";
 
 const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
     AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
@@ -287,67 +286,6 @@ const fn indexed(newest: i64) -> i64 {
     newest / INDEXED_AT_ONCE * INDEXED_AT_ONCE
 }
 
-/// An instance's number, none if no event of it was stored; and the mark of one of its outboxes.
-struct Standing {
-    number: Option<i64>,
-    mark: EventSeq,
-}
-
-fn standing(connection: &Connection, instance: &InstanceId, epoch: Epoch) -> Result<Standing, StoreError> {
-    let sql = "SELECT n.id, m.seq FROM event_instances AS n
-               LEFT JOIN event_marks AS m ON m.instance = n.instance AND m.epoch = ?2 WHERE n.instance = ?1";
-    let found: Option<(i64, Option<i64>)> = connection
-        .prepare_cached(sql)?
-        .query_row(params![instance.as_str(), epoch.0.into_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((number, mark)) = found else { return Ok(Standing { number: None, mark: EventSeq(0) }) };
-    Ok(Standing { number: Some(number), mark: mark.map_or(Ok(EventSeq(0)), to_seq)? })
-}
-
-fn add_instance(connection: &Connection, instance: &InstanceId) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO event_instances (instance) VALUES (?1)";
-    Ok(connection.prepare_cached(sql)?.insert([instance.as_str()])?)
-}
-
-/// Moves the mark of an outbox, and forgets the marks of others if it is a new one.
-fn move_mark(
-    connection: &Connection,
-    instance: &InstanceId,
-    epoch: Epoch,
-    before: EventSeq,
-    mark: EventSeq,
-) -> Result<(), StoreError> {
-    let (instance, epoch, mark) = (instance.as_str(), epoch.0.into_bytes(), to_i64(mark)?);
-    if before.0 > 0 {
-        let sql = "UPDATE event_marks SET seq = ?3 WHERE instance = ?1 AND epoch = ?2";
-        connection.prepare_cached(sql)?.execute(params![instance, epoch, mark])?;
-    } else {
-        let sql = "INSERT INTO event_marks (instance, epoch, seq) VALUES (?1, ?2, ?3)";
-        connection.prepare_cached(sql)?.execute(params![instance, epoch, mark])?;
-        connection.prepare_cached(FORGET_MARKS)?.execute(params![instance, epoch, MAX_MARKS - 1])?;
-    }
-    Ok(())
-}
-
-/// What stands for the events between the mark and the first new one: an agent tells every number, and forgets only what
-/// was acknowledged, so they were acknowledged once and are not here.
-fn missing<'a>(mark: EventSeq, mut events: impl Iterator<Item = &'a Event>) -> Option<Event> {
-    let first = events.find(|event| event.seq > mark)?;
-    let begins = match first.what {
-        EventKind::Gap { from, .. } => from,
-        _ => first.seq,
-    };
-    let (from, to) = (EventSeq(mark.0 + 1), EventSeq(begins.0.saturating_sub(1)));
-    let reason = "the agent had told these to a controller before, but they are not in this one's store: it was set \
-                  back to an older copy, damaged, or is another one";
-    let what = EventKind::Gap { from, to, count: to.0.checked_sub(mark.0)?, reason: reason.to_owned() };
-    (from <= to).then_some(Event { seq: to, at: first.at, what })
-}
-
 fn to_i64(seq: EventSeq) -> Result<i64, StoreError> {
     i64::try_from(seq.0).map_err(|_| StoreError::Corrupt("event number"))
-}
-
-fn to_seq(seq: i64) -> Result<EventSeq, StoreError> {
-    u64::try_from(seq).map(EventSeq).map_err(|_| StoreError::Corrupt("event_marks"))
 }

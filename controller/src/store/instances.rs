@@ -6,6 +6,7 @@ use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::api_tokens::release_tokens;
 use super::{Store, StoreError};
 use crate::model::{InstanceRecord, MemberTerms};
 
@@ -135,6 +136,7 @@ impl Store {
         self.write(move |transaction| {
             let Some(record) = by_id(transaction, &id)? else { return Ok(None) };
             transaction.execute("DELETE FROM instances WHERE id = ?1", [id.as_str()])?;
+            release_tokens(transaction, &id)?;
             for key in record.key.iter().chain(&record.terms.next_key) {
                 file(transaction, key, Former::Removed, now)?;
             }

@@ -20,23 +20,25 @@ const at = new Date().toISOString()
 const id = (n) => String(n).repeat(64).slice(0, 64)
 
 function fleet() {
-  const zero = { total: TEXTS.length, created: 0, running: TEXTS.length, paused: 0, restarting: 0, removing: 0, exited: 0, dead: 0, unknown: 0 }
+  const zero = { total: TEXTS.length, created: 0, running: TEXTS.length, paused: 0, restarting: 0, removing: 0, exited: 0, dead: 0, unknown: 0, unhealthy: 1 }
   const instances = TEXTS.map((text, n) => ({
     id: `host-${n}`, name: text, description: text, tags: [text], environment: text, version: text, url: null,
     health: 'unhealthy', health_reason: text, link: { state: 'live', since: at, age_seconds: 1, direction: 'outbound', remote: text, reason: text },
     engine: { reachable: false, reason: text, since: at, cpus: 8, memory_bytes: 2 ** 34, version: text, api_version: text, os: text },
     created_at: at, last_seen: at, last_seen_age_seconds: 0, policy: ['view', 'sync', 'lifecycle'], abilities: [text], key: text,
-    containers: zero, stale: false, as_of: at, as_of_age_seconds: 0, latency_ms: 1,
+    containers: zero, load: { cpu_percent: 5, memory_mb: 100, at, age_seconds: 0 }, projects: TEXTS, stale: false, as_of: at, as_of_age_seconds: 0, latency_ms: 1,
   }))
-  const containers = TEXTS.map((text, m) => ({
+  return { at, version: '1', instances, containers: [], commands: TEXTS.map(command) }
+}
+
+const containers = () =>
+  TEXTS.map((text, m) => ({
     id: id(m).slice(0, 12), full_id: id(m), name: text, image: text, image_id: text, command: text, status: text, state: 'running', health: 'healthy',
     created_at: at, started_at: at, oom_killed: false, ports: [{ host_ip: text, public: 80, private: 80, protocol: text }], networks: [text],
     mounts: [text], compose_project: text, compose_service: text, labels: { [text]: text, 'api.token': text }, labels_truncated: false,
     restart_policy: text, cpu_percent: 1, memory_mb: 20, figures: { at, age_seconds: 0 },
     lifecycle: { status: 'failed', reason: text, cause: 'exit', since: at },
   }))
-  return { at, instances, containers: instances.map((one) => ({ instance: one.id, containers })), commands: TEXTS.map(command) }
-}
 
 const command = (text, n) => ({
   id: `00000000-0000-7000-8000-00000000000${n}`, instance: 'host-0', work: { work: 'sync', project: text, services: [], strategy: null, verify_secs: 60 },
@@ -85,7 +87,8 @@ function answers() {
     })), batches: 5 },
     '/api/rollouts/00000000-0000-7000-8000-000000000009': { ...summary, steps },
     '/api/instances/host-0/lifecycles': { instance: 'host-0', since: at, at, containers: lives, shortened: false },
-    '/api/instances/host-0/containers': {},
+    '/api/instances/host-0/containers': { instance: 'host-0', containers: containers() },
+    '/api/containers': { containers: containers().map((one) => ({ ...one, instance: 'host-0', instance_name: HTML, stale: false })), next: null },
   }
 }
 

@@ -62,6 +62,30 @@ export function scrollThrough(page, step) {
   }, step)
 }
 
+/** Runs in the page: counts what kept it from answering, from now on. */
+export function countLongTasks() {
+  window.longTasks = []
+  new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((one) => one.duration))).observe({ type: 'longtask' })
+}
+
+/**
+ * Runs in the page of events: milliseconds from each event's own time until it stands on the screen, for `time`
+ * milliseconds. The way to the controller and the commit are in it.
+ */
+export function eventsUntilShown(time) {
+  const times = []
+  const observer = new MutationObserver((changes) => {
+    const rows = changes.flatMap((change) => [...change.addedNodes]).filter((one) => one instanceof HTMLLIElement)
+    const moments = rows.map((row) => row.querySelector('time')?.dateTime).filter(Boolean)
+    requestAnimationFrame(() => setTimeout(() => times.push(...moments.map((at) => Date.now() - Date.parse(at))), 0))
+  })
+  observer.observe(document.body, { childList: true, subtree: true })
+  return new Promise((resolve) => setTimeout(() => {
+    observer.disconnect()
+    resolve(times)
+  }, time))
+}
+
 /** The heap of the page after garbage collection, in MiB. */
 export async function heap(session) {
   await session.send('HeapProfiler.collectGarbage')

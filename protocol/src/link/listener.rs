@@ -3,8 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::task::{JoinError, JoinSet};
@@ -25,8 +27,14 @@ use crate::message::ids::PeerKey;
 /// How long to leave the socket alone when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// As much of a first record is waited for; an agent's has some 1,500 bytes.
+const HELLO: usize = 1024;
+
 /// How long a client whose handshake failed may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a handshake may take while others wait for its place. One of an agent takes less than a second.
+const HURRIED: Duration = Duration::from_secs(4);
 
 /// What strangers may take up.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +124,7 @@ impl Listener {
             deadline: limits.deadline,
             handshakes: JoinSet::new(),
             places: Places::new(limits.handshakes, limits.handshakes_per_source),
-            waiting: Waiting::new(limits.waiting),
+            waiting: Waiting::new(limits.waiting, |(stream, _)| has_said_hello(stream)),
             paused_until: None,
             dropped: 0,
         }
@@ -180,7 +188,8 @@ impl Listener {
 
     fn begin_waiting(&mut self) {
         let now = Instant::now();
-        while let Some((place, (stream, remote))) = self.waiting.next(now, |source| self.places.take(source))
+        while !self.places.are_full()
+            && let Some((place, (stream, remote))) = self.waiting.next(now, |source| self.places.take(source))
         {
             self.begin(stream, remote, place);
         }
@@ -188,7 +197,7 @@ impl Listener {
 
     fn begin(&mut self, stream: TcpStream, remote: SocketAddr, place: Place) {
         let door = self.door.clone();
-        let deadline = self.deadline;
+        let deadline = if self.waiting.is_empty() { self.deadline } else { self.deadline.min(HURRIED) };
         self.handshakes.spawn(async move {
             let handshake = timeout(deadline, upgrade(stream, remote, place, door));
             let link = handshake.await.unwrap_or(Err(HandshakeError::Deadline));
@@ -214,6 +223,16 @@ impl Listener {
             }
         }
     }
+}
+
+/// Whether what a client begins with has come in: the first record of TLS, as long as it says it is.
+fn has_said_hello(stream: &TcpStream) -> bool {
+    let mut bytes = [0; HELLO];
+    let mut read = ReadBuf::new(&mut bytes);
+    let looked = stream.poll_peek(&mut Context::from_waker(Waker::noop()), &mut read);
+    let (Poll::Ready(Ok(_)), [_, _, _, high, low, ..]) = (looked, read.filled()) else { return false };
+    let length = usize::from(u16::from_be_bytes([*high, *low])) + 5;
+    read.filled().len() >= length.min(HELLO)
 }
 
 async fn upgrade(

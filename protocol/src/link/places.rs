@@ -46,6 +46,11 @@ impl Places {
         Some(Place { places: self.clone(), source })
     }
 
+    /// Whether there is none for anybody.
+    pub(super) fn are_full(&self) -> bool {
+        self.taken().total >= self.most
+    }
+
     /// Waits until a place has been given up since the last call.
     pub(super) async fn given_up(&self) {
         self.given_up.notified().await;
@@ -91,8 +96,9 @@ mod tests {
         let _two = places.take(address("192.0.2.1")).unwrap();
         assert!(places.take(address("::ffff:192.0.2.1")).is_none(), "its source has two");
         let _three = places.take(address("192.0.2.2")).unwrap();
-        assert!(places.take(address("192.0.2.3")).is_none(), "all are taken");
+        assert!(places.take(address("192.0.2.3")).is_none() && places.are_full(), "all are taken");
         drop(one);
+        assert!(!places.are_full());
         assert!(places.take(address("192.0.2.1")).is_some());
         assert_eq!(places.taken().by_source.len(), 2);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::command::Outcome;
-use super::ids::{CommandId, ContainerId, Epoch, EventSeq};
+use super::ids::{CommandId, ContainerId, Epoch, EventSeq, Print};
 use super::policy::Verb;
 use super::time::UnixMicros;
 
@@ -16,6 +16,30 @@ pub struct EventBatch {
     pub epoch: Epoch,
     /// Their sequence numbers ascend; a number that is missing was never used.
     pub events: Vec<Event>,
+    /// The print of the last of them. None from agents that know of none (before 1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<Print>,
+    /// Where this epoch left another, as long as that matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
+}
+
+impl EventBatch {
+    /// Events of an outbox that keeps no prints.
+    #[must_use]
+    pub const fn plain(epoch: Epoch, events: Vec<Event>) -> Self {
+        Self { epoch, events, print: None, fork: None }
+    }
+}
+
+/// An epoch that began because the one before it was used by two outboxes: a copied data folder, or one set back to an
+/// older copy. Its numbers go on where the agent was sure to be understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The last event that is known to be stored under an earlier epoch: this one begins with the next number.
+    pub after: EventSeq,
+    /// The last event that may have been told under an earlier epoch with the same number already.
+    pub up_to: EventSeq,
 }
 
 /// One event as it lies in the outbox and in the controller's log.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BootId, Epoch, EventSeq, InstanceId, SessionId, TokenId};
+use super::ids::{BootId, Epoch, EventSeq, InstanceId, Print, SessionId, TokenId};
 use super::policy::Policy;
 use super::version::ProtocolVersion;
 
@@ -96,6 +96,10 @@ pub struct Welcome {
     /// the next.
     #[serde(default)]
     pub acknowledged: EventSeq,
+    /// The print of that event, if the agent told it. An agent that has another there must not forget what it has: the
+    /// controller holds what another outbox told under the same numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print: Option<Print>,
 }
 
 /// Why a link did not become a session. Each names who has to act.

@@ -82,6 +82,12 @@ impl EventSeq {
     }
 }
 
+/// What an outbox's history comes to at an event: the checksum of the event's record, which covers the print before it.
+/// Where two outboxes have the same print at one number, they have the same event there and the same history before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Print(pub u32);
+
 /// One registered Docker host. 1 to 64 characters of `[a-z0-9-]`; stable for the life of the registration.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

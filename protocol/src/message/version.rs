@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version this code speaks.
-pub const CURRENT: ProtocolVersion = ProtocolVersion { major: 1, minor: 0 };
+pub const CURRENT: ProtocolVersion = ProtocolVersion { major: 1, minor: 1 };
 
 /// A protocol version as it is sent in Hello and Welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -149,7 +149,7 @@ fn a_command_of_a_newer_version_keeps_its_identity() {
 #[test]
 fn an_event_of_a_newer_version_keeps_its_place() {
     let what = |message| match message {
-        ToController::Events(EventBatch { epoch, mut events }) => {
+        ToController::Events(EventBatch { epoch, mut events, .. }) => {
             let event = events.remove(0);
             assert_eq!((epoch, event.seq.0, event.at), (v1::epoch(), 1, v1::AT));
             event.what

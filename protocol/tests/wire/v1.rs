@@ -70,7 +70,8 @@ fn replies() -> Vec<(String, Reply)> {
     let refused = refusals()
         .into_iter()
         .map(|(name, refusal)| (format!("reply/refused/{name}"), Reply::Refused(refusal)));
-    plain.chain(refused).collect()
+    let printed = (text("reply/welcome/printed"), Reply::Welcome(greeting::printed_welcome()));
+    plain.chain(refused).chain([printed]).collect()
 }
 
 fn refusals() -> Vec<(&'static str, Refusal)> {

@@ -1,7 +1,7 @@
 //! Many agents on one controller: memory and CPU time of each, joining, coming back after a kill, a command to all.
 //! The agents are simulated (`roadstead_tests::simulator`), everything else is real.
 
-mod crowd;
+pub mod crowd;
 pub mod echo;
 
 use std::time::Duration;

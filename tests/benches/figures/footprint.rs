@@ -1,5 +1,5 @@
-//! Memory, CPU time and bytes on the wire of agents at hosts where nothing happens and nobody looks, and what their
-//! engines use with and without them.
+//! Memory, CPU time and bytes on the wire of agents at hosts where nothing happens, while nobody looks and while somebody
+//! does, and what their engines use with and without them.
 
 use std::time::Duration;
 
@@ -12,10 +12,19 @@ use crate::stage::{Fleet, Hosts};
 /// After the start, until what follows a start is over: first figures, the API's wish for fresh ones.
 const SETTLE: Duration = Duration::from_secs(45);
 
-/// Komodo's agent, idle with 50 containers (a release build of its public source on such a machine).
-const MEMORY_GOAL_KIB: f64 = 10.0 * 1024.0;
-const CPU_GOAL_PER_CENT: f64 = 0.1;
-const WIRE_GOAL_BYTES: f64 = 1000.0;
+/// How often the containers of each host are asked for while somebody looks: an agent then samples for 30 s.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// With 0, 50 and 200 containers.
+const MEMORY_GOALS: [(usize, f64); 3] = [(0, 6.0 * 1024.0), (50, 7.0 * 1024.0), (200, 10.0 * 1024.0)];
+const PEAK_GOAL_KIB: f64 = 16.0 * 1024.0;
+/// CPU seconds in ten minutes with 50 containers: of the agent while nobody looks and while somebody does, of its
+/// engine beyond what it uses by itself.
+const CPU_GOAL: f64 = 0.06;
+const WATCHED_CPU_GOAL: f64 = 0.30;
+const ENGINE_CPU_GOAL: f64 = 0.05;
+const GOAL_SECONDS: f64 = 600.0;
+const WIRE_GOAL_BYTES: f64 = 700.0;
 
 /// CPU seconds that each engine uses in `idle` without an agent.
 ///
@@ -54,16 +63,19 @@ pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow:
         let memory = memory(member.agent.id())?;
         let count = member.host.containers;
         let what = |what: &str| format!("{count} containers: {what}");
-        let largest = count > 50;
         let row = Row::new(what("agent, resident memory"), kib(memory.resident), "KiB");
-        section.add(if largest { row } else { row.at_most(MEMORY_GOAL_KIB) });
+        let goal = MEMORY_GOALS.iter().find(|(containers, _)| *containers >= count);
+        section.add(goal.into_iter().fold(row, |row, (_, goal)| row.at_most(*goal)));
         section.add(Row::new(what("agent, of that its own (anonymous)"), kib(memory.anonymous), "KiB"));
-        section.add(Row::new(what("agent, most ever resident"), kib(memory.peak), "KiB"));
-        section.add(Row::new(what("agent, CPU time"), used, "s"));
-        let row = Row::new(what("agent, CPU"), used / seconds * 100.0, "% of a core");
-        section.add(if largest { row } else { row.at_most(CPU_GOAL_PER_CENT) });
+        let row = Row::new(what("agent, most ever resident"), kib(memory.peak), "KiB");
+        section.add(row.at_most(PEAK_GOAL_KIB));
+        let row = Row::new(what("agent, CPU time"), used, "s");
+        section.add(at_fifty(count, row, CPU_GOAL * seconds / GOAL_SECONDS));
         section.add(Row::new(what("dockerd + containerd, without agent"), alone.daemons, "s"));
         section.add(Row::new(what("dockerd + containerd, with agent"), engine.daemons, "s"));
+        let row =
+            Row::new(what("dockerd + containerd, because of the agent"), engine.daemons - alone.daemons, "s");
+        section.add(at_fifty(count, row, ENGINE_CPU_GOAL * seconds / GOAL_SECONDS));
         section.add(Row::new(what("containers' shims, without agent"), alone.shims, "s"));
         section.add(Row::new(what("containers' shims, with agent"), engine.shims, "s"));
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
@@ -75,6 +87,52 @@ pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow:
     section.add(Row::new("controller of these: resident memory".to_owned(), kib(memory.resident), "KiB"));
     section.add(Row::new("controller of these: CPU time".to_owned(), used, "s"));
     Ok(section)
+}
+
+/// The same while somebody looks at every host.
+///
+/// # Errors
+/// As [`engines_alone`].
+pub async fn watched(fleet: &Fleet, alone: &[EngineCpu], time: Duration) -> anyhow::Result<Section> {
+    say(&format!("agents that somebody looks at, for {} s", time.as_secs()));
+    let look = async || {
+        for member in &fleet.members {
+            let path = format!("/api/instances/{}/containers", member.instance);
+            fleet.api.get(&path).await.expect_status(200);
+        }
+    };
+    look().await;
+    pause(LOOK).await;
+    let mut before = Vec::new();
+    for member in &fleet.members {
+        before.push((cpu_seconds(member.agent.id())?, engine_cpu(member.host.engine.folder())?));
+    }
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        look().await;
+        pause(LOOK.min(end - Instant::now())).await;
+    }
+    let mut section = Section::new("Agents that somebody looks at");
+    section.note(format!("watched for {} s, figures every 5 s", time.as_secs()));
+    for ((member, (agent, engine)), alone) in fleet.members.iter().zip(before).zip(alone) {
+        let used = cpu_seconds(member.agent.id())? - agent;
+        let engine = engine_cpu(member.host.engine.folder())?.since(engine);
+        let count = member.host.containers;
+        let what = |what: &str| format!("{count} containers: {what}");
+        let row = Row::new(what("agent, CPU time"), used, "s");
+        section.add(at_fifty(count, row, WATCHED_CPU_GOAL * time.as_secs_f64() / GOAL_SECONDS));
+        let row =
+            Row::new(what("dockerd + containerd, because of the agent"), engine.daemons - alone.daemons, "s");
+        section.add(row);
+        let memory = memory(member.agent.id())?;
+        section.add(Row::new(what("agent, resident memory"), kib(memory.resident), "KiB"));
+    }
+    Ok(section)
+}
+
+/// A goal that is one for a host with 50 containers or fewer.
+fn at_fifty(containers: usize, row: Row, goal: f64) -> Row {
+    if containers > 50 { row } else { row.at_most(goal) }
 }
 
 impl EngineCpu {

@@ -100,7 +100,7 @@ async fn rate(
         let mut mark = 0;
         while began.elapsed() < time {
             let batch = (mark + 1..=mark + events).map(|seq| event(agent, seq)).collect();
-            mark = take(instance.clone(), EventBatch { epoch, events: batch }).await?;
+            mark = take(instance.clone(), EventBatch::plain(epoch, batch)).await?;
         }
         anyhow::Ok(mark)
     });
@@ -155,11 +155,19 @@ impl Real {
     }
 }
 
-fn instance(agent: usize) -> anyhow::Result<InstanceId> {
+/// The id of this agent's instance.
+///
+/// # Errors
+/// Never, for numbers of agents.
+pub fn instance(agent: usize) -> anyhow::Result<InstanceId> {
     Ok(format!("agent-{agent:04}").parse()?)
 }
 
-fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
+/// As it is registered.
+///
+/// # Errors
+/// Never, for numbers of agents.
+pub fn record(agent: usize) -> anyhow::Result<InstanceRecord> {
     let id = instance(agent)?;
     Ok(InstanceRecord {
         name: id.to_string(),

@@ -1,10 +1,12 @@
 //! The figures of `docs/benchmarks.md`, all measured in one run on real parts: Docker engines, the built binaries,
 //! network namespaces. Prints a table and writes `target/bench.json`.
 
+mod api;
 mod engine_client;
 mod fleet;
 mod footprint;
 mod fsync;
+mod growth;
 mod intake;
 mod latency;
 mod list;
@@ -26,6 +28,7 @@ async fn main() -> anyhow::Result<()> {
         [argument, folder] if argument == intake::recovery::ARGUMENT => {
             return intake::recovery::recover(folder).await;
         }
+        [argument, file] if argument == api::bare::ARGUMENT => return api::bare::serve(file).await,
         [argument] if argument == fleet::echo::ARGUMENT => return fleet::echo::serve().await,
         _ => {}
     }
@@ -35,11 +38,17 @@ async fn main() -> anyhow::Result<()> {
     } else {
         Report::new(machine::describe(None).await, &options)?
     };
+    if options.wants(Part::Growth) {
+        report.add(growth::measure(options.events).await?)?;
+    }
     if options.wants(Part::Intake) {
         report.add(intake::measure(options.intake).await?)?;
     }
     if options.wants(Part::Fleet) {
         fleet::measure(&options, &mut report).await?;
+    }
+    if options.wants(Part::Api) {
+        api::measure(&options, &mut report).await?;
     }
     report.print();
     Ok(())
@@ -59,6 +68,7 @@ async fn with_engines(options: &Options) -> anyhow::Result<Report> {
     let fleet = Fleet::start(hosts).await?;
     if let Some(before) = before {
         report.add(footprint::idle(&fleet, &before, options.idle).await?)?;
+        report.add(footprint::watched(&fleet, &before, options.idle).await?)?;
     }
     if options.wants(Part::List) {
         report.add(list::measure(&fleet).await?)?;

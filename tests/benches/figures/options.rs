@@ -13,10 +13,14 @@ pub enum Part {
     Footprint,
     /// The list of a host's containers.
     List,
+    /// Memory of an agent after many events.
+    Growth,
     /// Many simulated agents on one controller.
     Fleet,
     /// How fast events become durable, and what they take.
     Intake,
+    /// Pages of very many containers, what live views are told, and the start of a controller.
+    Api,
 }
 
 /// What was asked for.
@@ -27,8 +31,12 @@ pub struct Options {
     pub containers: Vec<usize>,
     /// How long an idle engine or agent is watched.
     pub idle: Duration,
+    /// Events that an agent tells, to see whether it grows.
+    pub events: usize,
     /// How long events are taken in.
     pub intake: Duration,
+    /// How long the API is asked, and followed.
+    pub api: Duration,
     /// Starts of a container, and as many stops.
     pub starts: usize,
     /// Simulated agents on one controller, one number after the other.
@@ -48,8 +56,10 @@ impl Options {
         let mut options = Self {
             parts: Vec::new(),
             containers: vec![0, 50, 200],
-            idle: Duration::from_secs(300),
+            idle: Duration::from_secs(600),
+            events: 200_000,
             intake: Duration::from_secs(60),
+            api: Duration::from_secs(20),
             starts: 500,
             agents: vec![1000, 5000, 10_000],
             crowd_idle: Duration::from_secs(40),
@@ -60,7 +70,9 @@ impl Options {
                 "quick" => {
                     options.containers = vec![0, 10, 40];
                     options.idle = Duration::from_secs(30);
+                    options.events = 20_000;
                     options.intake = Duration::from_secs(6);
+                    options.api = Duration::from_secs(6);
                     options.starts = 40;
                     options.agents = vec![1000];
                     options.crowd_idle = Duration::from_secs(20);
@@ -69,12 +81,14 @@ impl Options {
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
+                "growth" => options.parts.push(Part::Growth),
                 "fleet" => options.parts.push(Part::Fleet),
                 "intake" => options.parts.push(Part::Intake),
+                "api" => options.parts.push(Part::Api),
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `intake`, `fleet`"
+                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`, `api`"
                 ),
             }
         }

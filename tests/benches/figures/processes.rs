@@ -33,6 +33,15 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: field("VmRSS")?, anonymous: field("RssAnon")?, peak: field("VmHWM")? })
 }
 
+/// Lets [`Memory::peak`] count from now on.
+///
+/// # Errors
+/// When that is not allowed.
+pub fn reset_peak(process: u32) -> anyhow::Result<()> {
+    fs::write(format!("/proc/{process}/clear_refs"), "5")
+        .context("cannot reset the peak of memory; run it as root")
+}
+
 /// CPU seconds that a process has used, in steps of 10 ms.
 ///
 /// # Errors

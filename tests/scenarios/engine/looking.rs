@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use roadstead_agent::engine::{EngineControl, EngineView};
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Port};
+use anyhow::Context as _;
+use roadstead_agent::engine::{Effort, EngineControl, EngineView};
+use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Figures, Port};
+use roadstead_tests::condition::try_eventually;
 use roadstead_tests::{Dockerd, ImageOptions, busybox_image, eventually};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{SOON, agent_of, inspected, seen};
 
@@ -178,11 +181,11 @@ async fn figures_are_what_containers_really_use() {
     for name in ["busy", "idle", "ended"] {
         ids.push(seen(&agent, name).await.id);
     }
-    let first = agent.figures(&ids).await;
+    let first = agent.figures(&ids, Effort::Ask).await;
     assert!(first.iter().all(|figures| figures.cpu_percent.is_none()), "nothing to compare with yet");
     let of = |name: usize| ids[name].clone();
     eventually("half a core in use", SOON, async || {
-        let second = agent.figures(&ids).await;
+        let second = agent.figures(&ids, Effort::Ask).await;
         assert!(!second.iter().any(|figures| figures.container == of(2)), "an ended container has none");
         let busy = second.iter().find(|figures| figures.container == of(0))?;
         let idle = second.iter().find(|figures| figures.container == of(1))?;
@@ -197,4 +200,65 @@ async fn figures_are_what_containers_really_use() {
         ((5.0..75.0).contains(&busy_cpu) && idle_cpu < busy_cpu).then_some(())
     })
     .await;
+}
+
+/// The engine is stopped meanwhile, so whatever is read is read without it.
+#[tokio::test]
+async fn figures_are_read_without_the_engine_and_agree_with_docker_stats() {
+    let engine = Dockerd::start().await;
+    let agent = agent_of(&engine);
+    busybox_image(&engine, "app:1", &ImageOptions::default()).await;
+    engine.docker(["network", "create", "front"]).await;
+    let work = "dd if=/dev/zero of=/dev/shm/held bs=1M count=20; while :; do :; done";
+    let limits = ["--network", "front", "--memory", "64m", "--cpus", "0.3"];
+    let busy = ["run", "--detach", "--name", "busy"].into_iter().chain(limits);
+    engine.docker(busy.chain(["app:1", "sh", "-c", work])).await;
+    engine.docker(["run", "--detach", "--name", "hosts", "--network", "host", "app:1"]).await;
+    let mut ids = Vec::new();
+    for name in ["busy", "hosts"] {
+        ids.push(seen(&agent, name).await.id);
+    }
+    let read = async || {
+        let figures = agent.figures(&ids, Effort::Read).await;
+        <[Figures; 2]>::try_from(figures).ok()
+    };
+    eventually("memory in use, and a sample before", SOON, async || {
+        let [busy, _] = read().await?;
+        (busy.memory_bytes > 20 << 20 && busy.cpu_percent.is_some()).then_some(())
+    })
+    .await;
+    let compared = try_eventually(SOON, async || {
+        read().await.context("nothing was read")?;
+        let format = "{{.CPUPerc}} {{.MemUsage}} {{.NetIO}}";
+        let said = engine.docker(["stats", "--no-stream", "--format", format, "busy"]).await;
+        let [busy, hosts] = read().await.context("nothing was read")?;
+        let words: Vec<&str> = said.split_whitespace().filter(|word| *word != "/").collect();
+        let Ok([cpu, memory, limit, received, sent]) = <[&str; 5]>::try_from(words) else {
+            anyhow::bail!("docker stats said {said}")
+        };
+        let cpu: f64 = cpu.trim_end_matches('%').parse()?;
+        assert_eq!((hosts.network_rx_bytes, hosts.memory_limit_bytes), (0, None), "{hosts:?}");
+        assert_eq!((quantity(limit), busy.memory_limit_bytes), (64 << 20, Some(64 << 20)));
+        let near = |ours: u64, theirs: &str, slack: u64| ours.abs_diff(quantity(theirs)) <= slack;
+        let agree = busy.cpu_percent.is_some_and(|ours| (ours - cpu).abs() < 10.0)
+            && near(busy.memory_bytes, memory, 1 << 20)
+            && near(busy.network_rx_bytes, received, 2_000)
+            && near(busy.network_tx_bytes, sent, 2_000);
+        agree.then_some(()).with_context(|| format!("{busy:?}, but docker stats said {said}"))
+    });
+    compared.await.unwrap_or_else(|last| panic!("no agreement: {last:?}"));
+    engine.freeze().await;
+    let alone = timeout(SOON, read()).await;
+    engine.resume().await;
+    assert!(alone.is_ok_and(|figures| figures.is_some()), "the engine was waited for");
+}
+
+/// `21.5MiB`, `1.09kB`.
+fn quantity(text: &str) -> u64 {
+    let units =
+        [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+    let split = units.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)));
+    let (number, size) = split.unwrap_or_else(|| panic!("{text} has no unit"));
+    let number: f64 = number.parse().unwrap_or_else(|_| panic!("{text} is no number"));
+    (number * f64::from(size)) as u64
 }

@@ -210,7 +210,7 @@ impl AgentProcess {
         Ok(())
     }
 
-    /// `ip netns exec` becomes the program it runs, so that signals reach it.
+    /// `nsenter` becomes the program it runs, so that signals reach it.
     fn command(&self) -> anyhow::Result<Command> {
         let agent = binary("roadstead-agent")?;
         match &self.options.namespace {

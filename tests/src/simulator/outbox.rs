@@ -68,19 +68,21 @@ impl Outbox {
         let events: Vec<Event> = self.events.range(first..).take(BATCH).cloned().collect();
         self.told = events.last()?.seq;
         self.under_way.push_back((self.told, Instant::now()));
-        Some(EventBatch { epoch: self.epoch, events })
+        Some(EventBatch::plain(self.epoch, events))
     }
 
-    /// The controller holds everything up to `up_to`. Gives how many events that settles, and how long each batch took.
-    pub(super) fn acknowledged(&mut self, epoch: Epoch, up_to: EventSeq) -> (usize, Vec<Duration>) {
+    /// The controller holds everything up to `up_to`. Gives when the events that this settles happened, and how long each
+    /// batch took.
+    pub(super) fn acknowledged(&mut self, epoch: Epoch, up_to: EventSeq) -> (Vec<UnixMicros>, Vec<Duration>) {
         if epoch != self.epoch {
-            return (0, Vec::new());
+            return (Vec::new(), Vec::new());
         }
         let mut took = Vec::new();
         while let Some((_, told_at)) = self.under_way.pop_front_if(|(last, _)| *last <= up_to) {
             took.push(told_at.elapsed());
         }
-        (self.forget(up_to), took)
+        let settled = self.events.partition_point(|event| event.seq <= up_to);
+        (self.events.drain(..settled).map(|event| event.at).collect(), took)
     }
 
     fn forget(&mut self, up_to: EventSeq) -> usize {
@@ -118,11 +120,11 @@ mod tests {
         let mut outbox = filled(3);
         outbox.begin_session(EventSeq(0));
         outbox.next_batch();
-        assert_eq!(outbox.acknowledged(Epoch::generate(), EventSeq(3)).0, 0);
+        assert_eq!(outbox.acknowledged(Epoch::generate(), EventSeq(3)).0.len(), 0);
         let (settled, took) = outbox.acknowledged(outbox.epoch(), EventSeq(2));
-        assert_eq!((settled, took.len()), (2, 0), "the batch is not wholly acknowledged");
+        assert_eq!((settled.len(), took.len()), (2, 0), "the batch is not wholly acknowledged");
         let (settled, took) = outbox.acknowledged(outbox.epoch(), EventSeq(3));
-        assert_eq!((settled, took.len()), (1, 1));
+        assert_eq!((settled.len(), took.len()), (1, 1));
         assert!(outbox.events.is_empty() && !outbox.is_full());
     }
 }

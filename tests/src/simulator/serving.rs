@@ -201,7 +201,8 @@ impl<'a> Live<'a> {
             ToAgent::Acknowledge { epoch, up_to } => {
                 let (settled, took) = self.agent.outbox.acknowledged(epoch, up_to);
                 let tally = &self.agent.common.tally;
-                tally.acknowledged.add(settled);
+                tally.acknowledged.add(settled.len());
+                tally.settled(&settled);
                 took.into_iter().for_each(|took| tally.acknowledging.add(took));
                 Ok(())
             }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 /// Buckets of latencies: four for each doubling, from a microsecond on.
@@ -15,6 +16,7 @@ const BUCKETS: usize = 160;
 /// Counters of the whole fleet.
 pub(super) struct Tally {
     live: watch::Sender<usize>,
+    settled: broadcast::Sender<Settled>,
     /// From the start until all were live for the first time.
     first_all_live: Mutex<Option<Duration>>,
     started: Instant,
@@ -32,6 +34,18 @@ pub(super) struct Tally {
     ends: Mutex<BTreeMap<String, u64>>,
     pub(super) linking: Latencies,
     pub(super) acknowledging: Latencies,
+}
+
+/// Settled events that are kept for a follower.
+const SETTLED: usize = 65_536;
+
+/// An event that its agent knows to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// When it happened.
+    pub happened: UnixMicros,
+    /// When its agent had the acknowledgement.
+    pub acknowledged: UnixMicros,
 }
 
 /// A number that only grows.
@@ -103,6 +117,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             live: watch::Sender::new(0),
+            settled: broadcast::Sender::new(SETTLED),
             first_all_live: Mutex::new(None),
             started: Instant::now(),
             sessions: Counter::default(),
@@ -127,6 +142,22 @@ impl Default for Tally {
 pub(super) struct Live<'a>(&'a Tally);
 
 impl Tally {
+    /// These events are acknowledged now.
+    pub(super) fn settled(&self, happened: &[UnixMicros]) {
+        if self.settled.receiver_count() == 0 {
+            return;
+        }
+        let acknowledged = UnixMicros::now();
+        for &happened in happened {
+            // Whoever followed may be gone by now.
+            let _ = self.settled.send(Settled { happened, acknowledged });
+        }
+    }
+
+    pub(super) fn follow_settled(&self) -> broadcast::Receiver<Settled> {
+        self.settled.subscribe()
+    }
+
     pub(super) fn live(&self) -> usize {
         *self.live.borrow()
     }

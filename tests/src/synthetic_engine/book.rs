@@ -121,7 +121,13 @@ impl Book {
 
     /// The answer to `/containers/json`, as far as it is read.
     pub(super) fn list(&self) -> Value {
-        self.containers.iter().map(|container| json!({ "Id": container.id })).collect()
+        let entry = |one: &Container| {
+            // A real engine makes a new endpoint with each start.
+            let networks = json!({ "none": { "EndpointID": one.started } });
+            json!({ "Id": one.id, "Names": [format!("/{}", one.name)], "State": one.state,
+                "NetworkSettings": { "Networks": networks } })
+        };
+        self.containers.iter().map(entry).collect()
     }
 
     /// The answer to `/containers/{container}/json`.

@@ -7,19 +7,6 @@ use crate::engine::EngineError;
 /// Longest message kept, in bytes.
 const MAX_MESSAGE: usize = 2048;
 
-/// From an error of bollard.
-pub(super) fn from_bollard(error: bollard::errors::Error) -> EngineError {
-    use bollard::errors::Error as Bollard;
-    match error {
-        Bollard::DockerResponseServerError { status_code, message } => by_status(status_code, &message),
-        Bollard::DockerStreamError { error } => by_message(&error),
-        Bollard::IOError { err } => unreachable(&err),
-        Bollard::HyperResponseError { err } => unreachable(&err),
-        Bollard::JsonDataError { message, .. } => unreadable(&message),
-        other => EngineError::Refused(clipped(&other.to_string())),
-    }
-}
-
 /// From an answer with an HTTP status that means failure.
 pub(super) fn by_status(status: u16, message: &str) -> EngineError {
     match by_message(message) {

@@ -1,4 +1,4 @@
-//! What containers use, asked through the engine's API.
+//! What containers use, asked through the engine's API, where their control groups cannot be read.
 //!
 //! The API is the way that works wherever the engine is. Up to engine 24 every single sample takes a second (the
 //! engine waits for its own collector), so many are asked for at once; newer engines answer at once.
@@ -22,6 +22,9 @@ const AT_ONCE: usize = 32;
 /// A sample takes an old engine one second; one that takes this long is left out.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest time over which CPU use says what a container does now.
+const LONGEST_SPAN: Duration = Duration::from_secs(120);
+
 /// The samples before, from which CPU use is reckoned.
 #[derive(Default)]
 pub(super) struct Sampler {
@@ -29,11 +32,12 @@ pub(super) struct Sampler {
 }
 
 /// CPU time used until a moment.
-#[derive(Clone, Copy)]
-struct CpuSample {
-    at: UnixMicros,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CpuSample {
+    /// By the clock of whoever counts, in microseconds.
+    pub(super) at_micros: i64,
     /// Since the container started, nanoseconds over all cores.
-    used_nanos: u64,
+    pub(super) used_nanos: u64,
 }
 
 impl Sampler {
@@ -76,10 +80,13 @@ impl Sampler {
     }
 }
 
-/// CPU use between two samples, in percent of one core; none if the container was restarted in between or no time
-/// went by.
-fn percent(earlier: CpuSample, later: CpuSample) -> Option<f64> {
-    let micros = u32::try_from(later.at.0 - earlier.at.0).ok().filter(|micros| *micros > 0)?;
+/// CPU use between two samples, in percent of one core; none if the container was restarted in between, or no time or
+/// too much of it went by.
+pub(super) fn percent(earlier: CpuSample, later: CpuSample) -> Option<f64> {
+    let micros = u32::try_from(later.at_micros.checked_sub(earlier.at_micros)?).ok()?;
+    if micros == 0 || Duration::from_micros(micros.into()) > LONGEST_SPAN {
+        return None;
+    }
     let used = Duration::from_nanos(later.used_nanos.checked_sub(earlier.used_nanos)?);
     Some(used.as_secs_f64() / (f64::from(micros) / 1e6) * 100.0)
 }
@@ -148,7 +155,7 @@ impl Statistics {
     /// None for a container that does not run: the engine then answers with zeros, read in the year 1.
     fn cpu(&self) -> Option<CpuSample> {
         let at = times::parse(&self.read)?;
-        Some(CpuSample { at, used_nanos: self.cpu_stats.cpu_usage.total_usage })
+        Some(CpuSample { at_micros: at.0, used_nanos: self.cpu_stats.cpu_usage.total_usage })
     }
 
     fn figures(
@@ -240,11 +247,12 @@ mod tests {
 
     #[test]
     fn cpu_use_is_of_one_core_over_the_time_between() {
-        let sample = |seconds, used_nanos| CpuSample { at: UnixMicros::from_secs(seconds), used_nanos };
+        let sample = |seconds: i64, used_nanos| CpuSample { at_micros: seconds * 1_000_000, used_nanos };
         let half = percent(sample(10, 1_000_000_000), sample(12, 2_000_000_000)).unwrap();
         assert!((half - 50.0).abs() < 1e-9, "{half}");
         assert_eq!(percent(sample(10, 5), sample(12, 4)), None, "restarted in between");
         assert_eq!(percent(sample(10, 5), sample(10, 5)), None, "no time went by");
+        assert_eq!(percent(sample(10, 5), sample(600, 5)), None, "nobody looked for a long time");
     }
 
     #[test]
@@ -260,7 +268,7 @@ mod tests {
             let figures = statistics.figures(id, UnixMicros(7), None, HOST_MEMORY);
             assert!(figures.memory_bytes <= statistics.memory_stats.usage);
             if let Some(cpu) = statistics.cpu() {
-                let earlier = CpuSample { at: UnixMicros(0), used_nanos: 0 };
+                let earlier = CpuSample { at_micros: 0, used_nanos: 0 };
                 assert!(percent(earlier, cpu).is_none_or(|percent| percent.is_finite() && percent >= 0.0));
             }
             true

@@ -2,12 +2,12 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bollard::auth::DockerCredentials;
-use bollard::models::CreateImageInfo;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use hyper::Method;
+use serde::Deserialize;
 
 use super::lines::lines;
 use super::names::{ImageReference, checked_image};
@@ -34,26 +34,52 @@ pub(super) fn pull(
 
 /// The digest of what the registry has for `reference`.
 pub(super) async fn registry_digest(
-    docker: &bollard::Docker,
+    wire: &Wire,
     reference: &str,
+    within: Duration,
 ) -> Result<String, EngineError> {
-    let reference = checked_image(reference)?;
-    let credentials =
-        credentials::of_registry(&ImageReference::parse(reference)?).map(|credentials| DockerCredentials {
-            username: credentials.username,
-            password: credentials.password,
-            identitytoken: credentials.identitytoken,
-            serveraddress: Some(credentials.serveraddress),
-            ..DockerCredentials::default()
-        });
-    let answer = docker.inspect_registry_image(reference, credentials).await.map_err(|error| {
-        match errors::from_bollard(error) {
-            // Nothing but the registry was asked.
-            EngineError::Refused(reason) => EngineError::Registry(reason),
-            other => other,
-        }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "PascalCase")]
+    struct Distribution {
+        descriptor: Descriptor,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Descriptor {
+        digest: Option<String>,
+    }
+    let path = format!("/distribution/{}/json", checked_image(reference)?);
+    let credentials = credentials::of_registry(&ImageReference::parse(reference)?);
+    let answer = wire.get_signed_in::<Distribution>(&path, credentials.as_ref(), within).await;
+    let answer = answer.map_err(|error| match error {
+        // Nothing but the registry was asked.
+        EngineError::Refused(reason) => EngineError::Registry(reason),
+        other => other,
     })?;
     answer.descriptor.digest.ok_or_else(|| errors::unreadable("no digest of the image"))
+}
+
+/// What is read of a line.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Line {
+    id: Option<String>,
+    status: Option<String>,
+    error_detail: Option<ErrorDetail>,
+    progress_detail: Option<ProgressDetail>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorDetail {
+    message: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ProgressDetail {
+    current: Option<i64>,
+    total: Option<i64>,
 }
 
 /// One line of the stream; none if it is empty.
@@ -61,18 +87,18 @@ fn progress(line: &[u8]) -> Option<Result<PullProgress, EngineError>> {
     if line.trim_ascii().is_empty() {
         return None;
     }
-    let info: CreateImageInfo = match serde_json::from_slice(line) {
-        Ok(info) => info,
+    let line: Line = match serde_json::from_slice(line) {
+        Ok(line) => line,
         Err(error) => return Some(Err(errors::unreadable(&error.to_string()))),
     };
-    if let Some(error) = info.error_detail {
+    if let Some(error) = line.error_detail {
         return Some(Err(errors::by_message(&error.message.unwrap_or_default())));
     }
-    let (done, total) = info.progress_detail.map_or((None, None), |detail| (detail.current, detail.total));
+    let (done, total) = line.progress_detail.map_or((None, None), |detail| (detail.current, detail.total));
     let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
-    let status = info.status.unwrap_or_default();
+    let status = line.status.unwrap_or_default();
     // The first line carries the tag where layers carry their id.
-    let layer = info.id.filter(|_| !status.starts_with("Pulling from "));
+    let layer = line.id.filter(|_| !status.starts_with("Pulling from "));
     Some(Ok(PullProgress {
         layer,
         status,

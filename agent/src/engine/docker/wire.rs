@@ -1,8 +1,7 @@
 //! HTTP to the engine: one connection per request, over whatever the endpoint is, on the API version both sides know.
 //!
-//! bollard builds and reads most requests and is handed this as its transport, since its own want the socket to exist
-//! when the program starts, load the system's certificate authorities, and leave the API version to the engine. What
-//! must not lose fields (inspect to create) or must be known to stand (the event stream) is asked for here directly.
+//! Answers are read as far as they are needed (docs/adr/005-our-own-client-of-the-engine.md): a library's types lose
+//! fields that they do not know, and bring along several times the code.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +9,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,7 +25,7 @@ use super::credentials::Credentials;
 use super::errors;
 use crate::engine::EngineError;
 
-/// Newest API version whose answers are understood here; what bollard's types were made from.
+/// Newest API version whose answers are understood here.
 const NEWEST_API: ApiVersion = ApiVersion { major: 1, minor: 53 };
 
 /// A socket that is there answers at once; a host that is away must not hold anybody up for long.
@@ -77,39 +76,26 @@ impl Wire {
         Ok(agreed)
     }
 
-    /// Sends a request of bollard's. Returns when the response head is there.
-    pub(super) async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, WireError>
-    where
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    {
-        Ok(self.send_versioned(request).await?.0)
-    }
-
-    async fn send_versioned<B>(
+    /// Sends a request in the version agreed on. Returns when the response head is there.
+    async fn send_versioned(
         &self,
-        request: Request<B>,
-    ) -> Result<(Response<Incoming>, AbortHandle), WireError>
-    where
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    {
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, AbortHandle), WireError> {
         let agreed = *self.api.lock().unwrap_or_else(PoisonError::into_inner);
         let ApiVersion { major, minor } = match agreed {
             Some(agreed) => agreed,
             None => self.negotiate().await?,
         };
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let path = format!("/v{major}.{minor}{}", without_version(path));
+        let path = format!("/v{major}.{minor}{path}");
         self.send_to(&path, request).await
     }
 
-    async fn send_to<B>(
+    async fn send_to(
         &self,
         path: &str,
-        mut request: Request<B>,
-    ) -> Result<(Response<Incoming>, AbortHandle), WireError>
-    where
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    {
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, AbortHandle), WireError> {
         *request.uri_mut() = path.parse::<Uri>().map_err(io::Error::other)?;
         request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
         let socket = timeout(CONNECT_TIMEOUT, self.connect())
@@ -158,6 +144,21 @@ impl Wire {
         self.call(Method::POST, path, Bytes::from(body.to_string()), within).await
     }
 
+    /// Has the engine do something; what it answers to that is left unread.
+    pub(super) async fn act(&self, method: Method, path: &str, within: Duration) -> Result<(), EngineError> {
+        whole(self.open(method, path, Bytes::new()), within).await.map(drop)
+    }
+
+    /// GETs `path`, with what signs in to the registry that is to be asked, and reads the answer whole.
+    pub(super) async fn get_signed_in<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        credentials: Option<&Credentials>,
+        within: Duration,
+    ) -> Result<T, EngineError> {
+        read(&whole(self.open_signed_in(Method::GET, path, credentials), within).await?)
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -165,11 +166,7 @@ impl Wire {
         body: Bytes,
         within: Duration,
     ) -> Result<T, EngineError> {
-        let answer = async { self.open(method, path, body).await?.whole().await };
-        let answer = timeout(within, answer).await.map_err(|_| EngineError::TimedOut(within))??;
-        // An empty answer (204) is read as null.
-        let answer = if answer.is_empty() { b"null".as_slice() } else { &answer };
-        serde_json::from_slice(answer).map_err(|error| errors::unreadable(&error.to_string()))
+        read(&whole(self.open(method, path, body), within).await?)
     }
 
     /// Sends a request and returns the answer's body if the engine agreed to it.
@@ -200,7 +197,8 @@ impl Wire {
             self.send_versioned(request).await.map_err(|error| errors::unreachable(&error))?;
         let status = response.status();
         let answer = Answer { body: response.into_body(), connection };
-        if status.is_success() {
+        // What is so already need not be done.
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(answer);
         }
         let said = answer.whole().await?;
@@ -252,19 +250,25 @@ impl Drop for Answer {
     }
 }
 
+/// The answer to what was asked with `opening`.
+async fn whole(
+    opening: impl Future<Output = Result<Answer, EngineError>>,
+    within: Duration,
+) -> Result<Bytes, EngineError> {
+    let answer = async { opening.await?.whole().await };
+    timeout(within, answer).await.map_err(|_| EngineError::TimedOut(within))?
+}
+
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, EngineError> {
+    // An empty answer (204) is read as null.
+    let answer = if answer.is_empty() { b"null".as_slice() } else { answer };
+    serde_json::from_slice(answer).map_err(|error| errors::unreadable(&error.to_string()))
+}
+
 fn request(method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, WireError> {
     let json = HeaderValue::from_static("application/json");
     let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, json);
     Ok(request.body(Full::new(body)).map_err(io::Error::other)?)
-}
-
-/// `path` without a leading `/v1.41`, which some versions of bollard put there.
-fn without_version(path: &str) -> &str {
-    let Some(rest) = path.strip_prefix("/v") else { return path };
-    match rest.find('/') {
-        Some(end) if ApiVersion::parse(&rest[..end]).is_some() => &rest[end..],
-        _ => path,
-    }
 }
 
 /// A request that got no answer.
@@ -274,15 +278,6 @@ pub(super) enum WireError {
     Socket(#[from] io::Error),
     #[error(transparent)]
     Http(#[from] hyper::Error),
-}
-
-impl From<WireError> for bollard::errors::Error {
-    fn from(error: WireError) -> Self {
-        match error {
-            WireError::Socket(err) => Self::IOError { err },
-            WireError::Http(err) => Self::HyperResponseError { err },
-        }
-    }
 }
 
 /// `text` made safe as a part of a path or query.
@@ -305,16 +300,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_as_numbers_and_stripped_from_paths() {
+    fn versions_are_compared_as_numbers() {
         let version = |text| ApiVersion::parse(text).unwrap();
         assert!(version("1.41") < version("1.100"));
         assert!(version("1.44") < NEWEST_API);
         for bad in ["", "1", "1.x", "v1.41", "1.41.2"] {
             assert_eq!(ApiVersion::parse(bad), None, "{bad}");
         }
-        assert_eq!(without_version("/v1.53/containers/json?all=1"), "/containers/json?all=1");
-        assert_eq!(without_version("/volumes/x"), "/volumes/x");
-        assert_eq!(without_version("/v1.53"), "/v1.53");
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub(super) struct Model {
     pub figures: BTreeMap<String, Figures>,
     pub inspections: BTreeMap<String, (Reach, Vec<(String, String)>)>,
     pub samplings: u64,
+    /// Whether figures can be had without asking the engine.
+    pub readable: bool,
     /// How often each call was made, by its first word.
     pub asked: BTreeMap<String, u64>,
     pub own: Option<ContainerId>,
@@ -114,6 +116,7 @@ impl Default for Model {
             asked: BTreeMap::new(),
             inspections: BTreeMap::new(),
             samplings: 0,
+            readable: true,
             own: None,
             made: 0,
         }

@@ -1,5 +1,7 @@
 //! The fake engine as the watcher sees it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use roadstead_protocol::message::container::{Container, Figures};
@@ -10,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::FakeEngine;
 use super::model::SUBSCRIBER_ROOM;
-use crate::engine::{EngineError, EngineEvent, EngineInfo, EngineView, Inspected};
+use crate::engine::{Effort, EngineError, EngineEvent, EngineInfo, EngineView, Inspected, Listed, Print};
 
 impl EngineView for FakeEngine {
     async fn identify(&self) -> Result<EngineInfo, EngineError> {
@@ -18,9 +20,19 @@ impl EngineView for FakeEngine {
         Ok(self.model().info.clone())
     }
 
-    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+    async fn ping(&self) -> Result<(), EngineError> {
+        self.call("ping", false).await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, EngineError> {
+        self.call("list", false).await?;
+        let listed = |one: Container| Listed { print: print(&one), id: one.id };
+        Ok(self.model().observe_all().into_iter().map(listed).collect())
+    }
+
+    async fn survey(&self) -> Result<Vec<(Container, Print)>, EngineError> {
         self.call("containers", false).await?;
-        Ok(self.model().observe_all())
+        Ok(self.model().observe_all().into_iter().map(|one| (one.clone(), print(&one))).collect())
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
@@ -62,12 +74,27 @@ impl EngineView for FakeEngine {
         Ok(stream::iter(past).chain(live).boxed())
     }
 
-    async fn figures(&self, containers: &[ContainerId]) -> Vec<Figures> {
-        if self.call("figures", false).await.is_err() {
+    async fn figures(&self, containers: &[ContainerId], effort: Effort) -> Vec<Figures> {
+        let call = match effort {
+            Effort::Read => "read figures",
+            Effort::Ask => "figures",
+        };
+        if self.call(call, false).await.is_err() {
             return Vec::new();
         }
         let mut model = self.model();
         model.samplings += 1;
+        if effort == Effort::Read && !model.readable {
+            return Vec::new();
+        }
         containers.iter().filter_map(|id| model.figures.get(id.as_str()).cloned()).collect()
     }
+}
+
+/// Of what a real engine's list says: not when a container started, nor its restart policy.
+fn print(container: &Container) -> Print {
+    let mut hasher = DefaultHasher::new();
+    let Container { name, image, state, health, exit_code, networks, ports, .. } = container;
+    format!("{name} {image} {state:?} {health:?} {exit_code:?} {networks:?} {ports:?}").hash(&mut hasher);
+    Print(hasher.finish())
 }

@@ -12,8 +12,8 @@ fn write(writer: &mut Writer, index: &Mutex<Index>, seq: u64) -> Result<(), Outb
     let what = EventKind::AgentStarted { version: seq.to_string() };
     let event = Event { seq: EventSeq(seq), at: UnixMicros(0), what };
     let mut bytes = Vec::new();
-    let size = encode(&event, &mut bytes).unwrap();
-    writer.commit(index, &bytes, vec![Stored { event, size }])
+    let stored = encode(event, None, &mut bytes).unwrap();
+    writer.commit(index, &bytes, vec![stored])
 }
 
 #[test]

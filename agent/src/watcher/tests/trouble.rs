@@ -45,6 +45,26 @@ async fn a_disk_that_cannot_be_written_stops_neither_picture_nor_engine() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_recorded_is_not_remembered_as_told() {
+    let watched = settled(&["a"]).await;
+    let obstacle = watched.directory.path().join("outbox/00000000000000000001.log");
+    fs::create_dir(&obstacle).unwrap();
+    watched.engine.change("a", Some("die"), stopped);
+    watched.truth().await;
+    pass(Duration::from_secs(20)).await;
+    // Killed.
+    let Watched { engine, outbox, directory, task, .. } = watched;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    outbox.settle().await;
+    drop(outbox);
+    fs::remove_dir(&obstacle).unwrap();
+    engine.forget_events();
+    let watched = Watched::within(&engine, directory);
+    assert_eq!(watched.events("~die a 3").await, ["~die a 3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_that_cannot_be_processed_is_counted_and_reconciled() {
     let engine = engine_with(&["a", "b"]);
     let mut hold = engine.hold_when("containers");
@@ -103,12 +123,25 @@ async fn a_look_that_fails_is_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_hangs_is_found_out_within_about_a_minute() {
-    let watched = settled(&["a"]).await;
-    let hold = watched.engine.hold_when("identify");
-    let before = Instant::now();
-    watched.picture(|engine, _| engine.state != EngineState::Reachable).await;
-    assert!(before.elapsed() < Duration::from_secs(75));
-    hold.release();
-    watched.truth().await;
+async fn an_engine_that_hangs_is_found_out_within_about_a_minute_and_one_of_its_parts_within_five() {
+    for (call, most) in [("ping", 75), ("identify", 315)] {
+        let watched = settled(&["a"]).await;
+        let hold = watched.engine.hold_when(call);
+        let before = Instant::now();
+        watched.picture(|engine, _| engine.state != EngineState::Reachable).await;
+        assert!(before.elapsed() < Duration::from_secs(most), "{call}");
+        hold.release();
+        watched.truth().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_list_shows_is_seen_within_the_hour() {
+    let watched = settled(&["a", "b"]).await;
+    for name in ["a", "b"] {
+        watched.engine.change(name, None, |c| c.restart_policy = "always".to_owned());
+    }
+    // Within `PATIENCE`, which is an hour.
+    watched.picture(|_, containers| containers.iter().all(|c| c.restart_policy == "always")).await;
+    assert!(watched.engine.asked("containers") == 1 && watched.engine.asked("list") <= 12);
 }

@@ -20,7 +20,6 @@ use crate::http::views::rollout::RolloutNews;
 use crate::lifecycle::{LifecycleChange, Lifecycles};
 use crate::model::rollout::{RolloutId, RolloutRecord};
 use crate::model::{CommandRecord, EventRecord, LogLine};
-use crate::rollouts::RolloutChange;
 
 /// More changes than this in one batch: telling everything anew is cheaper.
 const TOO_LARGE: usize = 4096;
@@ -68,6 +67,8 @@ impl Batch {
                 changed.extend(remove.iter().cloned());
             }
             FleetChange::Figures { instance, samples } => {
+                // What they add up to has changed.
+                self.instances.insert(instance.clone());
                 let sampled = self.figures.entry(instance.clone()).or_default();
                 sampled.extend(samples.iter().map(|sample| sample.container.clone()));
             }
@@ -101,9 +102,8 @@ impl Batch {
         }
     }
 
-    pub(super) fn add_rollout(&mut self, change: RolloutChange) {
+    pub(super) fn add_rollout(&mut self, record: Arc<RolloutRecord>, places: Vec<usize>) {
         self.size += 1;
-        let RolloutChange { record, places } = change;
         let (newest, changed) =
             self.rollouts.entry(record.id).or_insert_with(|| (Arc::clone(&record), BTreeSet::new()));
         *newest = record;

@@ -25,7 +25,7 @@ impl Site {
                 inferred: false,
             },
         };
-        let batch = EventBatch { epoch: Epoch::generate(), events: (1..).zip(told).map(event).collect() };
+        let batch = EventBatch::plain(Epoch::generate(), (1..).zip(told).map(event).collect());
         self.services.events.intake(instance, batch).await.unwrap();
         self.services.lifecycles.catch_up().await.unwrap();
     }

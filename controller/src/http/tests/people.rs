@@ -238,6 +238,26 @@ async fn a_token_never_exceeds_its_user() {
 }
 
 #[tokio::test]
+async fn a_token_for_an_instance_is_not_for_one_that_is_registered_at_its_address_later() {
+    let site = Site::open().await;
+    let admin = site.cookie(Role::Admin).await;
+    let register = json!({ "name": "cellar", "url": "wss://203.0.113.9:8082" });
+    let made = site.ask(&admin, Method::POST, "/api/instances", register.clone()).await.json();
+    let id = made["instance"]["id"].as_str().unwrap().to_owned();
+    let wish = json!({ "name": "cellar-script", "scope": "operate", "instances": [id] });
+    let made = site.ask(&admin, Method::POST, "/api/tokens", wish).await.json();
+    let secret = made["secret"].as_str().unwrap();
+    let path = format!("/api/instances/{id}");
+    assert_eq!(site.bearer(Method::GET, &path, secret).await.status, 200);
+    assert_eq!(site.ask(&admin, Method::DELETE, &path, Value::Null).await.status, 204);
+    let again = site.ask(&admin, Method::POST, "/api/instances", register).await.json();
+    assert_eq!(again["instance"]["id"], id.as_str(), "its history is found by its address");
+    site.bearer(Method::GET, &path, secret).await.problem(404, "unknown-instance");
+    let seen = site.bearer(Method::GET, "/api/instances", secret).await.json();
+    assert_eq!(seen["total_count"], 0, "nor has the token lost its limit");
+}
+
+#[tokio::test]
 async fn a_limited_user_registers_and_changes_within_the_own_tags_alone() {
     let site = Site::open().await;
     let anna = site.cookie_of("anna", Role::Operator, &["shop"]).await;

@@ -148,15 +148,23 @@ async fn what_is_out_of_sight_is_not_there() {
     let rollout = rollout["id"].as_str().unwrap().to_owned();
     let made = site.post("/api/join-tokens", json!({ "instance": hidden.as_str() })).await.json();
     let join_token = made["token_id"].as_str().unwrap().to_owned();
+    let other = site.register("other").await;
     let cookie = site.cookie_of("limited", Role::Operator, &["elsewhere"]).await;
-    let limited = Caller {
-        name: "limited",
-        headers: vec![(header::COOKIE, cookie)],
+    let (by_tag, by_id) = (json!({ "tags": ["elsewhere"] }), json!({ "instances": [other.as_str()] }));
+    let bearer = |token: String| vec![(header::AUTHORIZATION, format!("Bearer {token}"))];
+    let limited = [
+        ("user with a tag", vec![(header::COOKIE, cookie)], false),
+        ("token for a tag", bearer(narrow_token(&site, "by-tag", by_tag).await), true),
+        ("token for another instance", bearer(narrow_token(&site, "by-id", by_id).await), true),
+    ];
+    let limited = limited.map(|(name, headers, token)| Caller {
+        name,
+        headers,
         role: Some(Role::Operator),
-        token: false,
+        token,
         foreign: false,
-    };
-    for row in table() {
+    });
+    for (row, limited) in table().into_iter().flat_map(|row| limited.iter().map(move |one| (row, one))) {
         // Some rows end the session.
         site.cookie_of("limited", Role::Operator, &["elsewhere"]).await;
         let id = match row.path {
@@ -168,9 +176,10 @@ async fn what_is_out_of_sight_is_not_there() {
         let path = fill(row.path, id);
         let row = Row { path: path.leak(), ..row };
         let body = (row.method != "GET").then(|| body(row.path, hidden.as_str()));
-        let answer = ask(&site, &row, &limited, body).await;
-        let route = format!("{} {}: {}", row.method, row.path, answer.text);
+        let answer = ask(&site, &row, limited, body).await;
+        let route = format!("{} {} as {}: {}", row.method, row.path, limited.name, answer.text);
         match row.tags {
+            _ if limited.token && !row.tokens => assert_eq!(answer.status, 403, "{route}"),
             "404" => assert_eq!(answer.status, 404, "{route}"),
             "whole" => assert!([403, 404].contains(&answer.status.as_u16()), "{route}"),
             "listed" => assert_eq!(answer.status, 200, "{route}"),
@@ -190,6 +199,16 @@ async fn what_is_out_of_sight_is_not_there() {
     }
     let record = site.get(&format!("/api/commands/{command}")).await.json();
     assert_eq!(record["cancel_requested"], false);
+}
+
+/// A token of an administrator's that operates within `limits`.
+async fn narrow_token(site: &Site, name: &str, limits: Value) -> String {
+    let cookie = site.cookie(Role::Admin).await;
+    let mut wish = limits;
+    wish["name"] = json!(name);
+    wish["scope"] = json!("operate");
+    let made = site.send(request(Method::POST, "/api/tokens", &cookie, Some(wish))).await.json();
+    made["secret"].as_str().unwrap().to_owned()
 }
 
 /// A body that the route would take.

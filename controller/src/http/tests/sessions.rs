@@ -64,6 +64,8 @@ async fn wrong_passwords_look_alike_and_run_out() {
     assert_eq!(entries[0]["what"], "login");
     assert_eq!(entries[0]["address"], "192.0.2.1");
     assert_eq!(entries[0]["result"], "refused");
+    let whole = entries.to_string();
+    assert!(whole.contains("an unknown user") && !whole.contains("nobody"), "it may be a password: {whole}");
 }
 
 #[tokio::test]

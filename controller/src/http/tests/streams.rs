@@ -38,7 +38,7 @@ async fn everything_first_then_changes() {
 
     let what = EventKind::AgentStarted { version: "1.0".to_owned() };
     let event = Event { seq: EventSeq(1), at: UnixMicros::now(), what };
-    let batch = EventBatch { epoch: Epoch::generate(), events: vec![event] };
+    let batch = EventBatch::plain(Epoch::generate(), vec![event]);
     site.services.events.intake(&id, batch).await.unwrap();
     assert_eq!(live.next_named("event").await["kind"], "agent_started");
 

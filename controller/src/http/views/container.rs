@@ -149,10 +149,8 @@ impl ContainerView {
         }
         let container = &*container;
         let as_of = as_of(host, now).unwrap_or(now);
-        let up = matches!(container.state, ContainerState::Running | ContainerState::Paused);
-        let figures = host.figures.get(&container.id);
-        // Figures of an earlier run say nothing about this one.
-        let figures = figures.filter(|figures| up && container.started_at.is_none_or(|at| figures.at >= at));
+        let up = is_up(container);
+        let figures = current_figures(host, container);
         Self {
             id: container.id.short().to_owned(),
             full_id: container.id.to_string(),
@@ -240,11 +238,24 @@ impl FiguresAge {
     }
 }
 
-fn hundredths(number: f64) -> f64 {
+/// The newest figures of `container`, if they are of its present run: those of an earlier one say nothing about this.
+pub(super) fn current_figures<'a>(host: &'a Host, container: &Container) -> Option<&'a Figures> {
+    if !is_up(container) {
+        return None;
+    }
+    let figures = host.figures.get(&container.id)?;
+    container.started_at.is_none_or(|at| figures.at >= at).then_some(figures)
+}
+
+fn is_up(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Paused)
+}
+
+pub(super) fn hundredths(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no host has memory enough to lose a hundredth of a MiB")]
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     hundredths(bytes as f64 / f64::from(1 << 20))
 }

@@ -1,11 +1,14 @@
 //! An instance as the API shows it.
 
-use roadstead_protocol::message::container::ContainerState;
+use std::sync::Arc;
+
+use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
 use roadstead_protocol::message::policy::Limits;
 use roadstead_protocol::message::snapshot::{Engine, EngineState};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
+use super::load::{LoadView, projects};
 use crate::fleet::{Health, Host, LinkState, LinkStatus, health};
 use crate::http::time::{Time, age_seconds};
 use crate::model::Ceiling;
@@ -59,6 +62,10 @@ pub struct InstanceView {
     pub next_key: Option<String>,
     /// How many containers it has in each state.
     pub containers: ContainerCounts,
+    /// What its running containers use together; none before the first figures.
+    pub load: Option<LoadView>,
+    /// The compose projects that its containers belong to, by name; the first 100.
+    pub projects: Vec<String>,
     /// Whether the host may differ from what is shown by now.
     pub stale: bool,
     /// The moment that containers and counts are from; none before the first picture.
@@ -133,7 +140,7 @@ pub struct EngineView {
     pub memory_bytes: Option<u64>,
 }
 
-/// How many containers a host has in each state.
+/// How many containers a host has in each state, and of how many the health check fails (`unhealthy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[expect(missing_docs, reason = "the names are the states")]
 pub struct ContainerCounts {
@@ -146,6 +153,7 @@ pub struct ContainerCounts {
     pub exited: usize,
     pub dead: usize,
     pub unknown: usize,
+    pub unhealthy: usize,
 }
 
 impl InstanceView {
@@ -184,6 +192,8 @@ impl InstanceView {
             ceiling: record.terms.ceiling.as_ref().map(Ceiling::words),
             declared: record.terms.declared,
             containers: ContainerCounts::new(host),
+            load: LoadView::new(host, now),
+            projects: projects(host),
             stale: host.stale,
             as_of: as_of.map(Time),
             as_of_age_seconds: as_of.map(|at| age_seconds(at, now)),
@@ -245,7 +255,9 @@ impl EngineView {
 
 impl ContainerCounts {
     fn new(host: &Host) -> Self {
-        let mut counts = Self { total: host.containers.len(), ..Self::default() };
+        let failing = |one: &&Arc<Container>| one.health == ContainerHealth::Unhealthy;
+        let unhealthy = host.containers.values().filter(failing).count();
+        let mut counts = Self { total: host.containers.len(), unhealthy, ..Self::default() };
         for (state, count) in host.counts() {
             let place = match state {
                 ContainerState::Created => &mut counts.created,

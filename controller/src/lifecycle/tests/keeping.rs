@@ -51,7 +51,7 @@ impl Site {
             inferred: false,
         };
         let event = Event { seq: EventSeq(at), at: seconds(i64::try_from(at).unwrap()), what };
-        let batch = EventBatch { epoch: self.epoch, events: vec![event] };
+        let batch = EventBatch::plain(self.epoch, vec![event]);
         self.events.intake(&instance("a"), batch).await.unwrap();
     }
 
@@ -156,7 +156,7 @@ async fn there_are_only_so_many_that_are_gone() {
     };
     for chunk in 0..5_u64 {
         let events = (1..=1000).map(|seq| event(chunk * 1000 + seq)).collect();
-        let batch = EventBatch { epoch: site.epoch, events };
+        let batch = EventBatch::plain(site.epoch, events);
         site.events.intake(&instance("a"), batch).await.unwrap();
     }
     lifecycles.catch_up().await.unwrap();

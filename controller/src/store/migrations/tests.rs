@@ -21,7 +21,7 @@ use crate::store::events::EventFilter;
 use crate::store::instances::Former;
 
 /// What each schema before the newest left behind, oldest first. A new step adds a line and edits none.
-const RELEASED: [(i64, &str); 7] = [
+const RELEASED: [(i64, &str); 8] = [
     (1, include_str!("../../../tests/data/store-001.sql")),
     (2, include_str!("../../../tests/data/store-002.sql")),
     (3, include_str!("../../../tests/data/store-003.sql")),
@@ -29,6 +29,7 @@ const RELEASED: [(i64, &str); 7] = [
     (5, include_str!("../../../tests/data/store-005.sql")),
     (6, include_str!("../../../tests/data/store-006.sql")),
     (7, include_str!("../../../tests/data/store-007.sql")),
+    (8, include_str!("../../../tests/data/store-008.sql")),
 ];
 
 fn left_behind(directory: &Path, dump: &str) {
@@ -108,7 +109,7 @@ async fn check(store: &Store) {
     assert!(store.user("admin").await.unwrap().is_some());
 
     let epoch = Epoch(Uuid::from_u128(9));
-    assert_eq!(store.event_mark(nas.id.clone(), epoch).await.unwrap(), EventSeq(2));
+    assert_eq!(store.event_mark(nas.id.clone(), epoch).await.unwrap().seq, EventSeq(2));
     let events = store.events_before(EventFilter::default(), None, 10).await.unwrap();
     assert_eq!(events.len(), 2);
     let id: CommandId = "01999999-0000-7000-8000-000000000001".parse().unwrap();

@@ -29,7 +29,7 @@ fn batch(from: u64, to: u64) -> EventBatch {
         let what = EventKind::EngineLost { reason: format!("reason {seq}") };
         Event { seq: EventSeq(seq), at: UnixMicros(1), what }
     };
-    EventBatch { epoch: EPOCH, events: (from..=to).map(event).collect() }
+    EventBatch::plain(EPOCH, (from..=to).map(event).collect())
 }
 
 async fn append(store: &Store, id: &str, from: u64, to: u64) {
@@ -166,7 +166,7 @@ async fn a_killed_controllers_log_that_was_damaged_loses_only_its_end_and_that_i
         let lost = truth.1.len() - events.len();
         let mut told = 0;
         for id in ["a", "b"] {
-            let mark = store.event_mark(instance(id), EPOCH).await.unwrap();
+            let mark = store.event_mark(instance(id), EPOCH).await.unwrap().seq;
             let intake =
                 store.append_events(instance(id), batch(EVENTS + 1, EVENTS + 1), UnixMicros(3)).await;
             for record in intake.unwrap().stored {

@@ -225,6 +225,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/containers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Containers of all instances, a page at a time: enough of each to find it. GET /api/instances/{id}/containers has the
+         *     rest.
+         */
+        get: operations["find_containers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/containers/all": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every container of all instances as a stream, one JSON object a line: each as it is when its line is written. */
+        get: operations["all_containers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/controller/keys": {
         parameters: {
             query?: never;
@@ -1100,7 +1137,7 @@ export interface components {
          * @enum {string}
          */
         ContainerAction: "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "remove" | "unknown";
-        /** @description How many containers a host has in each state. */
+        /** @description How many containers a host has in each state, and of how many the health check fails (`unhealthy`). */
         ContainerCounts: {
             created: number;
             dead: number;
@@ -1110,6 +1147,7 @@ export interface components {
             restarting: number;
             running: number;
             total: number;
+            unhealthy: number;
             unknown: number;
         };
         /** @description Everything about one container, as its engine answered just now. */
@@ -1181,6 +1219,40 @@ export interface components {
          * @enum {string}
          */
         ContainerHealth: "none" | "starting" | "healthy" | "unhealthy" | "unknown";
+        /** @description One container among those of all instances. Nothing in it can be secret. */
+        ContainerRow: {
+            /** @description Compose project it belongs to. */
+            compose_project?: string | null;
+            /** @description Compose service it is an instance of. */
+            compose_service?: string | null;
+            /**
+             * Format: double
+             * @description CPU use in percent of one core.
+             */
+            cpu_percent?: number | null;
+            figures_at?: components["schemas"]["Time"] | null;
+            /** @description Its whole id. */
+            full_id: string;
+            /** @description Result of its health check. */
+            health: components["schemas"]["ContainerHealth"];
+            /** @description Image reference it was created with. */
+            image: string;
+            /** @description Id of its instance. */
+            instance: string;
+            /** @description Name of its instance. */
+            instance_name: string;
+            /**
+             * Format: double
+             * @description Memory in use, in MiB.
+             */
+            memory_mb?: number | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Whether its host may differ from this by now. */
+            stale: boolean;
+            /** @description State in the engine's own word. */
+            state: components["schemas"]["ContainerState"];
+        };
         /**
          * @description State of a container in the engine's own words.
          * @enum {string}
@@ -1289,6 +1361,13 @@ export interface components {
             upsert: components["schemas"]["ContainerView"][];
             /** @description Whether `upsert` is all there is now. */
             whole: boolean;
+        };
+        /** @description Containers of all instances, by instance and id: an order that stands while they change. */
+        ContainersPage: {
+            /** @description The containers. */
+            containers: components["schemas"]["ContainerRow"][];
+            /** @description The cursor of the next page; none if this is the last. */
+            next?: string | null;
         };
         /** @description The containers of one instance, with the age of the picture they are from. */
         ContainersView: {
@@ -1724,6 +1803,7 @@ export interface components {
             latency_ms?: number | null;
             /** @description How its agent is connected. */
             link: components["schemas"]["LinkView"];
+            load?: components["schemas"]["LoadView"] | null;
             /** @description Its name, unique regardless of case. */
             name: string;
             /** @description The key that its agent will show next, while it is being replaced. */
@@ -1731,6 +1811,8 @@ export interface components {
             /** @description The verbs that its owner allows, as last heard. */
             policy?: string[] | null;
             policy_limits?: components["schemas"]["Limits"] | null;
+            /** @description The compose projects that its containers belong to, by name; the first 100. */
+            projects: string[];
             /** @description Whether the host may differ from what is shown by now. */
             stale: boolean;
             /** @description Tags, sorted. */
@@ -1938,10 +2020,12 @@ export interface components {
             at: components["schemas"]["Time"];
             /** @description The commands that have not ended, newest first. */
             commands: components["schemas"]["CommandView"][];
-            /** @description The containers of each instance; none with `containers=apart`. */
+            /** @description The containers of each instance; none with `containers=apart` or `changes`. */
             containers: components["schemas"]["ContainersView"][];
             /** @description Every instance, by name. */
             instances: components["schemas"]["InstanceView"][];
+            /** @description The controller's version: a page that was loaded from another should be loaded anew. */
+            version: string;
         };
         /** @description What the containers of an instance were. */
         LivesView: {
@@ -1955,6 +2039,26 @@ export interface components {
             shortened: boolean;
             /** @description From when. */
             since: components["schemas"]["Time"];
+        };
+        /** @description What the running containers of a host use together. */
+        LoadView: {
+            /**
+             * Format: double
+             * @description How long ago, in seconds.
+             */
+            age_seconds: number;
+            /** @description When the oldest figures that count were sampled, by the agent's clock. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description CPU use in percent of one core; none while each has but one sample.
+             */
+            cpu_percent?: number | null;
+            /**
+             * Format: double
+             * @description Memory in use, in MiB.
+             */
+            memory_mb: number;
         };
         /** @description One line of a command's log. */
         LogLineView: {
@@ -3186,6 +3290,80 @@ export interface operations {
             };
         };
     };
+    find_containers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those in which each word of this is somewhere: in the name, the image, the compose project or service, the
+                 *     id, or the name of the instance, whatever the case.
+                 */
+                q?: string;
+                /** @description Only this instance's. */
+                instance?: string;
+                /** @description Only those of this compose project. */
+                project?: string;
+                /** @description Only those in this state. */
+                state?: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead" | "unknown";
+                /** @description Only those whose health check says this. */
+                health?: "none" | "starting" | "healthy" | "unhealthy" | "unknown";
+                /** @description From the page before: `next`. */
+                cursor?: string;
+                /** @description How many, at most 500; 100 if left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainersPage"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    all_containers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["ContainerRow"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     controller_keys: {
         parameters: {
             query?: never;
@@ -3966,9 +4144,11 @@ export interface operations {
                 watch?: string;
                 /**
                  * @description `apart`: a view comes without containers, and those of each instance follow as a `containers` event of their
-                 *     own, so that the fleet is there before the last of very many containers is.
+                 *     own, so that the fleet is there before the last of very many containers is. `changes`: no lists of containers
+                 *     at all but those of instances that are new or taken whole again, only what changes from the view on; GET
+                 *     /api/instances/{id}/containers and GET /api/containers list them.
                  */
-                containers?: "within" | "apart";
+                containers?: "within" | "apart" | "changes";
             };
             header?: never;
             path?: never;

@@ -35,7 +35,7 @@ export const rollouts: Record<keyof typeof english, string> = {
   all: 'Alle',
   none: 'Keinen',
   startRollout: 'Starten',
-  strategyOr: '{first}, oder {second}, wo das nicht geht',
+  strategyOr: 'Compose; die Engine allein, wo die Dateien nicht lesbar sind',
   stopRollout: 'Anhalten',
   stopRolloutTitle: 'Diesen Sync vieler Hosts anhalten?',
   stopRolloutWhat: 'Kein weiterer Host beginnt, und Hosts, auf die gewartet wird, werden ausgelassen. Was läuft, läuft zu Ende; jeder Befehl lässt sich auf seiner eigenen Seite abbrechen.',

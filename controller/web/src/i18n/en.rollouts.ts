@@ -33,7 +33,7 @@ export const rollouts = {
   all: 'All',
   none: 'None',
   startRollout: 'Start',
-  strategyOr: '{first}, or {second} where that cannot be',
+  strategyOr: 'Compose; the engine alone where the files cannot be read',
   stopRollout: 'Stop',
   stopRolloutTitle: 'Stop this sync of many hosts?',
   stopRolloutWhat: 'No further host begins, and hosts that are waited for are left out. What runs now runs to its end; each can be cancelled on its own page.',

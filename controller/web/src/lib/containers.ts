@@ -1,5 +1,6 @@
 // What the instance page works out from a host's containers. Pure.
 import type { Container, Port } from '../api/types'
+import { byName } from './fleet'
 
 export const ORDERS = ['name', 'state', 'uptime', 'cpu', 'memory'] as const
 export type Order = (typeof ORDERS)[number]
@@ -16,7 +17,6 @@ export function matching(all: readonly Container[], text: string, state: string)
 }
 
 export function ordered(all: readonly Container[], by: Order): Container[] {
-  const name = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare
   const key = {
     name: () => 0,
     state: (one: Container) => (one.health === 'unhealthy' ? -1 : one.state === 'running' ? 1 : 0),
@@ -24,7 +24,7 @@ export function ordered(all: readonly Container[], by: Order): Container[] {
     cpu: (one: Container) => -(one.cpu_percent ?? -1),
     memory: (one: Container) => -(one.memory_mb ?? -1),
   }[by]
-  return [...all].sort((one, other) => key(one) - key(other) || name(one.name, other.name))
+  return [...all].sort((one, other) => key(one) - key(other) || byName(one.name, other.name))
 }
 
 export interface Project {

@@ -1,19 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import type { Host } from '../live/model'
-import { filtered, type Filter, grouped, labels, projects, rows, sorted, totals } from './fleet'
-import { command, container, instance } from './samples'
+import { filtered, type Filter, grouped, labels, rows, sorted, totals } from './fleet'
+import { command, instance } from './samples'
 
-const load = (cpuPercent: number | null = null, unhealthy = 0) => ({ cpuPercent, memoryMb: null, unhealthy, at: null })
-const host = (one: Host['instance'], more: Partial<Host> = {}): Host => ({
-  instance: one, containers: new Map(), load: load(), ...more,
-})
-const counts = (running: number, total: number) => ({ ...instance('x').containers, running, total })
+const load = (cpu_percent: number) => ({ cpu_percent, memory_mb: 1, at: '', age_seconds: 0 })
+const host = (one: Host['instance']): Host => ({ instance: one, containers: new Map(), listed: false })
+const counts = (running: number, total: number, unhealthy = 0) => ({ ...instance('x').containers, running, total, unhealthy })
 const engine = (cpus: number) => ({ cpus, reachable: true, since: '' })
 
 const hosts = [
-  host(instance('web-10', { tags: ['eu', 'edge'], environment: 'prod', containers: counts(2, 3), engine: engine(4) }), { load: load(100) }),
-  host(instance('web-9', { tags: ['us'], environment: 'test', health: 'unhealthy', engine: engine(1) }), { load: load(90) }),
-  host(instance('db', { containers: counts(1, 1) }), { load: load(null, 1) }),
+  host(instance('web-10', { tags: ['eu', 'edge'], environment: 'prod', containers: counts(2, 3), engine: engine(4), load: load(100) })),
+  host(instance('web-9', { tags: ['us'], environment: 'test', health: 'unhealthy', engine: engine(1), load: load(90) })),
+  host(instance('db', { containers: counts(1, 1, 1) })),
 ]
 const all = rows(hosts, [])
 const names = (list: { instance: { name: string } }[]) => list.map((row) => row.instance.name)
@@ -40,6 +38,15 @@ describe('the instances page', () => {
     expect(names(sorted(all, 'nonsense'))).toEqual(['db', 'web-9', 'web-10'])
   })
 
+  test('the order of names follows a name that changes', () => {
+    const two = [host(instance('a')), host(instance('b'))]
+    const order = () => names(sorted(rows(two, []), 'name'))
+    expect(order()).toEqual(['a', 'b'])
+    two[0] = host(instance('a', { name: 'c' }))
+    expect(order()).toEqual(['b', 'c'])
+    expect(names(sorted(rows([two[1], two[0]] as Host[], []), '-name'))).toEqual(['c', 'b'])
+  })
+
   test('a host stands under each of its tags, and those without come last', () => {
     expect(grouped(all, 'tag').map((one) => one.name)).toEqual(['edge', 'eu', 'us', ''])
     expect(grouped(all, 'environment').map((one) => names(one.rows))).toEqual([['web-10'], ['web-9'], ['db']])
@@ -59,9 +66,7 @@ describe('the instances page', () => {
     expect(db([outdated])?.attention).toHaveLength(1)
   })
 
-  test('labels and projects are listed once, in order', () => {
+  test('labels are listed once, in order', () => {
     expect(labels(all)).toEqual({ environments: ['prod', 'test'], tags: ['edge', 'eu', 'us'] })
-    const list = ['b', 'a', 'b', null].map((compose_project, at) => container(String(at), { compose_project }))
-    expect(projects(host(instance('x'), { containers: new Map(list.map((one) => [one.name, one])) }))).toEqual(['a', 'b'])
   })
 })

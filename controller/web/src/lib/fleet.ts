@@ -10,6 +10,8 @@ export type Group = 'environment' | 'tag'
 
 export interface Row {
   host: Host
+  /** Its place among all when they are ordered by name. */
+  place: number
   instance: Instance
   /** Percent of the host's processors. */
   cpu: number | null
@@ -39,14 +41,32 @@ export function rows(hosts: Iterable<Host>, commands: readonly Command[]): Row[]
     const ofHost = latest.get(command.instance) ?? new Map<string, Command>()
     if (!ofHost.has(project)) latest.set(command.instance, ofHost.set(project, command))
   }
-  return Array.from(hosts, (host) => ({
+  const all = [...hosts]
+  const order = places(all)
+  return all.map((host) => ({
     host,
+    place: order.get(host.instance.id) ?? 0,
     instance: host.instance,
-    cpu: share(host.load.cpuPercent, host.instance.engine?.cpus),
-    memory: share(host.load.memoryMb, mebibytes(host.instance.engine?.memory_bytes), 100),
+    cpu: share(host.instance.load?.cpu_percent, host.instance.engine?.cpus),
+    memory: share(host.instance.load?.memory_mb, mebibytes(host.instance.engine?.memory_bytes), 100),
     running: running.get(host.instance.id) ?? [],
     attention: [...(latest.get(host.instance.id)?.values() ?? [])].filter(needsAttention),
   }))
+}
+
+/** As people count and read; made once, since making it costs more than comparing a hundred names. */
+export const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare
+
+/** Names as they were last put in order: to compare a thousand of them takes longer than all the rest of a page. */
+let known: { names: string[]; places: Map<string, number> } = { names: [], places: new Map() }
+
+function places(hosts: readonly Host[]): Map<string, number> {
+  const same = hosts.length === known.names.length && hosts.every(({ instance }, at) => known.names[at] === instance.name && known.places.has(instance.id))
+  if (!same) {
+    const ordered = hosts.map((host) => host.instance).sort((one, other) => byName(one.name, other.name))
+    known = { names: hosts.map((host) => host.instance.name), places: new Map(ordered.map((one, at) => [one.id, at])) }
+  }
+  return known.places
 }
 
 /** The project that a sync or check is about. */
@@ -79,7 +99,7 @@ export function totals(all: readonly Row[]): Totals {
   return sum
 }
 
-const isUnhealthy = (row: Row): boolean => row.instance.health === 'unhealthy' || row.host.load.unhealthy > 0
+const isUnhealthy = (row: Row): boolean => row.instance.health === 'unhealthy' || row.instance.containers.unhealthy > 0
 
 /** The rows that every part of `filter` lets through. The text is looked for in words: each must be somewhere. */
 export function filtered(all: readonly Row[], filter: Filter): Row[] {
@@ -88,7 +108,8 @@ export function filtered(all: readonly Row[], filter: Filter): Row[] {
     if (filter.show && !shows(row, filter.show)) return false
     if (filter.environment && row.instance.environment !== filter.environment) return false
     if (filter.tag && !row.instance.tags.includes(filter.tag)) return false
-    return words.every((word) => haystack(row.instance).includes(word))
+    const text = words.length > 0 ? haystack(row.instance) : ''
+    return words.every((word) => text.includes(word))
   })
 }
 
@@ -105,10 +126,17 @@ function shows(row: Row, show: Show): boolean {
   }
 }
 
-const haystack = (one: Instance): string =>
-  [one.name, one.id, one.url, one.environment, one.version, one.description, one.link.remote, one.link.state, ...one.tags]
-    .join('\n')
-    .toLowerCase()
+/** What is looked through of each instance; one that changes is another object. */
+const haystacks = new WeakMap<Instance, string>()
+
+function haystack(one: Instance): string {
+  const known = haystacks.get(one)
+  if (known !== undefined) return known
+  const parts = [one.name, one.id, one.url, one.environment, one.version, one.description, one.link.remote, one.link.state]
+  const text = [...parts, ...one.tags].join('\n').toLowerCase()
+  haystacks.set(one, text)
+  return text
+}
 
 const HEALTH = { unhealthy: 0, unknown: 1, healthy: 2 }
 const LINK = { lost: 0, late: 1, never: 2, live: 3 }
@@ -118,7 +146,6 @@ export function sorted(all: readonly Row[], by: string): Row[] {
   const backwards = by.startsWith('-')
   const key = keyOf(by.replace(/^-/, '') as Sort)
   const direction = backwards ? -1 : 1
-  const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare
   return [...all].sort((one, other) => {
     const [a, b] = [key(one), key(other)]
     if (a === null || b === null) {
@@ -126,7 +153,7 @@ export function sorted(all: readonly Row[], by: string): Row[] {
     } else if (a !== b) {
       return (a < b ? -1 : 1) * direction
     }
-    return byName(one.instance.name, other.instance.name) * (by === '-name' ? -1 : 1)
+    return (one.place - other.place) * (by === '-name' ? -1 : 1)
   })
 }
 
@@ -174,14 +201,8 @@ export function labels(all: readonly Row[]): { environments: string[]; tags: str
   return { environments: [...environments].sort(), tags: [...tags].sort() }
 }
 
-/** The compose projects of a host, in order. */
-export function projects(host: Host): string[] {
-  const all = Array.from(host.containers.values(), (one) => one.compose_project)
-  return [...new Set(all.filter((one) => typeof one === 'string'))].sort()
-}
-
-function share(used: number | null, whole: number | null | undefined, factor = 1): number | null {
-  return used === null || !whole ? null : (used * factor) / whole
+function share(used: number | null | undefined, whole: number | null | undefined, factor = 1): number | null {
+  return used === null || used === undefined || !whole ? null : (used * factor) / whole
 }
 
 const mebibytes = (count: number | null | undefined): number | null => (count ? count / (1024 * 1024) : null)

@@ -5,7 +5,7 @@ import { fill } from '../i18n/i18n.svelte'
 import { byProject, masked, matching, ordered, portLinks } from './containers'
 import { csv } from './export'
 import { age, bytes, digest, duration, percent, plain } from './format'
-import { find } from './palette'
+import { find, meant } from './palette'
 import { pageAt, paths } from './paths'
 import { container, instance } from './samples'
 import { visible } from './virtual'
@@ -101,14 +101,18 @@ test('CSV is quoted, and is no formula', () => {
 
 test('the palette finds by words, best first', () => {
   const one = container('web_1', { compose_project: 'shop' })
-  const load = { cpuPercent: null, memoryMb: null, unhealthy: 0, at: null }
-  const hosts = new Map([['h', { instance: instance('h', { name: 'web' }), containers: new Map([['w', one]]), load }]])
+  const hosts = [{ instance: instance('h', { name: 'web', projects: ['shop'] }), containers: new Map(), listed: false }]
+  const rows = [{ instance: 'h', instance_name: 'web', full_id: one.full_id, name: one.name }]
   const fixed = [{ kind: 'page' as const, text: 'Cobwebs', href: '/x' }]
-  const texts = (text: string, may = true) => find(text, fixed, hosts, may, (key) => key).map((entry) => `${entry.kind}:${entry.text}`)
+  const texts = (text: string, may = true) => find(text, fixed, hosts, rows, may, (key) => key).map((entry) => `${entry.kind}:${entry.text}`)
   expect(texts('web')).toEqual(['host:web', 'container:web_1', 'page:Cobwebs', 'project:shop', 'action:syncProject'])
   expect(texts('shop', false)).toEqual(['project:shop'])
   expect(texts('nowhere')).toEqual([])
   expect(texts('rest web')).toEqual(['action:restart web_1'])
   expect(texts('rest web', false)).toEqual([])
-  expect(texts('')).toEqual(['page:Cobwebs', 'host:web'])
+  expect(texts('')).toEqual(['page:Cobwebs', 'host:web', 'container:web_1'])
+  expect(find('shop', [], hosts, rows, true, (key, values) => `${key} ${values?.project}`).map((entry) => entry.href)).toEqual(['/instances/h?q=shop', '/instances/h?sync=shop'])
+  // What the controller is asked for holds no word that means an action.
+  expect(meant('rest web', true, (key) => key)).toEqual({ verbs: ['restart'], rest: 'web' })
+  expect(meant('rest web', false, (key) => key)).toEqual({ verbs: [], rest: 'rest web' })
 })

@@ -79,12 +79,15 @@ export const rolloutName = ({ projects, counts }: Pick<Rollout, 'projects' | 'co
   return t('rolloutOf', { what, count: counts.total })
 }
 
-/** What a command does, in words; containers by their names as far as they are known. */
+/** The name of a container, or the beginning of its id where that is not known. */
+export function containerName(instance: string, id: string): string {
+  const name = live.containerName(instance, id)
+  return /^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : plain(name)
+}
+
+/** What a command does, in words. */
 export function workName({ work, instance }: Pick<Command, 'work' | 'instance'>): string {
-  const named = (container: string): string => {
-    const name = live.container(instance, container)?.name ?? container
-    return /^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : plain(name)
-  }
+  const named = (container: string): string => containerName(instance, container)
   switch (work.work) {
     case 'sync':
       return t('workSync', { project: plain(work.project) })

@@ -1,7 +1,7 @@
 // What the palette finds. Pure.
+import type { ContainerRow } from '../api/types'
 import type { Key } from '../i18n/i18n.svelte'
 import type { Host } from '../live/model'
-import { projects } from './fleet'
 import { paths } from './paths'
 
 export interface Entry {
@@ -17,46 +17,53 @@ const MOST = 30
 /** What can be done to a container from here, once somebody types at least so much of the word. */
 const VERBS = ['start', 'stop', 'restart'] as const
 const ENOUGH = 3
+type Verb = (typeof VERBS)[number]
 
 type Texts = (key: Key, values?: Record<string, string | number>) => string
 
-/** The entries that fit `text` best, best first; without text, the fixed ones and the first hosts. */
+/** The verbs that some word of `text` may mean, and what is left to look for containers by. */
+export function meant(text: string, mayChange: boolean, t: Texts): { verbs: Verb[]; rest: string } {
+  const words = wordsOf(text)
+  const means = (word: string, verb: Verb) => word.length >= ENOUGH && t(verb).toLowerCase().startsWith(word)
+  const verbs = mayChange ? VERBS.filter((verb) => words.some((word) => means(word, verb))) : []
+  return { verbs, rest: words.filter((word) => !verbs.some((verb) => means(word, verb))).join(' ') }
+}
+
+/**
+ * The entries that fit `text` best, best first; without text, the fixed ones and the first hosts. `containers` are
+ * those that the controller found.
+ */
 export function find(
   text: string,
   fixed: readonly Entry[],
-  hosts: ReadonlyMap<string, Host>,
+  hosts: Iterable<Host>,
+  containers: readonly Pick<ContainerRow, 'instance' | 'instance_name' | 'full_id' | 'name'>[],
   mayChange: boolean,
   t: Texts,
 ): Entry[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean)
-  const verbs = mayChange ? VERBS.filter((verb) => words.some((word) => word.length >= ENOUGH && t(verb).toLowerCase().startsWith(word))) : []
+  const words = wordsOf(text)
+  const { verbs } = meant(text, mayChange, t)
   const found: { entry: Entry; rank: number }[] = []
-  const offer = (entry: Entry) => {
+  const offer = (entry: Omit<Entry, 'href'>, page: string | undefined, query?: Record<string, string>) => {
     const rank = ranked(words, entry)
-    if (rank !== null) found.push({ entry, rank })
+    // The address only of what fits: there are thousands of hosts.
+    if (rank !== null) found.push({ entry: { ...entry, href: query ? `${page}?${new URLSearchParams(query)}` : page }, rank })
   }
-  for (const entry of fixed) offer(entry)
-  for (const { instance, containers } of hosts.values()) {
-    offer({ kind: 'host', text: instance.name, detail: instance.environment ?? '', href: paths.instance(instance.id) })
+  for (const { href, ...entry } of fixed) offer(entry, href)
+  for (const { instance } of hosts) {
+    const [page, detail] = [paths.instance(instance.id), instance.name]
+    offer({ kind: 'host', text: instance.name, detail: instance.environment ?? '' }, page)
     // Without a word there would be too many of everything else.
     if (words.length === 0) continue
-    const host = hosts.get(instance.id)
-    for (const project of host ? projects(host) : []) {
-      const query = new URLSearchParams({ q: project })
-      offer({ kind: 'project', text: project, detail: instance.name, href: `${paths.instance(instance.id)}?${query}` })
-      if (!mayChange) continue
-      const sync = new URLSearchParams({ sync: project })
-      const what = { kind: 'action' as const, text: t('syncProject', { project }), detail: instance.name }
-      offer({ ...what, href: `${paths.instance(instance.id)}?${sync}` })
+    for (const project of instance.projects) {
+      offer({ kind: 'project', text: project, detail }, page, { q: project })
+      if (mayChange) offer({ kind: 'action', text: t('syncProject', { project }), detail }, page, { sync: project })
     }
-    for (const one of containers.values()) {
-      const query = new URLSearchParams({ container: one.full_id })
-      offer({ kind: 'container', text: one.name, detail: instance.name, href: `${paths.instance(instance.id)}?${query}` })
-      for (const verb of verbs) {
-        const asked = new URLSearchParams({ container: one.full_id, act: verb })
-        offer({ kind: 'action', text: `${t(verb)} ${one.name}`, detail: instance.name, href: `${paths.instance(instance.id)}?${asked}` })
-      }
-    }
+  }
+  for (const one of containers) {
+    const [page, detail] = [paths.instance(one.instance), one.instance_name]
+    offer({ kind: 'container', text: one.name, detail }, page, { container: one.full_id })
+    for (const act of verbs) offer({ kind: 'action', text: `${t(act)} ${one.name}`, detail }, page, { container: one.full_id, act })
   }
   return found
     .sort((one, other) => one.rank - other.rank)
@@ -64,8 +71,10 @@ export function find(
     .map((one) => one.entry)
 }
 
+const wordsOf = (text: string): string[] => text.toLowerCase().split(/\s+/).filter(Boolean)
+
 /** How well an entry fits: less is better; none if some word is nowhere in it. */
-function ranked(words: readonly string[], entry: Entry): number | null {
+function ranked(words: readonly string[], entry: Pick<Entry, 'text' | 'detail'>): number | null {
   const text = entry.text.toLowerCase()
   const detail = entry.detail?.toLowerCase() ?? ''
   let rank = 0

@@ -2,7 +2,7 @@
 import type { Command, Container, Instance } from '../api/types'
 
 export function instance(id: string, more: Partial<Instance> = {}): Instance {
-  const counts = { total: 0, created: 0, running: 0, paused: 0, restarting: 0, removing: 0, exited: 0, dead: 0, unknown: 0 }
+  const counts = { total: 0, created: 0, running: 0, paused: 0, restarting: 0, removing: 0, exited: 0, dead: 0, unknown: 0, unhealthy: 0 }
   return {
     id,
     name: id,
@@ -14,6 +14,7 @@ export function instance(id: string, more: Partial<Instance> = {}): Instance {
     created_at: '2026-01-01T00:00:00Z',
     abilities: [],
     containers: counts,
+    projects: [],
     stale: false,
     ...more,
   } as Instance

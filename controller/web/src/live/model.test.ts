@@ -1,14 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Event, Live } from '../api/types'
+import type { Containers, ContainersChange, Event, Live } from '../api/types'
 import { command, container, instance } from '../lib/samples'
 import { Model } from './model'
 
 const view = (more: Partial<Live> = {}): Live => ({
   at: '2026-01-01T00:00:00Z',
+  version: '1.0',
   instances: [instance('one'), instance('two')],
-  containers: [
-    { instance: 'one', containers: [container('a'), container('b', { health: 'unhealthy' })] } as Live['containers'][number],
-  ],
+  containers: [],
   commands: [command('c1')],
   ...more,
 })
@@ -17,8 +16,12 @@ const figures = (full_id: string, cpu_percent: number | null, memory_mb: number)
   network_rx_bytes: 0, network_tx_bytes: 0, block_read_bytes: 0, block_write_bytes: 0,
 })
 
+const list = (...containers: ReturnType<typeof container>[]) => ({ instance: 'one', containers }) as Containers
+const told = (more: Partial<ContainersChange>): ContainersChange => ({ instance: 'one', whole: false, upsert: [], remove: [], ...more })
+
 describe('the model of the fleet', () => {
   let model: Model
+  const names = () => [...(model.hosts.get('one')?.containers.keys() ?? [])].sort()
   beforeEach(() => {
     model = new Model()
     model.view(view())
@@ -26,33 +29,54 @@ describe('the model of the fleet', () => {
 
   test('a whole view replaces everything', () => {
     expect([...model.hosts.keys()]).toEqual(['one', 'two'])
-    model.view(view({ instances: [instance('two')], containers: [] }))
+    model.view(view({ instances: [instance('two')] }))
     expect([...model.hosts.keys()]).toEqual(['two'])
-    expect(model.hosts.get('two')?.containers.size).toBe(0)
   })
 
-  test('where containers come after the view, the last known ones stand until they do', () => {
-    model.view(view({ containers: [] }))
-    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['a', 'b'])
-    model.containers({ instance: 'one', whole: true, upsert: [container('z')], remove: [] })
-    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['z'])
+  test('containers are kept while a page looks at them, and no longer', () => {
+    model.list(list(container('a')))
+    model.containers(told({ upsert: [container('b')] }))
+    expect(names()).toEqual([])
+    const [one, other] = [model.look('one'), model.look('one')]
+    expect(model.hosts.get('one')?.listed).toBe(false)
+    model.list(list(container('a')))
+    model.containers(told({ upsert: [container('c')] }))
+    expect([names(), model.hosts.get('one')?.listed]).toEqual([['a', 'c'], true])
+    one()
+    expect(names()).toEqual(['a', 'c'])
+    other()
+    expect([names(), model.hosts.get('one')?.listed]).toEqual([[], false])
   })
 
-  test('containers come, change and go; a whole list drops those that it does not name', () => {
-    model.containers({ instance: 'one', whole: false, upsert: [container('c')], remove: ['a'] })
-    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['b', 'c'])
-    expect(model.hosts.get('one')?.load.unhealthy).toBe(1)
-    model.containers({ instance: 'one', whole: true, upsert: [container('d')], remove: [] })
-    expect([...(model.hosts.get('one')?.containers.keys() ?? [])]).toEqual(['d'])
-    expect(model.hosts.get('one')?.load.unhealthy).toBe(0)
+  test('what is told while a list is on its way is newer than the list', () => {
+    model.look('one')
+    model.containers(told({ upsert: [container('old'), container('gone')] }))
+    model.asked('one')
+    model.containers(told({ upsert: [container('new'), container('both', { state: 'paused' })], remove: ['gone'] }))
+    model.list(list(container('both'), container('gone'), container('listed')))
+    expect(names()).toEqual(['both', 'listed', 'new'])
+    expect(model.hosts.get('one')?.containers.get('both')?.state).toBe('paused')
+    model.asked('one')
+    model.list(list(container('listed')))
+    expect(names()).toEqual(['listed'])
   })
 
-  test('figures add up, and those of unknown containers and hosts are ignored', () => {
-    model.figures({ instance: 'one', samples: [figures('a', 12, 10), figures('b', null, 5), figures('gone', 99, 99)] })
+  test('a whole list drops those that it does not name; a new view asks anew and keeps them until then', () => {
+    model.look('one')
+    model.list(list(container('a'), container('b')))
+    model.containers(told({ whole: true, upsert: [container('c')] }))
+    expect(names()).toEqual(['c'])
+    model.view(view())
+    expect(names()).toEqual(['c'])
+  })
+
+  test('figures are those of containers that are known', () => {
+    model.look('one')
+    model.list(list(container('a')))
+    model.figures({ instance: 'one', samples: [figures('a', 12, 10), figures('gone', 99, 99)] })
     model.figures({ instance: 'nowhere', samples: [figures('a', 1, 1)] })
-    expect(model.hosts.get('one')?.load).toMatchObject({ cpuPercent: 12, memoryMb: 15 })
-    expect(model.hosts.get('one')?.containers.get('a')).toMatchObject({ cpu_percent: 12, name: 'a' })
-    expect(model.hosts.get('two')?.load.cpuPercent).toBeNull()
+    expect(model.hosts.get('one')?.containers.get('a')).toMatchObject({ cpu_percent: 12, name: 'a', figures: { age_seconds: 0 } })
+    expect(names()).toEqual(['a'])
   })
 
   test('changes of a host that is gone do nothing', () => {

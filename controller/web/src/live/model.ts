@@ -1,5 +1,6 @@
-// The picture of the fleet as the live stream tells it: whole first, then changes. Plain maps, changed in place, so
-// that 50,000 containers cost nothing to watch; the store (store.svelte.ts) tells the pages when something is new.
+// The picture of the fleet as the live stream tells it: whole first, then changes. Plain maps, changed in place; the
+// store (store.svelte.ts) tells the pages when something is new. Of containers only those of hosts that a page looks at
+// are kept: a fleet has tens of thousands.
 import type {
   Command,
   Container,
@@ -11,21 +12,12 @@ import type {
   Live,
 } from '../api/types'
 
-/** What the figures of a host's containers add up to. */
-export interface Load {
-  /** Percent of one core; none before the first sample. */
-  cpuPercent: number | null
-  /** MiB; none before the first sample. */
-  memoryMb: number | null
-  unhealthy: number
-  /** Age of the oldest sample that counts, as a time. */
-  at: string | null
-}
-
 export interface Host {
   instance: Instance
+  /** By their whole ids; none while no page looks at them. */
   containers: Map<string, Container>
-  load: Load
+  /** Whether `containers` is all of them. */
+  listed: boolean
 }
 
 /** Most events and ended commands that are kept for pages that show the latest. */
@@ -37,43 +29,94 @@ export class Model {
   /** Newest first. */
   events: Event[] = []
 
+  /** Hosts that pages look at: how many do, and which containers were told of since the list was asked for. */
+  #looked = new Map<string, { pages: number; since: Set<string> }>()
+
   view(view: Live): void {
-    const told = new Map(view.containers.map((one) => [one.instance, byId(one.containers)]))
     const before = new Map(this.hosts)
     this.hosts.clear()
     for (const instance of view.instances) {
-      // Those that come by themselves after the view: until then the last known ones stand.
-      const containers = told.get(instance.id) ?? before.get(instance.id)?.containers ?? new Map()
-      this.hosts.set(instance.id, { instance, containers, load: load(containers) })
+      // Where its containers are looked at, they are asked for anew; until then the last known ones stand.
+      const host = before.get(instance.id) ?? { instance, containers: new Map(), listed: false }
+      host.instance = instance
+      this.hosts.set(instance.id, host)
     }
     // What ended while nobody listened is no longer among the unfinished: it must not go on running here.
     for (const [id, one] of this.commands) if (!one.ended) this.commands.delete(id)
     for (const command of view.commands) this.commands.set(command.id, command)
   }
 
+  /** A page looks at a host's containers, until the function that is returned is called. */
+  look(id: string): () => void {
+    const looked = this.#looked.get(id) ?? { pages: 0, since: new Set() }
+    looked.pages += 1
+    this.#looked.set(id, looked)
+    return () => {
+      looked.pages -= 1
+      if (looked.pages > 0) return
+      this.#looked.delete(id)
+      const host = this.hosts.get(id)
+      if (host) Object.assign(host, { containers: new Map(), listed: false })
+    }
+  }
+
+  isLooked(id: string): boolean {
+    return this.#looked.has(id)
+  }
+
+  /** The list of a host's containers is asked for: what is told from here on is newer than the answer may be. */
+  asked(id: string): void {
+    this.#looked.get(id)?.since.clear()
+  }
+
+  /** The answer to that. */
+  list({ instance, containers }: Containers): void {
+    const [host, looked] = [this.hosts.get(instance), this.#looked.get(instance)]
+    if (!host || !looked) return
+    const told = new Map(containers.map((one) => [one.full_id, one]))
+    for (const id of looked.since) {
+      const newer = host.containers.get(id)
+      if (newer) told.set(id, newer)
+      else told.delete(id)
+    }
+    host.containers = told
+    host.listed = true
+  }
+
   instance(instance: Instance): void {
     const host = this.hosts.get(instance.id)
     if (host) host.instance = instance
-    else this.hosts.set(instance.id, { instance, containers: new Map(), load: load(new Map()) })
+    else this.hosts.set(instance.id, { instance, containers: new Map(), listed: false })
   }
 
   containers(change: ContainersChange): void {
-    const host = this.hosts.get(change.instance)
-    if (!host) return
-    if (change.whole) host.containers.clear()
-    for (const container of change.upsert) host.containers.set(container.full_id, container)
-    for (const id of change.remove) host.containers.delete(id)
-    host.load = load(host.containers)
+    const [host, looked] = [this.hosts.get(change.instance), this.#looked.get(change.instance)]
+    if (!host || !looked) return
+    if (change.whole) {
+      for (const id of host.containers.keys()) looked.since.add(id)
+      host.containers.clear()
+      host.listed = true
+    }
+    for (const container of change.upsert) {
+      host.containers.set(container.full_id, container)
+      looked.since.add(container.full_id)
+    }
+    for (const id of change.remove) {
+      host.containers.delete(id)
+      looked.since.add(id)
+    }
   }
 
   figures(change: FiguresChange): void {
     const host = this.hosts.get(change.instance)
-    if (!host) return
+    const since = this.#looked.get(change.instance)?.since
+    if (!host || !since) return
     for (const { full_id, at, age_seconds, ...figures } of change.samples) {
       const container = host.containers.get(full_id)
-      if (container) host.containers.set(full_id, { ...container, ...figures, figures: { at, age_seconds } })
+      if (!container) continue
+      host.containers.set(full_id, { ...container, ...figures, figures: { at, age_seconds } })
+      since.add(full_id)
     }
-    host.load = load(host.containers)
   }
 
   removed({ instance }: { instance: string }): void {
@@ -94,20 +137,4 @@ export class Model {
     if (this.events[0] && event.id <= this.events[0].id && this.events.some((one) => one.id === event.id)) return
     this.events = [event, ...this.events].slice(0, KEPT)
   }
-}
-
-function byId(containers: Containers['containers']): Map<string, Container> {
-  return new Map(containers.map((container) => [container.full_id, container]))
-}
-
-function load(containers: ReadonlyMap<string, Container>): Load {
-  const sum: Load = { cpuPercent: null, memoryMb: null, unhealthy: 0, at: null }
-  for (const container of containers.values()) {
-    if (container.health === 'unhealthy') sum.unhealthy += 1
-    if (typeof container.cpu_percent === 'number') sum.cpuPercent = (sum.cpuPercent ?? 0) + container.cpu_percent
-    if (typeof container.memory_mb === 'number') sum.memoryMb = (sum.memoryMb ?? 0) + container.memory_mb
-    const at = container.figures?.at
-    if (at && (sum.at === null || at < sum.at)) sum.at = at
-  }
-  return sum
 }

@@ -1,7 +1,8 @@
 // The one live store of the UI: what `/api/live` tells, and when it last did. Pages read `live.hosts` and the like;
 // reading them inside a component makes it follow.
+import { flushSync } from 'svelte'
 import { read, url } from '../api/client'
-import type { Command, Commands, Container, Event, Instance, Live } from '../api/types'
+import type { Command, Commands, Containers, ContainersPage, Event, Instance, Live } from '../api/types'
 import { type Host, Model } from './model'
 import { type Aside, type Kind, Stream } from './stream'
 
@@ -11,22 +12,41 @@ export interface Follower {
   told(data: unknown): void
 }
 
-/** Changes are shown at most this often, in milliseconds. */
-const SHOW_EVERY = 150
+/** Showing changes may take at most one part in so many of the time: the rest is the reader's. */
+const PART = 6
+
+/** No more often than the screen, no less often than this, in milliseconds. */
+const SOONEST = 16
+const LATEST = 250
+
+/** How often the containers of a host that is looked at are asked for again: it keeps their figures fresh. */
+const LIST_EVERY = 20_000
+
+/** Names of containers that are remembered. */
+const NAMES = 1000
 
 class LiveStore {
   #model = new Model()
   #version = $state(0)
   #pending: ReturnType<typeof setTimeout> | undefined
+  #shownAt = 0
+  #pause = SOONEST
+  /** The version of the controller that this page came from. */
+  #loaded: string | null = null
+  #names = new Map<string, string>()
   #stream: Stream | null = null
   #offset = 0
   #toldAt = $state<number | null>(null)
   #followers = new Set<Follower>()
+  /** What asks for the lists that are looked at. */
+  #lists = new Set<() => Promise<void>>()
 
   /** Whether a whole view has come since the page was opened. */
   ready = $state(false)
   /** Whether changes come in now. */
   connected = $state(false)
+  /** The controller's version, where it is another than when the page was opened. */
+  upgraded = $state<string | null>(null)
   /** The controller's time now, in milliseconds; moves every second. */
   now = $state(Date.now())
 
@@ -41,8 +61,9 @@ class LiveStore {
   /** Follows the fleet; `ended` is asked when the stream ends, and says whether to go on. */
   open(ended: () => Promise<boolean>): void {
     this.close()
-    this.#stream = new Stream('/api/live?containers=apart', {
+    this.#stream = new Stream('/api/live?containers=changes', {
       told: (kind, data) => this.#told(kind, data),
+      follows: (instance) => this.#model.isLooked(instance),
       aside: (kind, text) => this.#aside(kind, text),
       lost: () => {
         this.connected = false
@@ -71,6 +92,7 @@ class LiveStore {
   clear(): void {
     this.close()
     this.#model = new Model()
+    this.#names.clear()
     this.ready = false
     this.#version += 1
   }
@@ -104,8 +126,50 @@ class LiveStore {
     return this.host(id)?.instance
   }
 
-  container(instance: string, id: string): Container | undefined {
-    return this.host(instance)?.containers.get(id)
+  /** Has the containers of a host listed and followed, until the function that is returned is called. */
+  look(id: string): () => void {
+    const model = this.#model
+    const end = model.look(id)
+    const list = async () => {
+      if (document.visibilityState === 'hidden') return
+      model.asked(id)
+      try {
+        model.list(await read<Containers>(url(['instances', id, 'containers'])))
+        this.#soon()
+      } catch {
+        // What the stream tells of the host says why; the list is asked for again.
+      }
+    }
+    void list()
+    const timer = setInterval(() => void list(), LIST_EVERY)
+    this.#lists.add(list)
+    return () => {
+      clearInterval(timer)
+      this.#lists.delete(list)
+      end()
+    }
+  }
+
+  /** The name of a container, once it is known; until then its id. */
+  containerName(instance: string, id: string): string {
+    const known = this.host(instance)?.containers.get(id)?.name ?? this.#names.get(id)
+    if (known === undefined && this.hosts.has(instance)) void this.#name(instance, id)
+    return known ?? id
+  }
+
+  async #name(instance: string, id: string): Promise<void> {
+    if (this.#names.size >= NAMES) this.#names.clear()
+    // What was asked for, and is not known, is not asked for again.
+    this.#names.set(id, id)
+    try {
+      const { containers } = await read<ContainersPage>(url(['containers'], { instance, q: id, limit: 1 }))
+      const name = containers[0]?.name
+      if (!name) return
+      this.#names.set(id, name)
+      this.#soon()
+    } catch {
+      // The id stands.
+    }
   }
 
   command(id: string): Command | undefined {
@@ -133,12 +197,20 @@ class LiveStore {
       this.ready = true
       this.connected = true
       this.#toldAt = this.now
+      this.#loaded ??= view.version
+      this.upgraded = view.version === this.#loaded ? null : view.version
       this.#show()
       void this.#history()
+      for (const list of this.#lists) void list()
       return
     }
     this.#model[kind](data as never)
-    this.#pending ??= setTimeout(() => this.#show(), SHOW_EVERY)
+    this.#soon()
+  }
+
+  /** Shows what has changed: at once after a quiet time, and less often the longer it takes. */
+  #soon(): void {
+    this.#pending ??= setTimeout(() => this.#show(), Math.max(0, this.#shownAt + this.#pause - performance.now()))
   }
 
   #aside(kind: Aside, text: string): void {
@@ -162,7 +234,11 @@ class LiveStore {
   #show(): void {
     clearTimeout(this.#pending)
     this.#pending = undefined
+    const began = performance.now()
     this.#version += 1
+    flushSync()
+    this.#shownAt = performance.now()
+    this.#pause = Math.min(LATEST, Math.max(SOONEST, (this.#shownAt - began) * PART))
   }
 }
 

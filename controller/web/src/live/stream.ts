@@ -13,6 +13,8 @@ export type Aside = (typeof ASIDE)[number]
 
 export interface Listener {
   told(kind: Kind, data: unknown): void
+  /** Whether what is told of this instance's containers is worth reading. */
+  follows(instance: string): boolean
   /** What only some pages follow, as text. */
   aside(kind: Aside, text: string): void
   /** The stream ended or could not be opened. Answers whether it is of any use to go on trying. */
@@ -29,6 +31,12 @@ const HIDDEN_FOR = 60_000
 export function pause(attempt: number, random: number): number {
   const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempt)
   return longest / 2 + (longest / 2) * random
+}
+
+/** Whose containers a text tells of, without reading all of it; none if it tells of something else. */
+export function ofContainers(kind: Kind, text: string): string | null {
+  if (kind !== 'containers' && kind !== 'figures') return null
+  return /^\{"instance":"([a-z0-9-]+)"/.exec(text)?.[1] ?? null
 }
 
 export class Stream {
@@ -69,7 +77,9 @@ export class Stream {
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => {
         this.#attempt = 0
-        this.listener.told(kind, JSON.parse((event as MessageEvent<string>).data))
+        const text = (event as MessageEvent<string>).data
+        const instance = ofContainers(kind, text)
+        if (instance === null || this.listener.follows(instance)) this.listener.told(kind, JSON.parse(text))
       })
     }
     for (const kind of ASIDE) {

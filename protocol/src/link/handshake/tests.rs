@@ -37,6 +37,7 @@ fn welcome() -> Welcome {
         instance: InstanceId::try_from("nas".to_owned()).unwrap(),
         name: "nas".to_owned(),
         acknowledged: EventSeq(0),
+        print: None,
     }
 }
 

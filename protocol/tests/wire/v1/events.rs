@@ -1,7 +1,7 @@
 //! Events of every kind.
 
-use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
-use roadstead_protocol::message::ids::EventSeq;
+use roadstead_protocol::message::event::{Event, EventBatch, EventKind, Fork};
+use roadstead_protocol::message::ids::{EventSeq, Print};
 use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_controller::ToController;
@@ -11,7 +11,7 @@ use super::{AT, command, commands, epoch, every, hosts, text};
 /// One event of each kind in one batch.
 pub fn of_all_kinds() -> ToController {
     let events = (1..).zip(kinds()).map(|(seq, (_, what))| Event { seq: EventSeq(seq), at: AT, what });
-    ToController::Events(EventBatch { epoch: epoch(), events: events.collect() })
+    ToController::Events(EventBatch::plain(epoch(), events.collect()))
 }
 
 pub fn messages() -> Vec<(String, ToController)> {
@@ -37,11 +37,16 @@ pub fn messages() -> Vec<(String, ToController)> {
     let start = || EventKind::AgentStarted { version: text("0.1.0") };
     messages.push((text("events/latest"), batch(EventSeq(u64::MAX), UnixMicros(i64::MAX), start())));
     messages.push((text("events/earliest"), batch(EventSeq(0), UnixMicros(i64::MIN), start())));
+    let events = vec![Event { seq: EventSeq(8), at: AT, what: start() }];
+    let printed = EventBatch { print: Some(Print(u32::MAX)), ..EventBatch::plain(epoch(), events) };
+    messages.push((text("events/printed"), ToController::Events(printed.clone())));
+    let fork = Some(Fork { after: EventSeq(7), up_to: EventSeq(u64::MAX) });
+    messages.push((text("events/forked"), ToController::Events(EventBatch { fork, ..printed })));
     messages
 }
 
 fn batch(seq: EventSeq, at: UnixMicros, what: EventKind) -> ToController {
-    ToController::Events(EventBatch { epoch: epoch(), events: vec![Event { seq, at, what }] })
+    ToController::Events(EventBatch::plain(epoch(), vec![Event { seq, at, what }]))
 }
 
 fn kinds() -> Vec<(&'static str, EventKind)> {

@@ -2,7 +2,7 @@
 
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::message::hello::{Hello, JoinProof, Welcome};
-use roadstead_protocol::message::ids::{BootId, EventSeq, InstanceId, PeerKey, SessionId, TokenId};
+use roadstead_protocol::message::ids::{BootId, EventSeq, InstanceId, PeerKey, Print, SessionId, TokenId};
 use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::version::ProtocolVersion;
 use uuid::Uuid;
@@ -56,7 +56,12 @@ pub fn welcome() -> Welcome {
         instance: InstanceId::try_from(text("nas-1")).unwrap(),
         name: text("Büro-NAS"),
         acknowledged: EventSeq(42),
+        print: None,
     }
+}
+
+pub fn printed_welcome() -> Welcome {
+    Welcome { print: Some(Print(0x89ab_cdef)), ..welcome() }
 }
 
 fn join_token() -> JoinToken {

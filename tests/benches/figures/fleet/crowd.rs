@@ -38,6 +38,14 @@ impl Crowd {
     /// # Errors
     /// When not all become live.
     pub async fn start(agents: usize, containers: usize, keys: &Path) -> anyhow::Result<Self> {
+        Self::busy(agents, containers, keys, 0.0).await
+    }
+
+    /// The same, with so many starts and stops of containers a second on all hosts together.
+    ///
+    /// # Errors
+    /// When not all become live.
+    pub async fn busy(agents: usize, containers: usize, keys: &Path, events: f64) -> anyhow::Result<Self> {
         let controller = ControllerProcess::start(ControllerOptions::default()).await;
         let api = controller.api().await;
         let invitation = Invitation::with_password(&controller.url(), PASSWORD, agents, None).await?;
@@ -45,6 +53,7 @@ impl Crowd {
         let script = Script {
             agents,
             containers,
+            events,
             sources: vec![sources],
             command_takes: 0.0,
             command_lines: 1,

@@ -1,0 +1,145 @@
+//! The containers of all instances: a page of those that fit, or every one as a stream.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, Stream};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
+use roadstead_protocol::message::ids::InstanceId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::access::Reader;
+use super::extract::Params;
+use super::problem::Problem;
+use super::streams::StreamPlace;
+use super::views::row::ContainerRow;
+use crate::fleet::search::{ContainerFilter, ContainerPlace, Found, Search};
+
+/// Most containers of a page.
+const MAX_PAGE: usize = 500;
+
+/// Rows that a stream holds in memory.
+const PORTION: usize = 500;
+
+/// Which containers to find.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FindQuery {
+    /// Only those in which each word of this is somewhere: in the name, the image, the compose project or service, the
+    /// id, or the name of the instance, whatever the case.
+    q: Option<String>,
+    /// Only this instance's.
+    #[param(value_type = Option<String>)]
+    instance: Option<InstanceId>,
+    /// Only those of this compose project.
+    project: Option<String>,
+    /// Only those in this state.
+    #[param(inline, value_type = Option<ContainerState>)]
+    state: Option<String>,
+    /// Only those whose health check says this.
+    #[param(inline, value_type = Option<ContainerHealth>)]
+    health: Option<String>,
+    /// From the page before: `next`.
+    cursor: Option<String>,
+    /// How many, at most 500; 100 if left out.
+    limit: Option<usize>,
+}
+
+/// Containers of all instances, by instance and id: an order that stands while they change.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ContainersPage<'a> {
+    /// The containers.
+    containers: Vec<ContainerRow<'a>>,
+    /// The cursor of the next page; none if this is the last.
+    next: Option<String>,
+}
+
+/// Containers of all instances, a page at a time: enough of each to find it. GET /api/instances/{id}/containers has the
+/// rest.
+#[utoipa::path(get, path = "/api/containers", tag = "containers", params(FindQuery),
+    responses((status = OK, body = ContainersPage<'static>)))]
+pub async fn find_containers(
+    State(app): State<Arc<App>>,
+    Reader(person): Reader,
+    Params(query): Params<FindQuery>,
+) -> Result<Response, Problem> {
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_PAGE);
+    let after = match query.cursor.as_deref().map(str::parse::<ContainerPlace>) {
+        Some(Err(reason)) => return Err(Problem::invalid(reason).with("field", "cursor")),
+        Some(Ok(place)) => Some(place),
+        None => None,
+    };
+    let filter = query.filter()?;
+    let page = Search::new(app.services.fleet.clone(), filter, person.scope, after).page(limit).await;
+    let next = page.next.map(|place| place.to_string());
+    Ok(Json(ContainersPage { containers: rows(&page.found).collect(), next }).into_response())
+}
+
+/// Every container of all instances as a stream, one JSON object a line: each as it is when its line is written.
+#[utoipa::path(get, path = "/api/containers/all", tag = "containers",
+    responses((status = OK, content((ContainerRow<'static> = "application/x-ndjson")))))]
+pub async fn all_containers(
+    State(app): State<Arc<App>>,
+    Reader(person): Reader,
+) -> Result<Response, Problem> {
+    let place = app.streams.place(&person)?;
+    let fleet = app.services.fleet.clone();
+    let search = Search::new(fleet, ContainerFilter::default(), person.scope, None);
+    let lines = Body::from_stream(lines(search, place));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
+
+/// Lines in portions, each made when its reader has taken the one before.
+fn lines(search: Search, place: StreamPlace) -> impl Stream<Item = serde_json::Result<Vec<u8>>> + Send {
+    stream::try_unfold((search, place), |(mut search, place)| async move {
+        let Some(found) = search.step(PORTION) else { return Ok(None) };
+        let mut text = Vec::new();
+        for row in rows(&found) {
+            serde_json::to_writer(&mut text, &row)?;
+            text.push(b'\n');
+        }
+        Ok(Some((text, (search, place))))
+    })
+}
+
+fn rows(found: &[Found]) -> impl Iterator<Item = ContainerRow<'_>> {
+    found
+        .iter()
+        .flat_map(|one| one.containers.iter().map(|container| ContainerRow::new(&one.host, container)))
+}
+
+impl FindQuery {
+    fn filter(self) -> Result<ContainerFilter, Problem> {
+        let filter = ContainerFilter {
+            instance: self.instance,
+            project: self.project,
+            state: word("state", self.state, ContainerState::Unknown)?,
+            health: word("health", self.health, ContainerHealth::Unknown)?,
+            ..ContainerFilter::default()
+        };
+        Ok(filter.with_text(&self.q.unwrap_or_default()))
+    }
+}
+
+/// A word of the protocol's. From agents any other counts as `unknown`; from whoever asks it is a mistake.
+fn word<T: DeserializeOwned + PartialEq>(
+    field: &str,
+    text: Option<String>,
+    unknown: T,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_value(text.as_str().into()) {
+        Ok(word) if word != unknown || text == "unknown" => Ok(Some(word)),
+        _ => {
+            let detail = format!("`{text}` is no {field} of a container; /api/openapi.json lists them.");
+            Err(Problem::invalid(detail).with("field", field))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Room for the events of every instance: what one of them tells too much goes at its own expense.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roadstead_protocol::message::time::UnixMicros;
+use rusqlite::{Transaction, params};
+
+use super::{FORGET_SUBJECTS, OLD, indexed, newest};
+use crate::store::{Store, StoreError};
+
+/// Events that an instance has too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// The instance's number in the log.
+    instance: i64,
+    /// How many of its oldest events are to go.
+    pub events: u64,
+}
+
+impl Store {
+    /// Deletes at most `chunk` of the oldest events, if they were received before `before`. The newest event always
+    /// stays, so that ids never begin again. Returns how many went.
+    ///
+    /// # Errors
+    /// If they cannot be deleted.
+    pub async fn prune_events(&self, before: UnixMicros, chunk: usize) -> Result<usize, StoreError> {
+        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
+        self.write(move |transaction| {
+            let newest = newest(transaction)?;
+            let mut old = transaction.prepare_cached(OLD)?;
+            let old: Vec<(i64, i64)> = old
+                .query_map(params![newest, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            delete(transaction, &old)?;
+            transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
+            Ok(old.len())
+        })
+        .await
+    }
+
+    /// Which instances have more events than there is room for if the log is to keep `keep` of all.
+    ///
+    /// # Errors
+    /// If they cannot be counted.
+    pub async fn crowding_events(&self, keep: u64) -> Result<Vec<Excess>, StoreError> {
+        self.read(move |connection| {
+            let sql = "SELECT (SELECT min(id) FROM events), (SELECT max(id) FROM events)";
+            let ends: (Option<i64>, Option<i64>) =
+                connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (Some(oldest), Some(newest)) = ends else { return Ok(Vec::new()) };
+            if u64::try_from(newest - oldest).unwrap_or(0) < keep {
+                return Ok(Vec::new());
+            }
+            let mut counts = BTreeMap::new();
+            let mut add = |(instance, count): (i64, i64)| {
+                *counts.entry(instance).or_insert(0) += u64::try_from(count).unwrap_or(0);
+            };
+            let sql = "SELECT instance, count(*) FROM events_of GROUP BY instance";
+            for found in
+                connection.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            {
+                add(found?);
+            }
+            let sql = "SELECT instance, count(*) FROM events WHERE id > ?1 GROUP BY instance";
+            let mut tail = connection.prepare_cached(sql)?;
+            for found in tail.query_map([indexed(newest)], |row| Ok((row.get(0)?, row.get(1)?)))? {
+                add(found?);
+            }
+            Ok(excess(&counts, keep))
+        })
+        .await
+    }
+
+    /// Deletes at most `chunk` of the events that an instance has too many, the oldest first. Returns how many went.
+    ///
+    /// # Errors
+    /// If they cannot be deleted.
+    pub async fn prune_crowding(&self, excess: Excess, chunk: usize) -> Result<usize, StoreError> {
+        let Excess { instance, events } = excess;
+        let most = i64::try_from(events).unwrap_or(i64::MAX).min(i64::try_from(chunk).unwrap_or(i64::MAX));
+        self.write(move |transaction| {
+            let newest = newest(transaction)?;
+            let sql =
+                "SELECT event FROM events_of WHERE instance = ?1 AND event < ?2 ORDER BY event LIMIT ?3";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let mut old: Vec<i64> =
+                statement.query_map([instance, newest, most], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let missing = most - i64::try_from(old.len()).unwrap_or(most);
+            if missing > 0 {
+                let sql = "SELECT id FROM events WHERE id > ?1 AND id < ?2 AND instance = ?3 \
+                           ORDER BY id LIMIT ?4";
+                let mut statement = transaction.prepare_cached(sql)?;
+                for id in statement
+                    .query_map([indexed(newest), newest, instance, missing], |row| row.get::<_, i64>(0))?
+                {
+                    old.push(id?);
+                }
+            }
+            let old: Vec<_> = old.into_iter().map(|id| (id, instance)).collect();
+            delete(transaction, &old)?;
+            Ok(old.len())
+        })
+        .await
+    }
+
+    /// Deletes what is kept of containers that no event is about any more. Where events went from between others, that
+    /// is not told by the oldest one.
+    ///
+    /// # Errors
+    /// If they cannot be found or deleted.
+    pub async fn sweep_subjects(&self, chunk: usize) -> Result<usize, StoreError> {
+        let unused = self.read(|connection| {
+            // No event to come is about these: which of them are in use can only become fewer.
+            let newest = newest(connection)?;
+            let sql = "SELECT id FROM event_subjects WHERE last <= ?1";
+            let mut unused: BTreeSet<i64> = connection
+                .prepare_cached(sql)?
+                .query_map([newest], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            if !unused.is_empty() {
+                let sql = "SELECT subject FROM events WHERE id <= ?1 AND subject IS NOT NULL";
+                let mut used = connection.prepare_cached(sql)?;
+                for subject in used.query_map([newest], |row| row.get::<_, i64>(0))? {
+                    unused.remove(&subject?);
+                }
+            }
+            Ok(Vec::from_iter(unused))
+        });
+        let unused = unused.await?;
+        for part in unused.chunks(chunk.max(1)) {
+            let part = part.to_vec();
+            self.write(move |transaction| {
+                let mut statement = transaction.prepare_cached("DELETE FROM event_subjects WHERE id = ?1")?;
+                for id in part {
+                    statement.execute([id])?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(unused.len())
+    }
+}
+
+/// Deletes events, each given with its instance's number.
+fn delete(transaction: &Transaction<'_>, events: &[(i64, i64)]) -> Result<(), StoreError> {
+    let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
+    let mut entry = transaction.prepare_cached(sql)?;
+    let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
+    for (id, instance) in events {
+        entry.execute([instance, id])?;
+        event.execute([id])?;
+    }
+    Ok(())
+}
+
+/// What is to go so that at most `keep` stay: whoever has less than an equal share keeps all, and what those leave is
+/// shared by the others.
+fn excess(counts: &BTreeMap<i64, u64>, keep: u64) -> Vec<Excess> {
+    let mut sorted: Vec<u64> = counts.values().copied().collect();
+    sorted.sort_unstable();
+    let (mut room, mut sharers) = (keep, u64::try_from(sorted.len()).unwrap_or(u64::MAX));
+    let mut share = None;
+    for count in sorted {
+        let equal = room / sharers;
+        if count > equal {
+            share = Some(equal);
+            break;
+        }
+        (room, sharers) = (room - count, sharers - 1);
+    }
+    let Some(share) = share else { return Vec::new() };
+    let crowding = counts.iter().filter(|(_, count)| **count > share);
+    crowding.map(|(instance, count)| Excess { instance: *instance, events: count - share }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::store;
+
+    fn left(counts: &[u64], keep: u64) -> Vec<u64> {
+        let counts: BTreeMap<i64, u64> = (0..).zip(counts.iter().copied()).collect();
+        let mut left: Vec<u64> = counts.values().copied().collect();
+        for Excess { instance, events } in excess(&counts, keep) {
+            left[usize::try_from(instance).unwrap()] -= events;
+        }
+        left
+    }
+
+    #[test]
+    fn who_has_less_than_an_equal_share_keeps_all() {
+        assert!(left(&[], 10).is_empty());
+        assert_eq!(left(&[3, 4, 3], 10), [3, 4, 3]);
+        assert_eq!(left(&[3, 100, 2], 10), [3, 5, 2]);
+        assert_eq!(left(&[50, 100, 2], 12), [5, 5, 2]);
+        assert_eq!(left(&[7, 7, 7], 2), [0, 0, 0]);
+        for keep in 0..40 {
+            let sum: u64 = left(&[9, 1, 30, 4], keep).iter().sum();
+            assert!(sum <= keep && keep.min(44) - sum < 4, "{keep}: {sum}");
+        }
+    }
+
+    #[tokio::test]
+    async fn containers_that_no_event_is_about_are_forgotten_and_the_others_are_not() {
+        let (store, _directory) = store();
+        store
+            .write(|transaction| {
+                transaction.execute_batch(
+                    "INSERT INTO event_instances (id, instance) VALUES (1, 'a');
+                     INSERT INTO event_subjects (id, last, container) VALUES (1, 5, 'x'), (2, 5, 'y'), (3, 99, 'z');
+                     INSERT INTO events (id, instance, at, received_at, kind, subject, what)
+                        VALUES (4, 1, 0, 0, 1, 2, x'c0'), (6, 1, 0, 0, 4, NULL, x'c0');",
+                )?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        assert_eq!(store.sweep_subjects(1000).await.unwrap(), 1);
+        let kept = "SELECT group_concat(id) FROM (SELECT id FROM event_subjects ORDER BY id)";
+        let kept: String = store
+            .read(move |connection| Ok(connection.query_row(kept, [], |row| row.get(0))?))
+            .await
+            .unwrap();
+        assert_eq!(kept, "2,3", "one is in use, and events to come may be about the other");
+    }
+}
