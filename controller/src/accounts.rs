@@ -14,6 +14,7 @@ use tokio::time::Instant;
 mod attempts;
 mod entry;
 mod error;
+mod external;
 pub mod limits;
 pub mod password;
 mod person;
@@ -29,7 +30,8 @@ pub use crate::store::users::{UserChange, UserRecord};
 pub use crate::store::web_sessions::{SessionId, WebSessionRecord};
 pub use attempts::LOGIN_RATE;
 pub use entry::{Login, NewSession, Origin};
-pub use error::{AccountsError, LoginError, UserError};
+pub use error::{AccountsError, ExternalError, LoginError, UserError};
+pub use external::{External, ExternalSession};
 pub use person::{By, Credential, Person, TOKEN_PREFIX};
 pub use second_factor::PendingFactor;
 #[cfg(test)]
@@ -164,6 +166,7 @@ impl Accounts {
             last_login: None,
             totp_secret: None,
             totp_pending: None,
+            issuer: None,
         };
         self.store.add_user(admin).await.map(drop)
     }
@@ -188,7 +191,9 @@ impl Accounts {
         let long_ago = |used: UnixMicros| now.since(used) >= TOUCH_EVERY;
         match &found {
             Found::Session(session) if long_ago(session.last_used) => {
-                self.store.touch_web_session(session.token_hash, now, now.plus(SESSION_LENGTH)).await?;
+                let end = now.plus(SESSION_LENGTH);
+                let end = session.ends_at.map_or(end, |last| end.min(last));
+                self.store.touch_web_session(session.token_hash, now, end).await?;
             }
             Found::Token(owner) if owner.token.last_used.is_none_or(long_ago) => {
                 let address = address.to_canonical().to_string();

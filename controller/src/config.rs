@@ -10,11 +10,14 @@ use serde::Deserialize;
 
 use crate::dial_allow::DialAllow;
 use crate::networks::Networks;
+use crate::web_url::WebUrl;
 
 pub mod declared;
+pub mod oidc;
 mod secret;
 
 pub use declared::{DeclaredAgent, DeclaredSettings};
+pub use oidc::{OidcConfig, OidcSettings};
 pub use secret::Secret;
 
 /// What may be set, as written: on the command line, in the environment, or in a TOML file under the same names.
@@ -41,6 +44,10 @@ pub struct Settings {
     /// Key of the certificate (PEM).
     #[arg(long, env = "ROADSTEAD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// Where people reach API and web UI (https://roadstead.example.org); needed to sign in at a provider.
+    #[arg(long, env = "ROADSTEAD_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
 
     /// Where agents dial in [default: 0.0.0.0:8081]
     #[arg(long, env = "ROADSTEAD_AGENT_LISTEN", value_name = "ADDRESS")]
@@ -92,6 +99,11 @@ pub struct Settings {
     /// Agents that this file declares.
     #[arg(skip)]
     pub agents: Vec<DeclaredSettings>,
+
+    /// The provider that people may sign in at.
+    #[command(flatten)]
+    pub oidc: OidcSettings,
+
     /// How many days entries of the audit log are kept; 0 keeps them, up to 200,000 of them [default: 400]
     #[arg(long, env = "ROADSTEAD_AUDIT_DAYS", value_name = "DAYS")]
     pub audit_days: Option<u32>,
@@ -144,6 +156,10 @@ pub struct Config {
     pub agents: Vec<DeclaredAgent>,
     /// How long entries of the audit log are kept; none: as long as there is room.
     pub audit_age: Option<Duration>,
+    /// Where people reach API and web UI, if the operator says so.
+    pub public_url: Option<WebUrl>,
+    /// The provider that people may sign in at.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// A configuration that cannot be used. The operator's to mend.
@@ -209,6 +225,7 @@ impl Settings {
             listen: self.listen.or(file.listen),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
+            public_url: self.public_url.or(file.public_url),
             agent_listen: self.agent_listen.or(file.agent_listen),
             agent_url: self.agent_url.or(file.agent_url),
             data_dir: self.data_dir.or(file.data_dir),
@@ -221,6 +238,7 @@ impl Settings {
             dial_allow: self.dial_allow.or(file.dial_allow),
             rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days),
             agents: if self.agents.is_empty() { file.agents } else { self.agents },
+            oidc: self.oidc.over(file.oidc),
             audit_days: self.audit_days.or(file.audit_days),
         }
     }
@@ -260,8 +278,12 @@ impl Settings {
                 text.parse::<ControllerAddress>().map_err(|error| value("ROADSTEAD_AGENT_URL", error))
             })
             .collect::<Result<_, _>>()?;
+        let public_url = self.public_url.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let public_url = public_url.map(public).transpose()?;
         Ok(Config {
             password,
+            oidc: self.oidc.resolve(public_url.as_ref())?,
+            public_url,
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             tls,
             agent_listen: self.agent_listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8081))),
@@ -288,6 +310,16 @@ impl Settings {
                 .filter(|days| *days > 0)
                 .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         })
+    }
+}
+
+/// Pages and API are at the root of their host.
+fn public(text: &str) -> Result<WebUrl, ConfigError> {
+    let url: WebUrl = text.parse().map_err(|error| value("ROADSTEAD_PUBLIC_URL", error))?;
+    if url.path() == "/" {
+        Ok(url)
+    } else {
+        Err(value("ROADSTEAD_PUBLIC_URL", "leave out what follows the host"))
     }
 }
 

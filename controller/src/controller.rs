@@ -30,6 +30,7 @@ use crate::fleet::{Fleet, persist};
 use crate::http::{self, About, Services};
 use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
+use crate::oidc::Oidc;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::{Relay, Relayed};
@@ -131,6 +132,7 @@ impl Controller {
         let rollouts = Rollouts::load(core.store.clone(), fleet.clone(), commands.clone()).await?;
         let (accounts, new_password) =
             Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
+        let oidc = config.oidc.clone().map(Oidc::new).transpose()?.map(Arc::new);
         let local_agent = local_agent(&config, agents_bound)?;
         let this_instance = local_agent.as_ref().map(|agent| this_instance(&agent.data_dir)).transpose()?;
         let events = Events::new(core.store.clone());
@@ -157,6 +159,7 @@ impl Controller {
             events,
             lifecycles,
             accounts: Arc::new(accounts),
+            oidc,
             audit: Audit::new(core.store),
             probes,
             rotation,

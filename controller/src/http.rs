@@ -38,6 +38,7 @@ mod lifecycle;
 mod live;
 mod many;
 mod metrics;
+mod oidc;
 mod openapi;
 mod orders;
 mod page;
@@ -67,6 +68,7 @@ use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::lifecycle::Lifecycles;
 use crate::networks::Networks;
+use crate::oidc::Oidc;
 use crate::probes::Probes;
 use crate::registry::Registry;
 use crate::relayed::Relay;
@@ -80,6 +82,9 @@ const STRANGERS: usize = 10_000;
 
 /// Agents that are not known, from one network: a whole site may join at once, or have been removed.
 const KNOCKING_RATE: Rate = Rate { burst: 32, refill: Duration::from_secs(1) };
+
+/// Sign-ins at the provider that are begun from one network: a whole office may come in the morning.
+const BEGIN_RATE: Rate = Rate { burst: 32, refill: Duration::from_secs(1) };
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -102,6 +107,8 @@ pub struct Services {
     pub lifecycles: Lifecycles,
     /// Users and web sessions.
     pub accounts: Arc<Accounts>,
+    /// The provider that people may sign in at, if there is one.
+    pub oidc: Option<Arc<Oidc>>,
     /// The audit log.
     pub audit: Audit,
     /// Checks under way.
@@ -142,6 +149,7 @@ pub struct App {
     strangers: Mutex<Buckets<IpAddr>>,
     refusals: Mutex<Buckets<String>>,
     knocking: Mutex<Buckets<IpAddr>>,
+    beginning: Mutex<Buckets<IpAddr>>,
     /// Requests that change something: they outlive whoever asked.
     changes: TaskTracker,
     ending: CancellationToken,
@@ -157,6 +165,7 @@ impl App {
             strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             refusals: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
+            beginning: Mutex::new(Buckets::new(BEGIN_RATE, STRANGERS)),
             changes: TaskTracker::new(),
             ending,
         }
@@ -180,6 +189,12 @@ impl App {
         let mut knocking = self.knocking.lock().unwrap_or_else(PoisonError::into_inner);
         knocking.take(network_of(address), Instant::now()).is_ok()
     }
+
+    /// Whether somebody may begin to sign in at the provider from there, or how long to wait.
+    fn may_begin(&self, address: IpAddr) -> Result<(), Duration> {
+        let mut beginning = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        beginning.take(network_of(address), Instant::now())
+    }
 }
 
 fn routes() -> OpenApiRouter<Arc<App>> {
@@ -192,6 +207,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::log_in_guest))
         .routes(routes!(session::log_out))
         .routes(routes!(session::session))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::finish))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::revoke_session))
         .routes(routes!(account::own_account))

@@ -28,14 +28,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let hidden = arguments::hide("--password", "ROADSTEAD_PASSWORD");
+    let hidden = arguments::hide("--password", "ROADSTEAD_PASSWORD")
+        .and_then(|()| arguments::hide("--oidc-client-secret", "ROADSTEAD_OIDC_CLIENT_SECRET"));
     let arguments = Arguments::parse();
     log::start(arguments.log);
     if let Err(error) = hidden {
         tracing::warn!(
             %error,
-            "other users of this host can read --password in the list of processes; \
-             set ROADSTEAD_PASSWORD or --password-file instead"
+            "other users of this host can read --password and --oidc-client-secret in the list of processes; \
+             set them in the environment, or use --password-file and --oidc-client-secret-file, instead"
         );
     }
     let (file, near) = (arguments.config, arguments.settings);

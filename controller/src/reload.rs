@@ -108,7 +108,13 @@ fn fingerprints(config: &Config) -> Vec<(&'static str, Fingerprint, bool)> {
         .iter()
         .map(|agent| (&agent.name, &agent.url, &agent.secret, &agent.tags, &agent.environment))
         .collect();
+    let oidc = config.oidc.as_ref().map(|oidc| {
+        let provider = (&oidc.issuer, &oidc.client_id, &oidc.client_secret, &oidc.ca_file, &oidc.label);
+        (provider, &oidc.scopes, &oidc.groups_claim, &oidc.groups, oidc.default_role)
+    });
     vec![
+        ("oidc", print(&oidc), false),
+        ("public-url", print(&config.public_url), false),
         ("agents", print(&agents), true),
         ("agent-url", print(&config.agent_urls), true),
         ("dial-allow", print(&config.dial_allow), true),

@@ -16,6 +16,7 @@ pub mod api_tokens;
 pub mod audit;
 pub mod commands;
 pub mod events;
+pub mod external_users;
 mod figures;
 pub mod identities;
 pub mod instances;

@@ -4,11 +4,11 @@ use crate::text::SourceFile;
 
 /// The controller's modules in rows: one imports only from rows above its own.
 const CONTROLLER: &[&[&str]] = &[
-    &["networks"],
+    &["networks", "web_url"],
     &["model", "dial_allow", "log"],
     &["config", "store"],
     &["registry", "fleet", "identities", "relayed"],
-    &["accounts", "audit", "events", "lifecycle", "enrolment", "probes"],
+    &["accounts", "audit", "events", "lifecycle", "enrolment", "oidc", "probes"],
     &["admission", "commands", "exposure", "rotation"],
     &["reload", "rollouts"],
     &["connect", "http", "supervised"],
@@ -79,6 +79,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "controller/src/enrolment/fields",
             "controller/src/identities",
             "controller/src/main",
+            // Only for the certificate authorities of this system.
+            "controller/src/oidc/fetch",
             "controller/src/relayed",
             // Only for its back-off.
             "controller/src/supervised",

@@ -1,6 +1,7 @@
 //! Signing in: a password, a code where there is a second factor, and then a session.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use roadstead_protocol::message::time::UnixMicros;
 
@@ -46,6 +47,8 @@ pub struct NewSession {
     pub token: String,
     /// The device cookie's value; none for guests.
     pub device: Option<String>,
+    /// How long the browser keeps it.
+    pub life: Duration,
     /// Whose session.
     pub person: Person,
 }
@@ -60,7 +63,7 @@ impl Accounts {
         let user = self.prove(&name, password, code, &from).await?;
         self.store.note_login(user.name.clone(), UnixMicros::now()).await?;
         let device = self.attempts.device_for(&user.name, from.device.as_deref());
-        self.begin_session(user.name, user.role, user.tags, from, Some(device)).await
+        Ok(self.begin_session(user.name, user.role, user.tags, from, Some(device), None).await?)
     }
 
     /// Makes sure that somebody who is signed in knows password and code, before something that a stranger at an open
@@ -81,7 +84,8 @@ impl Accounts {
             return Err(LoginError::Wrong);
         }
         let attempt = self.attempts.begin(from.address, &name, from.device.as_deref())?;
-        let user = self.store.user(&name).await?.filter(|user| !user.disabled);
+        // Whoever signs in at a provider has no password here, and is not told so.
+        let user = self.store.user(&name).await?.filter(|user| !user.disabled && user.issuer.is_none());
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let right = self.hasher.verify(password, hash).await?;
         let Some(user) = user.filter(|_| right) else {
@@ -125,7 +129,7 @@ impl Accounts {
             return Err(LoginError::NoGuests);
         }
         self.attempts.anonymous(from.address)?;
-        self.begin_session(GUEST.to_owned(), Role::Guest, Vec::new(), from, None).await
+        Ok(self.begin_session(GUEST.to_owned(), Role::Guest, Vec::new(), from, None, None).await?)
     }
 
     /// Ends the session of `token`, if it is one.
@@ -136,14 +140,16 @@ impl Accounts {
         self.store.remove_web_session(hash_secret(token)).await
     }
 
-    async fn begin_session(
+    /// Begins a session; with `life`, one that ends after that however it is used.
+    pub(super) async fn begin_session(
         &self,
         user: String,
         role: Role,
         tags: Vec<String>,
         from: Origin,
         device: Option<String>,
-    ) -> Result<NewSession, LoginError> {
+        life: Option<Duration>,
+    ) -> Result<NewSession, StoreError> {
         let token = new_secret();
         let now = UnixMicros::now();
         let clean = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_CLIENT).collect();
@@ -153,13 +159,14 @@ impl Accounts {
             role,
             tags,
             created_at: now,
-            expires_at: now.plus(SESSION_LENGTH),
+            expires_at: now.plus(life.unwrap_or(SESSION_LENGTH)),
             last_used: now,
             address: Some(network_of(from.address).to_string()),
             client: from.client.map(clean),
+            ends_at: life.map(|life| now.plus(life)),
         };
         let person = Person::of_session(&session);
         self.store.add_web_session(session).await?;
-        Ok(NewSession { token, device, person })
+        Ok(NewSession { token, device, life: life.unwrap_or(SESSION_LENGTH), person })
     }
 }

@@ -34,6 +34,26 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+/// Why somebody whom a provider vouches for was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum ExternalError {
+    /// An administrator keeps the user out.
+    #[error("`{0}` is kept out here; an administrator can let you in again")]
+    KeptOut(String),
+    /// The user would no longer be administrator, and is the last one.
+    #[error(
+        "`{0}` is the last administrator here, and has no group at the provider that makes one; make somebody else \
+         administrator first, or put that group back"
+    )]
+    LastAdmin(String),
+    /// There are too many users.
+    #[error("there are too many users here already; an administrator has to remove one first")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why accounts could not be set up at start.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
@@ -79,6 +99,16 @@ pub enum UserError {
         "an administrator sees every instance: leave the tags out, or choose the role operator or viewer"
     )]
     AdminTags,
+    /// The user signs in at a provider, where such things are kept.
+    #[error("`{name}` signs in at {issuer}: {instead}")]
+    External {
+        /// The user.
+        name: String,
+        /// The provider.
+        issuer: String,
+        /// What holds instead.
+        instead: &'static str,
+    },
     /// The second factor is on already, or not at all.
     #[error("{0}")]
     SecondFactor(&'static str),

@@ -37,7 +37,7 @@ impl Accounts {
     /// # Errors
     /// If the user has one already or is gone, or the store fails.
     pub async fn begin_second_factor(&self, name: &str) -> Result<PendingFactor, UserError> {
-        let user = self.known(name).await?;
+        let user = self.known_with_password(name).await?;
         if user.totp_secret.is_some() {
             let detail = "the account has a second factor already; take that away first";
             return Err(UserError::SecondFactor(detail));

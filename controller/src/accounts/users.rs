@@ -47,6 +47,16 @@ impl Accounts {
         self.store.user(name).await?.ok_or_else(|| UserError::Unknown(name.to_owned()))
     }
 
+    /// A user that must exist and sign in with a password.
+    ///
+    /// # Errors
+    /// If there is none of that name, the user signs in at a provider, or the store cannot be read.
+    pub async fn known_with_password(&self, name: &str) -> Result<UserRecord, UserError> {
+        let user = self.known(name).await?;
+        with_password(&user, "password and second factor are kept there")?;
+        Ok(user)
+    }
+
     /// Makes a user, and returns the password if it was made here.
     ///
     /// # Errors
@@ -66,6 +76,7 @@ impl Accounts {
             last_login: None,
             totp_secret: None,
             totp_pending: None,
+            issuer: None,
         };
         done(self.store.add_user(user.clone()).await?, &name)?;
         Ok((user, made))
@@ -77,6 +88,9 @@ impl Accounts {
     /// If the user is unknown, no administrator would be left, or the store fails.
     pub async fn change_user(&self, name: &str, mut change: UserChange) -> Result<UserRecord, UserError> {
         let user = self.known(name).await?;
+        if change.role.is_some() || change.tags.is_some() {
+            with_password(&user, "what a user may do follows from the groups there; change those")?;
+        }
         if let Some(given) = &change.tags {
             change.tags = Some(tags(given)?);
         }
@@ -105,7 +119,7 @@ impl Accounts {
         password: Option<String>,
         keep: Option<[u8; 32]>,
     ) -> Result<Option<String>, UserError> {
-        self.known(name).await?;
+        self.known_with_password(name).await?;
         let (hash, made) = self.hash_new(password).await?;
         if self.store.set_password(name.to_owned(), hash, keep).await? {
             Ok(made)
@@ -158,6 +172,14 @@ fn user_name(text: &str) -> Result<String, UserError> {
         return Err(UserError::Invalid { field: "name", problem });
     }
     Ok(text.to_owned())
+}
+
+/// Refuses by name what is not ours to change of a user who signs in at a provider.
+fn with_password(user: &UserRecord, instead: &'static str) -> Result<(), UserError> {
+    match &user.issuer {
+        None => Ok(()),
+        Some(issuer) => Err(UserError::External { name: user.name.clone(), issuer: issuer.clone(), instead }),
+    }
 }
 
 fn check_role(role: Role, tags: &[String]) -> Result<(), UserError> {

@@ -80,7 +80,11 @@ async fn list(accounts: &Accounts) -> anyhow::Result<String> {
     let mut text = String::new();
     for user in accounts.users().await? {
         let tags = if user.tags.is_empty() { "every instance".to_owned() } else { user.tags.join(",") };
-        let factor = if user.totp_secret.is_some() { "second factor" } else { "password alone" };
+        let factor = match user.issuer {
+            Some(issuer) => format!("signs in at {issuer}"),
+            None if user.totp_secret.is_some() => "second factor".to_owned(),
+            None => "password alone".to_owned(),
+        };
         let kept_out = if user.disabled { "\tkept out" } else { "" };
         writeln!(text, "{}\t{}\t{tags}\t{factor}{kept_out}", user.name, user.role.as_str())?;
     }

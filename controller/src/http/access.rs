@@ -66,6 +66,12 @@ impl Peer {
     pub const fn device_cookie_name(&self) -> &'static str {
         if self.tls { "__Host-roadstead_device" } else { "roadstead_device" }
     }
+
+    /// Name of the cookie of a browser that signs in at the provider.
+    #[must_use]
+    pub const fn oidc_cookie_name(&self) -> &'static str {
+        if self.tls { "__Host-roadstead_oidc" } else { "roadstead_oidc" }
+    }
 }
 
 impl FromRequestParts<Arc<App>> for Peer {
@@ -208,7 +214,11 @@ async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
         refused(parts, app, "-", "not logged in").await;
     }
     let guests = app.services.accounts.demo_mode();
-    Err(problem.with("guests", guests))
+    let problem = problem.with("guests", guests);
+    Err(match &app.services.oidc {
+        Some(oidc) => problem.with("provider", oidc.label()),
+        None => problem,
+    })
 }
 
 async fn require(parts: &Parts, app: &App, person: Person, least: Role) -> Result<Person, Problem> {

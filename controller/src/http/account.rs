@@ -173,6 +173,7 @@ async fn prove(
     peer: &Peer,
     proof: ProofRequest,
 ) -> Result<(), UserError> {
+    app.services.accounts.known_with_password(&person.name).await?;
     let from = origin(headers, peer);
     app.services.accounts.prove(&person.name, proof.password, proof.code, &from).await?;
     Ok(())

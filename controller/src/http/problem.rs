@@ -1,5 +1,7 @@
 //! Problem details (RFC 9457): the one shape in which this API says no.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -119,6 +121,15 @@ impl Problem {
         )
     }
 
+    /// Somebody tried to log in too often.
+    #[must_use]
+    pub fn too_many_attempts(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let detail = format!("Too many login attempts; try again in {seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts", detail)
+            .retry_after(seconds)
+    }
+
     /// More is asked than the controller takes on at once.
     #[must_use]
     pub fn busy(detail: impl Into<String>, seconds: u64) -> Self {
@@ -184,16 +195,7 @@ impl From<LoginError> for Problem {
                 "The code is wrong, or was used before. Wait for the next one; if all are wrong, set the clock of \
                  the device that shows them.",
             ),
-            LoginError::TooMany(wait) => {
-                let seconds = wait.as_secs() + 1;
-                Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too-many-attempts",
-                    "Too many attempts",
-                    format!("Too many login attempts; try again in {seconds} s."),
-                )
-                .retry_after(seconds)
-            }
+            LoginError::TooMany(wait) => Self::too_many_attempts(wait),
             LoginError::Hash(HashError::Busy) => {
                 Self::busy("Too many logins at once; try again in a few seconds.", 2)
             }

@@ -151,6 +151,7 @@ impl From<UserError> for Problem {
             }
             UserError::TooMany => conflict("too-many-users", "Too many users"),
             UserError::LastAdmin => conflict("last-admin", "Last administrator"),
+            UserError::External { .. } => conflict("external-user", "Kept at the provider"),
             UserError::SecondFactor(_) => conflict("second-factor-state", "Second factor"),
             UserError::TooManyTokens => conflict("too-many-tokens", "Too many tokens"),
             UserError::TokenTooMuch => {
@@ -168,7 +169,7 @@ impl From<UserError> for Problem {
 }
 
 /// A message as a sentence: errors begin small and end open.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -15,9 +15,7 @@ use super::access::{self, Peer, Reader, session_token};
 use super::extract::Body;
 use super::instances::host;
 use super::problem::Problem;
-use crate::accounts::{
-    ADMIN, By, Credential, GUEST, Login, LoginError, NewSession, Origin, Person, SESSION_LENGTH,
-};
+use crate::accounts::{ADMIN, By, Credential, GUEST, Login, LoginError, NewSession, Origin, Person};
 use crate::audit::{AuditResult, Entry};
 
 /// How long a browser is remembered as one that has signed in.
@@ -54,6 +52,8 @@ pub struct SessionView {
     may_change: bool,
     /// Whether guests are let in without a password.
     demo_mode: bool,
+    /// What people know the provider as that they may sign in at, if there is one.
+    provider: Option<String>,
     /// Version of the controller.
     version: String,
     /// Name of the controller's host.
@@ -127,12 +127,16 @@ async fn finish(
         audit(app, peer.ip(), "login", name, session.as_ref().map(|_| ()).map_err(Problem::detail)).await;
     }
     let session = session?;
-    let mut answer = Json(view(app, session.person)).into_response();
+    remember(Json(view(app, session.person.clone())).into_response(), &peer, &session)
+}
+
+/// The answer with the cookies of a session that has begun.
+pub(super) fn remember(mut answer: Response, peer: &Peer, session: &NewSession) -> Result<Response, Problem> {
     let cookies = answer.headers_mut();
-    let begun = cookie(&peer, peer.cookie_name(), &session.token, SESSION_LENGTH.as_secs())?;
+    let begun = cookie(peer, peer.cookie_name(), &session.token, session.life.as_secs())?;
     cookies.append(header::SET_COOKIE, begun);
-    if let Some(device) = session.device {
-        let known = cookie(&peer, peer.device_cookie_name(), &device, DEVICE_COOKIE.as_secs())?;
+    if let Some(device) = &session.device {
+        let known = cookie(peer, peer.device_cookie_name(), device, DEVICE_COOKIE.as_secs())?;
         cookies.append(header::SET_COOKIE, known);
     }
     Ok(answer)
@@ -145,7 +149,8 @@ async fn audit(app: &App, address: IpAddr, what: &str, who: &str, result: Result
     app.services.audit.record(entry).await;
 }
 
-fn view(app: &App, person: Person) -> SessionView {
+/// Somebody's session as the API tells of it.
+pub(super) fn view(app: &App, person: Person) -> SessionView {
     let this = app.services.about.this_instance.as_ref();
     let this = this.filter(|id| person.scope.is_everything() || host(app, &person, id).is_ok());
     SessionView {
@@ -155,6 +160,7 @@ fn view(app: &App, person: Person) -> SessionView {
         role: person.role.as_str(),
         may_change: person.role.changes(),
         demo_mode: app.services.accounts.demo_mode(),
+        provider: app.services.oidc.as_ref().map(|oidc| oidc.label().to_owned()),
         version: app.services.about.version.clone(),
         host: app.services.about.name.clone(),
         this_instance: this.map(ToString::to_string),
@@ -168,7 +174,8 @@ pub(super) fn origin(headers: &HeaderMap, peer: &Peer) -> Origin {
     Origin { address: peer.ip(), client, device }
 }
 
-fn cookie(peer: &Peer, name: &str, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
+/// A cookie for this browser and this site's own requests alone.
+pub(super) fn cookie(peer: &Peer, name: &str, value: &str, seconds: u64) -> Result<HeaderValue, Problem> {
     let secure = if peer.tls { "; Secure" } else { "" };
     let text = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).map_err(|_| Problem::internal())

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use futures_util::StreamExt as _;
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{BootId, InstanceId, PeerKey, SessionId};
-use roadstead_protocol::message::snapshot::{Engine, EngineState, SnapshotPart};
+use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::{Value, json};
@@ -28,11 +28,13 @@ use crate::config::Settings;
 use crate::dial_allow::DialAllow;
 use crate::enrolment::{Enrolment, NewInstance};
 use crate::events::Events;
+use crate::fixtures::engine;
 use crate::fleet::{Feed, Fleet};
 use crate::identities::Identities;
 use crate::lifecycle::Lifecycles;
 use crate::model::Direction;
 use crate::model::scope::Scope;
+use crate::oidc::Oidc;
 use crate::probes::Probes;
 use crate::registry::{AgentHandle, Registration, Registry};
 use crate::relayed::Relay;
@@ -50,6 +52,7 @@ mod hanging_up;
 mod inspecting;
 mod lifecycles;
 mod logs;
+mod oidc;
 mod orders;
 mod people;
 mod permissions;
@@ -89,6 +92,10 @@ impl Site {
     }
 
     async fn with_demo_mode(demo_mode: bool) -> Self {
+        Self::with(demo_mode, None).await
+    }
+
+    async fn with(demo_mode: bool, oidc: Option<Arc<Oidc>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let (fleet, registry) = (Fleet::new(), Registry::default());
@@ -124,6 +131,7 @@ impl Site {
             events: Events::new(store.clone()),
             lifecycles: Lifecycles::load(store.clone(), fleet.clone()).await.unwrap(),
             accounts: Arc::new(accounts),
+            oidc,
             audit: Audit::new(store.clone()),
             probes: Probes::default(),
             about: About {
@@ -162,6 +170,7 @@ impl Site {
             last_used: now,
             address: Some("192.0.2.1".to_owned()),
             client: None,
+            ends_at: None,
         };
         let store = &self.services.store;
         if store.web_session(session.token_hash).await.unwrap().is_none() {
@@ -362,18 +371,7 @@ fn user(name: &str, role: Role, tags: &[&str]) -> UserRecord {
         last_login: None,
         totp_secret: None,
         totp_pending: None,
-    }
-}
-
-fn engine() -> Engine {
-    Engine {
-        state: EngineState::Reachable,
-        since: UnixMicros::from_secs(1_700_000_000),
-        version: Some("20.10.24".to_owned()),
-        api_version: Some("1.41".to_owned()),
-        os: None,
-        cpus: Some(4),
-        memory_bytes: None,
+        issuer: None,
     }
 }
 

@@ -75,6 +75,8 @@ pub struct UserView {
     tags: Vec<String>,
     /// Whether the user is kept out.
     disabled: bool,
+    /// The provider that the user signs in at; none for a user with a password.
+    issuer: Option<String>,
     /// Whether signing in takes a second factor.
     second_factor: bool,
     /// Recovery codes that are left; none without a second factor.
@@ -180,7 +182,8 @@ pub async fn remove_user(
     removed.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Give another user a new password. Every session of the user ends; API tokens and the second factor stay.
+/// Give another user a new password. Every session of the user ends; API tokens and the second factor stay. Not for who
+/// signs in at a provider.
 #[utoipa::path(post, path = "/api/users/{name}/password", tag = "users", request_body = NewPasswordRequest,
     params(("name" = String, Path, description = "Name of the user")),
     responses((status = OK, body = NewUserView)))]
@@ -250,6 +253,7 @@ pub(super) async fn view(app: &App, record: UserRecord) -> Result<UserView, Prob
         tags: record.tags,
         disabled: record.disabled,
         second_factor: record.totp_secret.is_some(),
+        issuer: record.issuer,
         recovery_codes,
         created_at: Time(record.created_at),
         last_login: record.last_login.map(Time),

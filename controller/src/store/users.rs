@@ -30,6 +30,8 @@ pub struct UserRecord {
     pub totp_secret: Option<[u8; 20]>,
     /// The secret of a second factor that is still to be confirmed.
     pub totp_pending: Option<[u8; 20]>,
+    /// The provider that the user signs in at; none for a user with a password.
+    pub issuer: Option<String>,
 }
 
 /// What to change about a user: what is none stays as it is.
@@ -59,7 +61,7 @@ pub enum UserWrite {
 }
 
 const COLUMNS: &str =
-    "name, password_hash, role, tags, disabled, created_at, last_login, totp_secret, totp_pending";
+    "name, password_hash, role, tags, disabled, created_at, last_login, totp_secret, totp_pending, issuer";
 
 impl Store {
     /// A user by exact name.
@@ -128,8 +130,11 @@ impl Store {
                 return Ok(UserWrite::LastAdmin);
             }
             let tags = json(&change.tags.unwrap_or(user.tags))?;
-            let sql = "UPDATE users SET role = ?2, tags = ?3, disabled = ?4 WHERE name = ?1";
-            transaction.execute(sql, params![name, role.as_str(), tags, disabled])?;
+            // Whoever is kept out or let in by a person is no longer so by a provider.
+            let sql = "UPDATE users SET role = ?2, tags = ?3, disabled = ?4,
+                       lapsed = CASE WHEN ?5 THEN 0 ELSE lapsed END WHERE name = ?1";
+            let decided = change.disabled.is_some();
+            transaction.execute(sql, params![name, role.as_str(), tags, disabled, decided])?;
             if disabled {
                 transaction.execute("DELETE FROM web_sessions WHERE user = ?1", [&name])?;
             }
@@ -205,13 +210,13 @@ pub(super) fn role(text: &str) -> Result<Role, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt("role"))
 }
 
-fn find(connection: &Connection, name: &str) -> Result<Option<UserRecord>, StoreError> {
+pub(super) fn find(connection: &Connection, name: &str) -> Result<Option<UserRecord>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM users WHERE name = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_row([name], |row| Ok(user(row))).optional()?.transpose()
 }
 
-fn is_last_admin(transaction: &Transaction<'_>, user: &UserRecord) -> Result<bool, StoreError> {
+pub(super) fn is_last_admin(transaction: &Transaction<'_>, user: &UserRecord) -> Result<bool, StoreError> {
     if user.role != Role::Admin || user.disabled {
         return Ok(false);
     }
@@ -232,5 +237,6 @@ fn user(row: &Row<'_>) -> Result<UserRecord, StoreError> {
         last_login: row.get::<_, Option<i64>>(6)?.map(UnixMicros),
         totp_secret: row.get(7)?,
         totp_pending: row.get(8)?,
+        issuer: row.get(9)?,
     })
 }

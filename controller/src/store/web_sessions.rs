@@ -37,12 +37,14 @@ pub struct WebSessionRecord {
     pub address: Option<String>,
     /// What the browser called itself.
     pub client: Option<String>,
+    /// When it ends even if it is used.
+    pub ends_at: Option<UnixMicros>,
 }
 
 /// Sessions of users who may sign in, and of guests, who are no users.
 const SELECT: &str =
     "SELECT s.token_hash, s.user, coalesce(u.role, s.role), coalesce(u.tags, '[]'), s.created_at,
-    s.expires_at, s.last_used, s.address, s.client
+    s.expires_at, s.last_used, s.address, s.client, s.ends_at
     FROM web_sessions s LEFT JOIN users u ON u.name = s.user WHERE (u.disabled = 0 OR s.role = 'guest')";
 
 impl WebSessionRecord {
@@ -68,8 +70,8 @@ impl Store {
             transaction.execute("DELETE FROM web_sessions WHERE expires_at <= ?1", [session.created_at.0])?;
             transaction.execute(
                 "INSERT INTO web_sessions
-                 (token_hash, user, role, created_at, expires_at, last_used, address, client)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (token_hash, user, role, created_at, expires_at, last_used, address, client, ends_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     session.token_hash,
                     session.user,
@@ -78,7 +80,8 @@ impl Store {
                     session.expires_at.0,
                     session.last_used.0,
                     session.address,
-                    session.client
+                    session.client,
+                    session.ends_at.map(|at| at.0)
                 ],
             )?;
             transaction.execute(
@@ -194,5 +197,6 @@ fn web_session(row: &Row<'_>) -> Result<WebSessionRecord, StoreError> {
         last_used: UnixMicros(row.get(6)?),
         address: row.get(7)?,
         client: row.get(8)?,
+        ends_at: row.get::<_, Option<i64>>(9)?.map(UnixMicros),
     })
 }

@@ -21,8 +21,8 @@ export async function launch() {
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] })
 }
 
-/** A page in a browser session of its own. `problems` gathers what must not happen. */
-export async function open(browser, url, options = {}) {
+/** A page in a browser session of its own, which asks nobody but the controller and `also`. `problems` gathers what must not happen. */
+export async function open(browser, url, { also = [], ...options } = {}) {
   const context = await browser.newContext({ baseURL: url, viewport: { width: 1360, height: 860 }, locale: 'en-GB', ...options })
   const problems = []
   await context.addInitScript(() => {
@@ -39,7 +39,7 @@ export async function open(browser, url, options = {}) {
   })
   page.on('request', (request) => {
     const where = new URL(request.url())
-    if (where.origin !== new URL(url).origin && where.protocol !== 'data:' && where.protocol !== 'blob:') {
+    if (![new URL(url).origin, ...also].includes(where.origin) && where.protocol !== 'data:' && where.protocol !== 'blob:') {
       problems.push(`request to elsewhere: ${request.url()}`)
     }
   })
@@ -79,6 +79,6 @@ export async function look(page, name, problems) {
 export async function signIn(page, password) {
   await page.goto('/')
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.getByRole('heading', { name: 'Instances', level: 1 }).waitFor()
 }

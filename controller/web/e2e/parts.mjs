@@ -32,6 +32,12 @@ export async function until(words, what, seconds = 30) {
 
 export class Parts {
   #ended = []
+
+  /** Has something else ended with the rest. */
+  ends(end) {
+    this.#ended.push(end)
+  }
+
   folder = mkdtempSync(join(tmpdir(), 'roadstead-ui-'))
 
   /** Ends everything, last started first. */
@@ -69,8 +75,18 @@ export class Parts {
     return { stop, ready, output: () => output }
   }
 
-  /** A controller; with `listen` at a certain address, else at any; `config` is its configuration file. */
-  async controller({ demo = false, listen = '127.0.0.1:0', agents = '127.0.0.1:0', data = 'controller', config = '' } = {}) {
+  /**
+   * A controller; with `listen` at a certain address, else at any; `config` is its configuration file, `settings` are
+   * more environment variables.
+   */
+  async controller({
+    demo = false,
+    listen = '127.0.0.1:0',
+    agents = '127.0.0.1:0',
+    data = 'controller',
+    config = '',
+    settings = {},
+  } = {}) {
     const env = {
       ROADSTEAD_DATA_DIR: join(this.folder, data),
       ROADSTEAD_LISTEN: listen,
@@ -80,6 +96,7 @@ export class Parts {
       ROADSTEAD_DEMO_MODE: String(demo),
       ROADSTEAD_DIAL_ALLOW: '127.0.0.0/8',
       ...(config && { ROADSTEAD_CONFIG: config }),
+      ...settings,
     }
     const started = await this.#start('the controller', join(binaries, 'roadstead-controller'), [], env, (output) => {
       const [web, dial] = [/is up: (\S+)/.exec(output), /dial in at wss:\/\/(\S+)/.exec(output)]

@@ -86,6 +86,12 @@ impl Roots {
         if taken == 0 { Err(RootsError::None) } else { Self::new(roots) }
     }
 
+    /// How to speak to a web server that they vouch for: TLS 1.3 and HTTP/1.1.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+
     fn new(roots: RootCertStore) -> Result<Self, RootsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)

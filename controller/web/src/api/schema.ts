@@ -671,6 +671,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oidc/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in at the provider: answers where to go. Sets a cookie, by which this browser alone can finish within
+         *     ten minutes.
+         */
+        post: operations["begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oidc/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finish to sign in at the provider: sets the session cookie. */
+        post: operations["finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/openapi.json": {
         parameters: {
             query?: never;
@@ -862,7 +899,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give another user a new password. Every session of the user ends; API tokens and the second factor stay. */
+        /**
+         * Give another user a new password. Every session of the user ends; API tokens and the second factor stay. Not for who
+         *     signs in at a provider.
+         */
         post: operations["set_password"];
         delete?: never;
         options?: never;
@@ -1017,6 +1057,16 @@ export interface components {
              * @description The cursor of the next page; none if this is the last.
              */
             next?: number | null;
+        };
+        /** @description A wish to sign in at the provider. */
+        BeginRequest: {
+            /** @description The page of the UI to come back to, as a path; the front page if left out. */
+            to?: string | null;
+        };
+        /** @description Where to sign in. */
+        BegunView: {
+            /** @description The provider's page, to which the browser goes. */
+            location: string;
         };
         /** @description What to change about an instance: what is left out stays as it is. */
         ChangeRequest: {
@@ -1592,6 +1642,26 @@ export interface components {
              * @description Sent since it started, in bytes.
              */
             network_tx_bytes: number;
+        };
+        /** @description What the provider sent the browser back with: the query of the page it came to. */
+        FinishRequest: {
+            /** @description The code. */
+            code?: string | null;
+            /** @description Why there is no code. */
+            error?: string | null;
+            /** @description The same, for people. */
+            error_description?: string | null;
+            /** @description Who answers. */
+            iss?: string | null;
+            /** @description Which sign-in it is about. */
+            state: string;
+        };
+        /** @description A session that has begun. */
+        FinishedView: {
+            /** @description The session. */
+            session: components["schemas"]["SessionView"];
+            /** @description The page that was wanted, as a path. */
+            to: string;
         };
         /** @description One result of a health check. */
         HealthEntryView: {
@@ -2616,6 +2686,8 @@ export interface components {
             host: string;
             /** @description Whether the user may register, change and remove instances and run commands. */
             may_change: boolean;
+            /** @description What people know the provider as that they may sign in at, if there is one. */
+            provider?: string | null;
             /** @description `admin`, `operator`, `viewer` or `guest`. */
             role: string;
             /** @description The instances' tags that the user is limited to; empty if all are seen. */
@@ -2760,6 +2832,8 @@ export interface components {
             created_at: components["schemas"]["Time"];
             /** @description Whether the user is kept out. */
             disabled: boolean;
+            /** @description The provider that the user signs in at; none for a user with a password. */
+            issuer?: string | null;
             last_login?: components["schemas"]["Time"] | null;
             /** @description Name. */
             name: string;
@@ -4224,6 +4298,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FinishRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FinishedView"];
+                };
             };
             /** @description Not done; `detail` says why, and what to do. */
             default: {

@@ -4,6 +4,8 @@ import type { components } from './schema'
 type Schemas = components['schemas']
 
 export type Session = Schemas['SessionView']
+export type BegunSignIn = Schemas['BegunView']
+export type FinishedSignIn = Schemas['FinishedView']
 export type Instance = Schemas['InstanceView']
 export type Details = Schemas['ContainerDetailsView']
 export type Containers = Schemas['ContainersView']

@@ -50,6 +50,13 @@ export const accounts = {
   codesKept: 'I have kept them',
   codesRenew: 'New recovery codes',
   codesRenewWhat: 'The recovery codes you have so far are of no use after this.',
+  // Who signs in at a provider
+  signInWith: 'Sign in with {provider}',
+  signsInAt: 'Signs in at',
+  externalOwn: 'You sign in at {issuer}. Password and second factor are kept there.',
+  externalRole: 'Follows from the groups at {issuer}, and is looked up at each sign-in.',
+  reasonExternal: 'This user signs in at {issuer}',
+  personRemoveExternal: 'Whoever has a group that lets in can come back at once: keep out instead to prevent that.',
   // Sessions
   sessions: 'Open sessions',
   noSessions: 'None.',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { User } from '../api/types'
-import { browserName, lastAdmin, whyNotScope, words } from './accounts'
+import { browserName, lastAdmin, returned, whyNotScope, words } from './accounts'
 
 const user = (name: string, role: string, disabled = false) => ({ name, role, disabled, tags: [], second_factor: false, created_at: '' }) as User
 
@@ -33,4 +33,9 @@ test('browsers are known by what they call themselves', () => {
 
 test('words are told apart by spaces and commas', () => {
   expect(words(' shop,  cellar\tarm64 ')).toEqual(['shop', 'cellar', 'arm64'])
+})
+
+test('what a provider sent back is handed in, and nothing else of the address', () => {
+  expect(returned('?code=a%20b&state=c&iss=https%3A%2F%2Fid&session_state=x')).toEqual({ code: 'a b', state: 'c', iss: 'https://id' })
+  expect(returned('?error=access_denied')).toEqual({ state: '', error: 'access_denied' })
 })

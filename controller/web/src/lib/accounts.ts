@@ -23,6 +23,15 @@ export function lastAdmin(users: readonly User[], one: User): boolean {
   return able.length === 1 && able[0]?.name === one.name
 }
 
+const RETURNED = ['state', 'code', 'iss', 'error', 'error_description'] as const
+
+/** What the provider sent a browser back with, of the query that it came with. */
+export function returned(search: string): { state: string } & Record<string, string> {
+  const query = new URLSearchParams(search)
+  const given = RETURNED.map((name) => [name, query.get(name)] as const).filter(([, value]) => value !== null)
+  return { state: '', ...Object.fromEntries(given) }
+}
+
 const BROWSERS: [RegExp, string][] = [
   [/\bEdg(e|A|iOS)?\//, 'Edge'],
   [/\bOPR\//, 'Opera'],

@@ -36,6 +36,9 @@ export function pageAt(path: string): Page {
   return { name: 'nothing' }
 }
 
+/** Where a provider sends people back to after they have signed in there. */
+export const CALLBACK = '/oidc/callback'
+
 export const paths = {
   instances: '/',
   instance: (id: string, tab: Tab = 'containers') =>

@@ -25,6 +25,12 @@ class Router {
     scrollTo(0, 0)
   }
 
+  /** Shows `href` in the place of this page: going back does not come here again. */
+  replace(href: string): void {
+    history.replaceState(null, '', href)
+    this.#read()
+  }
+
   /** Changes filters in the address bar; empty ones are taken out. Does not add to the history. */
   set(values: Record<string, string | null>): void {
     const query = new URLSearchParams(this.#search)

@@ -1,7 +1,10 @@
 // Who is signed in, and what happens when that ends: the page stays, a dialogue asks to sign in, work goes on.
 import { call, onSessionEnd, Problem, read } from '../api/client'
-import type { Session } from '../api/types'
+import type { BegunSignIn, FinishedSignIn, Session } from '../api/types'
 import { live } from '../live/store.svelte'
+import { returned } from './accounts'
+import { CALLBACK } from './paths'
+import { router } from './router.svelte'
 
 class SessionStore {
   /** Who is signed in; none if nobody is. */
@@ -14,6 +17,8 @@ class SessionStore {
   problem = $state<string | null>(null)
   /** Whether guests are let in without a password. */
   guestsWelcome = $state(false)
+  /** What people know the provider as that they may sign in at; none if there is none. */
+  provider = $state<string | null>(null)
 
   #waiting: ((signedIn: boolean) => void)[] = []
 
@@ -25,17 +30,48 @@ class SessionStore {
     return this.person?.may_change ?? false
   }
 
-  /** Finds out who is signed in. */
+  /** Finds out who is signed in, or signs in whom the provider has sent back. */
   async look(): Promise<void> {
+    const refused = location.pathname === CALLBACK ? await this.#finish() : null
+    if (!this.person) await this.#ask()
+    this.problem = refused ?? this.problem
+    this.known = true
+  }
+
+  async #ask(): Promise<void> {
     try {
       const response = await fetch('/api/session')
-      if (response.ok) this.#enter((await response.json()) as Session)
-      else if (response.status === 401) this.guestsWelcome = (await response.json()).guests === true
+      const answer = await response.json()
+      if (response.ok) this.#enter(answer as Session)
+      else if (response.status === 401) {
+        this.guestsWelcome = answer.guests === true
+        this.provider = typeof answer.provider === 'string' ? answer.provider : null
+      }
       this.problem = response.ok || response.status === 401 ? null : `The controller answered ${response.status}.`
     } catch {
       this.problem = 'The controller does not answer.'
     }
-    this.known = true
+  }
+
+  /** Leaves for the provider's page, to come back to this one. */
+  async signInAtProvider(): Promise<void> {
+    const here = location.pathname + location.search
+    location.assign((await call<BegunSignIn>('POST', '/api/oidc/begin', { to: here })).location)
+  }
+
+  /** Hands in what the provider sent the browser back with; answers with what went wrong. */
+  async #finish(): Promise<string | null> {
+    const answer = returned(location.search)
+    // The code is of no use to whoever looks at the address bar or the history.
+    router.replace('/')
+    try {
+      const { session, to } = await call<FinishedSignIn>('POST', '/api/oidc/finish', answer)
+      router.replace(to)
+      this.#enter(session)
+      return null
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
   }
 
   async signIn(username: string, password: string, code: string): Promise<void> {
@@ -64,6 +100,7 @@ class SessionStore {
     if (this.person && this.person.username !== person.username) live.clear()
     this.person = person
     this.guestsWelcome = person.demo_mode
+    this.provider = person.provider ?? null
     this.expired = false
     for (const answer of this.#waiting.splice(0)) answer(true)
     live.open(() => this.#check())
