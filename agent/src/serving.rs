@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
 use roadstead_protocol::masking;
-use roadstead_protocol::message::codec::{CHUNK, encoded_size};
+use roadstead_protocol::message::codec::{CHUNK, PART, encoded_size};
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::ids::{ContainerId, EventSeq, PeerKey};
@@ -110,14 +110,14 @@ fn shown<E: Engine>(parts: &Parts<E>, container: &mut Container) {
     }
 }
 
-/// Splits the picture so that no message is much larger than [`CHUNK`].
+/// Splits the picture so that no message is much larger than [`PART`].
 fn snapshot_parts(engine: &EnginePicture, containers: Vec<Arc<Container>>) -> Vec<SnapshotPart> {
     let part = |containers| SnapshotPart { engine: engine.clone(), containers, last: false };
     let mut parts = Vec::new();
     let (mut some, mut size) = (Vec::new(), 0);
     for container in containers {
-        let more = encoded_size(&*container).unwrap_or(CHUNK);
-        if size + more > CHUNK && !some.is_empty() {
+        let more = encoded_size(&*container).unwrap_or(PART);
+        if size + more > PART && !some.is_empty() {
             parts.push(part(std::mem::take(&mut some)));
             size = 0;
         }

@@ -19,6 +19,7 @@ use crate::audit::{Audit, AuditResult, Entry};
 use crate::fleet::Fleet;
 use crate::model::{Direction, InstanceRecord};
 use crate::registry::Registry;
+use crate::store::audit::AuditEntry;
 use crate::store::{Store, StoreError};
 
 mod clones;
@@ -158,7 +159,7 @@ impl Admission {
         let taken = self.store.take_up_key(member.id, key, UnixMicros::now()).await.map_err(internal)?;
         let record = taken.ok_or(Refusal::Replaced)?;
         tracing::info!(instance = %record.id, %key, "an agent has taken up its new key");
-        self.write_down(key, "agent.new-key", &record.name, &record.id).await;
+        self.audit.write(vec![written_down(key, "agent.new-key", &record.name, &record.id)]).await;
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         Ok(record)
     }
@@ -186,11 +187,18 @@ impl Admission {
             return Err(former.map_or(Refusal::NotRegistered, redemption::former));
         };
         let now = UnixMicros::now();
-        let dialled = dialled.cloned();
+        let (dialled, told, name) = (dialled.cloned(), Told::new(hello), hello.name.clone());
         let newcomer = Newcomer::new(peer, hello, secret, direction, dialled.clone(), now)?;
         let record = self
             .store
-            .redeem_join_token(token, peer, dialled, now, move |facts| redemption::decide(facts, newcomer))
+            .redeem_join_token(
+                (token, peer),
+                dialled,
+                now,
+                move |facts| redemption::decide(facts, newcomer),
+                move |record| told.enter(record),
+                move |record| written_down(peer, "agent.join", &name, &record.id),
+            )
             .await
             .map_err(internal)?;
         let record = match record {
@@ -201,7 +209,6 @@ impl Admission {
             }
         };
         tracing::info!(instance = %record.id, name = %record.name, key = %peer, "an agent joined");
-        self.write_down(peer, "agent.join", &hello.name, &record.id).await;
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         // The key that the instance had until now, if it had one, is revoked.
         if let Some(earlier) = self.registry.agent(&record.id) {
@@ -223,20 +230,6 @@ impl Admission {
         }
     }
 
-    /// Refusals are written down by whoever knows where the agent called from.
-    async fn write_down(&self, peer: PeerKey, what: &'static str, name: &str, instance: &InstanceId) {
-        let (who, detail) = (format!("agent {name}"), format!("key {peer}"));
-        let entry = Entry {
-            who: &who,
-            address: None,
-            what,
-            target: Some(instance.as_str()),
-            result: AuditResult::Done,
-            detail: Some(&detail),
-        };
-        self.audit.record(entry).await;
-    }
-
     fn refuse_clone(&self, instance: &InstanceId, hello: &Hello) -> Result<(), Refusal> {
         let connected = self.registry.agent(instance).map(|agent| agent.boot);
         if self.clones.admits(instance, hello.boot, connected) {
@@ -250,22 +243,15 @@ impl Admission {
 
     /// Stores what an agent tells of itself, if that is news.
     async fn note_hello(&self, record: InstanceRecord, hello: &Hello) -> Result<InstanceRecord, Refusal> {
-        let told = InstanceRecord {
-            agent_version: Some(hello.agent_version.chars().take(MAX_VERSION).collect()),
-            policy: Some(bounded(hello.policy.clone())),
-            abilities: abilities(hello),
-            ..record.clone()
-        };
-        if told == record {
+        let told = Told::new(hello);
+        let mut now = record.clone();
+        told.clone().enter(&mut now);
+        if now == record {
             return Ok(record);
         }
         let stored = self
             .store
-            .update_instance(record.id, move |record| {
-                record.agent_version = told.agent_version;
-                record.policy = told.policy;
-                record.abilities = told.abilities;
-            })
+            .update_instance(record.id, move |record| told.enter(record))
             .await
             .map_err(internal)?;
         // None: removed since it was looked up.
@@ -273,6 +259,44 @@ impl Admission {
         self.fleet.refresh_record(&self.store, &record.id).await.map_err(internal)?;
         Ok(record)
     }
+}
+
+/// What an agent tells of itself, as it is kept.
+#[derive(Clone)]
+struct Told {
+    agent_version: String,
+    policy: Policy,
+    abilities: Vec<String>,
+}
+
+impl Told {
+    fn new(hello: &Hello) -> Self {
+        Self {
+            agent_version: hello.agent_version.chars().take(MAX_VERSION).collect(),
+            policy: bounded(hello.policy.clone()),
+            abilities: abilities(hello),
+        }
+    }
+
+    fn enter(self, record: &mut InstanceRecord) {
+        record.agent_version = Some(self.agent_version);
+        record.policy = Some(self.policy);
+        record.abilities = self.abilities;
+    }
+}
+
+/// What the audit log says of an agent that was let in. Refusals are written down by whoever knows where it called from.
+fn written_down(key: PeerKey, what: &'static str, name: &str, instance: &InstanceId) -> AuditEntry {
+    let (who, detail) = (format!("agent {name}"), format!("key {key}"));
+    let entry = Entry {
+        who: &who,
+        address: None,
+        what,
+        target: Some(instance.as_str()),
+        result: AuditResult::Done,
+        detail: Some(&detail),
+    };
+    entry.to_store()
 }
 
 /// The policy as it is kept and shown, however much an agent says.

@@ -62,6 +62,23 @@ pub struct Entry<'a> {
     pub detail: Option<&'a str>,
 }
 
+impl Entry<'_> {
+    /// The entry as it is stored, for a write that it belongs to.
+    #[must_use]
+    pub fn to_store(&self) -> AuditEntry {
+        AuditEntry {
+            at: UnixMicros::now(),
+            who: clean(self.who),
+            address: self.address.map(|address| address.to_canonical().to_string()),
+            what: clean(self.what),
+            target: self.target.map(clean),
+            result: self.result.as_str().to_owned(),
+            detail: self.detail.map(clean),
+            command: None,
+        }
+    }
+}
+
 impl Audit {
     /// An audit log in `store`.
     #[must_use]
@@ -77,18 +94,13 @@ impl Audit {
 
     /// The same, about a command: its end is found in the ledger under this id.
     pub async fn record_about(&self, entry: Entry<'_>, command: Option<CommandId>) {
-        let record = AuditEntry {
-            at: UnixMicros::now(),
-            who: clean(entry.who),
-            address: entry.address.map(|address| address.to_canonical().to_string()),
-            what: clean(entry.what),
-            target: entry.target.map(clean),
-            result: entry.result.as_str().to_owned(),
-            detail: entry.detail.map(clean),
-            command,
-        };
-        if let Err(error) = self.store.append_audit(record.clone()).await {
-            tracing::error!(%error, ?record, "the audit log could not be written; check the disk");
+        self.write(vec![AuditEntry { command, ..entry.to_store() }]).await;
+    }
+
+    /// The same for entries as they are stored, in one write.
+    pub async fn write(&self, entries: Vec<AuditEntry>) {
+        if let Err(error) = self.store.append_audit(entries.clone()).await {
+            tracing::error!(%error, ?entries, "the audit log could not be written; check the disk");
         }
     }
 

@@ -10,8 +10,6 @@ use roadstead_protocol::link::identity::Identity;
 use roadstead_protocol::link::listener::{ListenLimits, Listener};
 use roadstead_protocol::link::tls::Trust;
 use roadstead_protocol::message::ids::InstanceId;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -43,8 +41,12 @@ use crate::supervised::{Supervised, find_program};
 
 mod following;
 mod offline;
+mod people;
+mod sockets;
 
 pub use offline::Offline;
+use people::People;
+use sockets::{agents_waiting, bind, own_agent_url, web_tls};
 
 /// Where a running controller can be reached. Also written to `listening.json` in its data folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,9 +96,6 @@ pub struct Controller {
     audit_age: Option<Duration>,
 }
 
-/// Agents that may wait for their handshake: after a restart a whole fleet comes at once, much of it from one address.
-const AGENTS_WAITING: usize = 4096;
-
 /// Image reference of the agent in the commands that people paste.
 const AGENT_IMAGE: &str = concat!("roadstead-agent:", env!("CARGO_PKG_VERSION"));
 
@@ -107,10 +106,11 @@ impl Controller {
     /// If something cannot be opened or bound; the text says what.
     pub async fn start(config: Config, configure: Box<Configure>) -> anyhow::Result<Self> {
         let data_dir = config.data_dir.clone();
-        let core = Core::open(&config).await?;
         let web_tls = config.tls.as_ref().map(|(cert, key)| web_tls(cert, key)).transpose()?;
-        let web = bind(config.listen, "ROADSTEAD_LISTEN").await?;
-        let agents = bind(config.agent_listen, "ROADSTEAD_AGENT_LISTEN").await?;
+        // First of all, so that whoever comes meanwhile waits instead of being turned away.
+        let web = bind(config.listen, "ROADSTEAD_LISTEN")?;
+        let agents = bind(config.agent_listen, "ROADSTEAD_AGENT_LISTEN")?;
+        let core = Core::open(&config).await?;
         let agents_bound = agents.local_addr()?;
         let agent_urls = agent_urls(&config, agents_bound);
         let enrolment = core.enrolment(&config, agent_urls.clone());
@@ -172,7 +172,7 @@ impl Controller {
             },
         };
         let ring = core.identities.ring();
-        let limits = ListenLimits { waiting: AGENTS_WAITING, ..ListenLimits::default() };
+        let limits = ListenLimits { waiting: agents_waiting(), ..ListenLimits::default() };
         let mut agents = Listener::new(agents, ring.newest.clone(), Trust::AnyProven, limits);
         agents.replace(&ring.newest, ring.earlier.as_ref(), Trust::AnyProven);
         let audit_age = config.audit_age;
@@ -201,6 +201,7 @@ impl Controller {
         let saved = CancellationToken::new();
         let mut saving = JoinSet::new();
         saving.spawn(persist::run(services.fleet.clone(), services.store.clone(), saved.clone()));
+        let people = People::start()?;
         let mut parts = JoinSet::new();
         parts.spawn(retention::run(services.store.clone(), Retention::default(), shutdown.clone()));
         parts.spawn(audit::retention::run(services.store.clone(), audit_age, shutdown.clone()));
@@ -221,7 +222,7 @@ impl Controller {
         parts.spawn(relaying::relay(Arc::clone(&front), relayed, shutdown.clone()));
         parts.spawn(dialling::dial_all(Arc::clone(&front), shutdown.clone()));
         parts.spawn(listening::listen(front, agents, shutdown.clone()));
-        parts.spawn(http::serve(web, web_tls, services, shutdown.clone()));
+        parts.spawn_on(http::serve(web, web_tls, services, shutdown.clone()), people.handle());
         let mut result = Ok(());
         while let Some(ended) = parts.join_next().await {
             let unexpected = !shutdown.is_cancelled();
@@ -232,6 +233,7 @@ impl Controller {
                 result = Err(anyhow::anyhow!("a part of the controller ended by itself; the log says why"));
             }
         }
+        drop(people);
         // Last, so that what the sessions told until their end is saved too.
         saved.cancel();
         while let Some(ended) = saving.join_next().await {
@@ -301,10 +303,6 @@ impl Core {
     }
 }
 
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({setting})"))
-}
-
 fn agent_urls(config: &Config, bound: SocketAddr) -> Vec<String> {
     if config.agent_urls.is_empty() {
         vec![own_agent_url(bound)]
@@ -319,24 +317,6 @@ async fn apply_declared(enrolment: &Enrolment, config: &Config) -> anyhow::Resul
         tracing::error!(name, reason, "a declared agent cannot be as the configuration says");
     }
     Ok(())
-}
-
-fn own_agent_url(bound: SocketAddr) -> String {
-    format!("wss://{}", SocketAddr::new(reachable_address(bound.ip()), bound.port()))
-}
-
-/// The address others reach this host at, for a listener on all of them: the one that would be used to reach a
-/// documentation address (RFC 5737). Nothing is sent.
-fn reachable_address(bound: IpAddr) -> IpAddr {
-    if !bound.is_unspecified() {
-        return bound;
-    }
-    let probe = || -> std::io::Result<IpAddr> {
-        let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
-        Ok(socket.local_addr()?.ip())
-    };
-    probe().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 fn local_agent(config: &Config, agents: SocketAddr) -> anyhow::Result<Option<Supervised>> {
@@ -372,20 +352,4 @@ async fn local_join_token(enrolment: &Enrolment) -> Option<String> {
             None
         }
     }
-}
-
-fn web_tls(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>> {
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("{} (ROADSTEAD_TLS_CERT)", cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("{} (ROADSTEAD_TLS_KEY)", key.display()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("ROADSTEAD_TLS_CERT and ROADSTEAD_TLS_KEY do not fit together")?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }

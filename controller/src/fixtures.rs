@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::{Kept, Pool};
 use crate::model::{InstanceRecord, MemberTerms};
 use crate::registry::AgentHandle;
 use crate::store::Store;
@@ -71,6 +72,11 @@ pub(crate) fn container(number: u32, state: ContainerState) -> Container {
         labels_truncated: false,
         restart_policy: "no".to_owned(),
     }
+}
+
+/// The container as the fleet keeps it.
+pub(crate) fn kept(container: Container) -> Kept {
+    Pool::default().keep(container)
 }
 
 pub(crate) fn engine() -> Engine {

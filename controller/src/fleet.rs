@@ -4,12 +4,12 @@
 //! the changes after it under one lock, so that nothing falls between. Only the session that holds a host's
 //! [`Feed`] changes its picture, so that a superseded session's last words never mix into its successor's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roadstead_protocol::message::container::{Container, Figures};
+use roadstead_protocol::message::container::Figures;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId, SessionId};
 use tokio::sync::broadcast;
 
@@ -19,6 +19,8 @@ use crate::store::{Store, StoreError};
 mod feed;
 mod health;
 mod host;
+mod kept;
+mod packed;
 pub mod persist;
 pub mod search;
 mod slot;
@@ -28,6 +30,8 @@ mod tests;
 pub use feed::{Feed, NoLongerFed, PictureTooLarge};
 pub use health::{Health, health};
 pub use host::{Host, LinkState, LinkStatus};
+pub(crate) use kept::Pool;
+pub use kept::{Containers, Kept};
 use slot::Slot;
 
 /// Changes kept for a slow subscriber; one that falls further behind is told so and takes the whole view again.
@@ -46,7 +50,7 @@ pub enum FleetChange {
         /// Which host.
         instance: InstanceId,
         /// New or changed.
-        upsert: Vec<Arc<Container>>,
+        upsert: Vec<Arc<Kept>>,
         /// Gone.
         remove: Vec<ContainerId>,
     },
@@ -71,9 +75,12 @@ pub struct Fleet {
 
 struct Inner {
     hosts: Mutex<BTreeMap<InstanceId, Slot>>,
+    pool: Pool,
     changes: broadcast::Sender<FleetChange>,
-    /// Held while a record is read from the store and taken over, so that an older one never comes after a newer.
+    /// Held while records are read from the store and taken over, so that an older one never comes after a newer.
     records: tokio::sync::Mutex<()>,
+    /// Those that whoever holds `records` next reads.
+    outdated: Mutex<BTreeSet<InstanceId>>,
 }
 
 impl Default for Fleet {
@@ -90,8 +97,10 @@ impl Fleet {
         Self {
             inner: Arc::new(Inner {
                 hosts: Mutex::default(),
+                pool: Pool::default(),
                 changes,
                 records: tokio::sync::Mutex::default(),
+                outdated: Mutex::default(),
             }),
         }
     }
@@ -135,15 +144,21 @@ impl Fleet {
     }
 
     /// Takes over what is registered of an instance now, also of a new one; of no effect if it was removed. To be
-    /// called after each change of a record: whichever call comes last reads what all of them have stored.
+    /// called after each change of a record: whichever call comes last reads what all of them have stored. Those that
+    /// wait meanwhile are read together by one of them.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn refresh_record(&self, store: &Store, instance: &InstanceId) -> Result<(), StoreError> {
+        self.outdated().insert(instance.clone());
         let _in_order = self.inner.records.lock().await;
-        if let Some(record) = store.instance(instance.clone()).await? {
-            self.upsert_record(record);
+        let mut reading = Reading { fleet: self, ids: std::mem::take(&mut *self.outdated()) };
+        if reading.ids.is_empty() {
+            return Ok(());
         }
+        let records = store.instances_of(reading.ids.iter().cloned().collect()).await?;
+        reading.ids.clear();
+        records.into_iter().for_each(|record| self.upsert_record(record));
         Ok(())
     }
 
@@ -240,7 +255,23 @@ impl Fleet {
         }
     }
 
+    fn outdated(&self) -> MutexGuard<'_, BTreeSet<InstanceId>> {
+        self.inner.outdated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Slot>> {
         self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records that are being read. If that fails, or is given up, they are still to be read: by those who wait.
+struct Reading<'a> {
+    fleet: &'a Fleet,
+    ids: BTreeSet<InstanceId>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.fleet.outdated().append(&mut self.ids);
     }
 }

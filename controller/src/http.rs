@@ -36,6 +36,7 @@ mod join;
 mod keys;
 mod lifecycle;
 mod live;
+mod many;
 mod metrics;
 mod openapi;
 mod orders;
@@ -220,7 +221,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(orders::check))
         .routes(routes!(orders::install))
         .routes(routes!(orders::reinstall))
-        .routes(routes!(commands::list_commands))
+        .routes(routes!(commands::list_commands, many::order_many))
         .routes(routes!(commands::one_command, commands::cancel_command))
         .routes(routes!(command_log::command_log))
         .routes(routes!(rollouts::list_rollouts, rollouts::start_rollout))

@@ -10,12 +10,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::broadcast;
 
-use crate::fleet::{Fleet, Host};
+use crate::fleet::{Fleet, Host, Kept};
 use crate::model::CommandRecord;
 use crate::store::commands::CommandFilter;
 use crate::store::{Store, StoreError};
@@ -96,7 +95,7 @@ impl Lifecycles {
 
     /// How one of `host`'s containers is at `now`. If time alone will change that, subscribers are told then.
     #[must_use]
-    pub fn container(&self, host: &Host, container: &Container, now: UnixMicros) -> Lifecycle {
+    pub fn container(&self, host: &Host, container: &Kept, now: UnixMicros) -> Lifecycle {
         let mut book = self.lock();
         let told = book.told(&host.record.id, container);
         let (lifecycle, due) = picture::lifecycle(&told, container, now);
@@ -128,7 +127,7 @@ impl Lifecycles {
             let Some(project) = container.compose_project() else { continue };
             let told = book.told(&host.record.id, container);
             let (lifecycle, _) = picture::lifecycle(&told, container, now);
-            let member = Member { name: container.name.clone(), lifecycle, begun_at: told.last_begun() };
+            let member = Member { name: container.name.to_string(), lifecycle, begun_at: told.last_begun() };
             members.entry(project).or_default().push(member);
         }
         let lifecycle = |(project, members): (&str, Vec<Member>)| {
@@ -151,7 +150,7 @@ impl Lifecycles {
             }
         }
         if let (true, Subject::Named(named)) = (changed, &subject) {
-            let meant = |container: &&Arc<Container>| is_meant(named, container);
+            let meant = |container: &&Arc<Kept>| is_meant(named, container);
             let containers: Vec<_> =
                 host.containers.values().filter(meant).map(|one| one.id.clone()).collect();
             self.tell(BTreeMap::from([(record.instance.clone(), containers)]));
@@ -184,6 +183,6 @@ impl Lifecycles {
 }
 
 /// Whether a command that named a container so means this one.
-fn is_meant(named: &str, container: &Container) -> bool {
-    container.id.as_str() == named || container.name == named
+fn is_meant(named: &str, container: &Kept) -> bool {
+    container.id.as_str() == named || *container.name == *named
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub mod api_tokens;
 pub mod audit;
@@ -51,14 +51,20 @@ struct Inner {
     seal: Option<Seal>,
     trouble: writer::Trouble,
     events: events::EventLog,
+    /// Those that nobody reads with just now.
     readers: Mutex<Vec<Connection>>,
+    reading: Arc<Semaphore>,
 }
 
 /// Who waits for what became of a write.
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Readers kept open when idle.
-const IDLE_READERS: usize = 4;
+/// Reads at a time, each on a connection of its own, which stays open for the next; a further one waits. When a fleet comes
+/// back thousands of reads come at once, and opening a connection takes longer than most of them.
+const READERS: usize = 8;
+
+/// What each of them keeps of the database, in KiB.
+const READER_CACHE: i64 = 1000;
 
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS: usize = 128;
@@ -156,7 +162,8 @@ impl Store {
         let writer = writer::spawn(connection, jobs, trouble.clone(), events.writing())?;
         let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
         let readers = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers }) })
+        let reading = Arc::new(Semaphore::new(READERS));
+        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers, reading }) })
     }
 
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.
@@ -245,7 +252,9 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
+        let turn = Arc::clone(&inner.reading).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let connection = inner.reader()?;
             let result = read(&connection);
             inner.give_back(connection);
@@ -294,15 +303,13 @@ impl Inner {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         keep_prepared(&connection)?;
+        connection.pragma_update(None, "cache_size", -READER_CACHE)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(connection)
     }
 
     fn give_back(&self, connection: Connection) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < IDLE_READERS {
-            readers.push(connection);
-        }
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::message::ids::PeerKey;
 use carrier::Carrier;
@@ -35,6 +37,9 @@ use places::Place;
 /// One authenticated WebSocket over TLS between an agent and a controller, whoever dialled and wherever TLS ends.
 pub struct Link<S> {
     socket: WebSocketStream<Carrier<S>>,
+    role: Role,
+    /// How many bytes the frames had that came out of the socket.
+    taken: u64,
     peer: PeerKey,
     /// The key by which this program has made itself known, if it is an agent or a dialler.
     shown: Option<PeerKey>,
@@ -69,6 +74,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Bytes that have come in so far: what tells a slow peer from a silent one.
     fn received(&self) -> u64 {
         self.socket.get_ref().received()
+    }
+
+    /// Notes a message that came out of the socket.
+    fn took(&mut self, message: &Message) {
+        let payload = message.len() as u64;
+        let length = match payload {
+            0..126 => 0,
+            126..0x1_0000 => 2,
+            _ => 8,
+        };
+        let mask = if self.role == Role::Server { 4 } else { 0 };
+        self.taken += 2 + length + mask + payload;
+    }
+
+    /// Whether every byte that was read of the peer's frames has come out of the socket: nothing is half read. A peer that
+    /// makes frames larger than they need be, or in pieces, is never taken to be.
+    fn is_drained(&self) -> bool {
+        self.socket.get_ref().framed() == self.taken
+    }
+
+    /// The same link with read buffers as small as in the beginning: those of the socket grow with the largest message and
+    /// stay so. Only for one that is drained and has nothing to write.
+    async fn with_small_buffers(self: Box<Self>) -> Box<Self> {
+        let Self { socket, role, .. } = *self;
+        let socket =
+            WebSocketStream::from_raw_socket(socket.into_inner(), role, Some(websocket::config())).await;
+        Box::new(Self { socket, ..*self })
     }
 }
 

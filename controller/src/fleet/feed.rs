@@ -77,7 +77,7 @@ impl Feed {
     /// # Errors
     /// If the picture is too large to be true.
     pub fn snapshot_part(&self, part: SnapshotPart) -> Result<(), PictureTooLarge> {
-        self.try_update(|slot| slot.snapshot_part(part))
+        self.try_update(|slot| slot.snapshot_part(part, &self.fleet.inner.pool))
     }
 
     /// A change of the picture.
@@ -85,7 +85,7 @@ impl Feed {
     /// # Errors
     /// If the picture grows too large to be true.
     pub fn change(&self, change: Change) -> Result<(), PictureTooLarge> {
-        self.try_update(|slot| slot.change(change))
+        self.try_update(|slot| slot.change(change, &self.fleet.inner.pool))
     }
 
     /// New figures. Those of containers that are not in the picture are dropped.

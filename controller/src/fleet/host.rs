@@ -1,14 +1,14 @@
 //! One host as the controller knows it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
-use roadstead_protocol::message::container::{Container, ContainerState, Figures};
+use roadstead_protocol::message::container::{ContainerState, Figures};
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::snapshot::Engine;
 use roadstead_protocol::message::time::UnixMicros;
 
+use super::Containers;
 use crate::model::{Direction, InstanceRecord};
 
 /// One host as the controller knows it.
@@ -21,7 +21,7 @@ pub struct Host {
     /// Its engine, as last heard.
     pub engine: Option<Engine>,
     /// Its containers, as last heard.
-    pub containers: BTreeMap<ContainerId, Arc<Container>>,
+    pub containers: Containers,
     /// The newest figures of each container; each carries its time.
     pub figures: HashMap<ContainerId, Figures>,
     /// When the picture was last known to be true: while the link is live, when it last changed; once the link is

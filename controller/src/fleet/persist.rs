@@ -1,6 +1,6 @@
 //! Pictures on disk, so that a restarted controller shows each host as it was, with its age, instead of nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +13,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::packed::Packed;
 use super::slot::Slot;
-use super::{Fleet, Host, LinkState, LinkStatus};
+use super::{Containers, Fleet, Host, LinkState, LinkStatus, Pool};
 use crate::model::InstanceRecord;
 use crate::store::{Store, StoreError};
 
 /// How often changed pictures are saved: what a killed controller forgets at most. Agents tell it again.
 const EVERY: Duration = Duration::from_secs(15);
+
+/// Ticks of that after which the last contacts of those are saved that are connected: it is now, and will be later.
+const CONTACTS_EVERY: u32 = 4;
 
 /// How long agents have after a restart of the controller before they count as lost: longer than the longest
 /// back-off of an agent that the controller was away from.
@@ -33,9 +37,13 @@ const MAX_PICTURE: usize = 256 * 1024 * 1024;
 
 /// A host's picture as it lies on disk. New fields need a default: an older file is read by a newer program.
 #[derive(Serialize, Deserialize)]
-struct Picture<C> {
+struct Picture<'a> {
     engine: Option<Engine>,
-    containers: Vec<C>,
+    /// As earlier programs wrote them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<Container>,
+    #[serde(borrow, default)]
+    packed: Packed<'a>,
     synced_at: Option<UnixMicros>,
 }
 
@@ -47,9 +55,10 @@ pub async fn load(fleet: &Fleet, store: &Store) -> Result<(), StoreError> {
     let mut pictures: HashMap<InstanceId, Vec<u8>> = store.pictures().await?.into_iter().collect();
     let now = UnixMicros::now();
     for record in store.instances().await? {
-        let slot = match pictures.remove(&record.id).and_then(|bytes| read(&record.id, &bytes)) {
-            Some(picture) => Slot::with_host(restored(record, picture, now)),
-            None if record.last_seen.is_some() => Slot::with_host(restored(record, Picture::empty(), now)),
+        let read = |bytes: Vec<u8>| read(&record.id, &bytes, &fleet.inner.pool);
+        let slot = match pictures.remove(&record.id).and_then(read) {
+            Some(known) => Slot::with_host(restored(record, known, now)),
+            None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
             None => Slot::new(record),
         };
         fleet.lock().insert(slot.id(), slot);
@@ -62,23 +71,39 @@ pub async fn run(fleet: Fleet, store: Store, shutdown: CancellationToken) {
     let started = Instant::now();
     let mut ticks = tokio::time::interval_at(started + EVERY, EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut saved_seen = HashMap::new();
+    let (mut saved_seen, mut ticked) = (HashMap::new(), 0_u32);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        ticked = ticked.wrapping_add(1);
         fleet.tick();
         if started.elapsed() >= WAIT {
             fleet.end_wait();
         }
-        save(&fleet, &store, &mut saved_seen).await;
+        let contacts = if ticked.is_multiple_of(CONTACTS_EVERY) { Contacts::All } else { Contacts::Past };
+        save(&fleet, &store, &mut saved_seen, contacts).await;
     }
-    save(&fleet, &store, &mut saved_seen).await;
+    save(&fleet, &store, &mut saved_seen, Contacts::All).await;
+}
+
+/// Whose last contacts are to be saved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contacts {
+    All,
+    /// Those of hosts that are not connected.
+    Past,
 }
 
 /// Saves what changed since the last time. A failure is logged and made good the next time.
-async fn save(fleet: &Fleet, store: &Store, saved_seen: &mut HashMap<InstanceId, UnixMicros>) {
+async fn save(
+    fleet: &Fleet,
+    store: &Store,
+    saved_seen: &mut HashMap<InstanceId, UnixMicros>,
+    contacts: Contacts,
+) {
     let unsaved = fleet.take_unsaved();
     let seen: Vec<_> = fleet
         .hosts()
         .iter()
+        .filter(|host| contacts == Contacts::All || !host.link.state.is_connected())
         .filter_map(|host| Some((host.record.id.clone(), host.record.last_seen?)))
         .filter(|(id, at)| saved_seen.get(id) != Some(at))
         .collect();
@@ -117,13 +142,29 @@ fn encoded(host: &Host) -> Option<(InstanceId, Vec<u8>)> {
     }
 }
 
-fn read(instance: &InstanceId, bytes: &[u8]) -> Option<Picture<Container>> {
-    codec::decode(bytes, MAX_PICTURE)
-        .inspect_err(|error| tracing::warn!(%instance, %error, "the saved picture of a host cannot be read"))
-        .ok()
+/// What is known of a host from its picture.
+#[derive(Default)]
+struct Known {
+    engine: Option<Engine>,
+    containers: Containers,
+    synced_at: Option<UnixMicros>,
 }
 
-fn restored(record: InstanceRecord, picture: Picture<Container>, now: UnixMicros) -> Host {
+fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        tracing::warn!(%instance, %error, "the saved picture of a host cannot be read");
+    };
+    let picture: Picture<'_> =
+        codec::decode(bytes, MAX_PICTURE).inspect_err(|error| unreadable(error)).ok()?;
+    let containers = if picture.containers.is_empty() {
+        picture.packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?
+    } else {
+        picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect()
+    };
+    Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at })
+}
+
+fn restored(record: InstanceRecord, known: Known, now: UnixMicros) -> Host {
     let link = LinkStatus {
         state: LinkState::Awaited,
         since: record.last_seen.unwrap_or(now),
@@ -132,14 +173,12 @@ fn restored(record: InstanceRecord, picture: Picture<Container>, now: UnixMicros
         reason: Some("the controller was restarted".to_owned()),
     };
     // The picture was kept current until the last contact, although it may not have changed since long before.
-    let synced_at = picture.synced_at.max(picture.synced_at.and(record.last_seen));
-    let containers: BTreeMap<_, _> =
-        picture.containers.into_iter().map(|container| (container.id.clone(), Arc::new(container))).collect();
+    let synced_at = known.synced_at.max(known.synced_at.and(record.last_seen));
     Host {
         record,
         link,
-        engine: picture.engine,
-        containers,
+        engine: known.engine,
+        containers: known.containers,
         figures: HashMap::new(),
         synced_at,
         stale: true,
@@ -147,18 +186,44 @@ fn restored(record: InstanceRecord, picture: Picture<Container>, now: UnixMicros
     }
 }
 
-impl Picture<Container> {
-    const fn empty() -> Self {
-        Self { engine: None, containers: Vec::new(), synced_at: None }
-    }
-}
-
-impl<'a> Picture<&'a Container> {
+impl<'a> Picture<'a> {
     fn of(host: &'a Host) -> Self {
         Self {
             engine: host.engine.clone(),
-            containers: host.containers.values().map(Arc::as_ref).collect(),
+            containers: Vec::new(),
+            packed: Packed::new(&host.containers),
             synced_at: host.synced_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_protocol::message::container::ContainerState;
+
+    use super::*;
+    use crate::fixtures::{container, engine, instance, kept};
+
+    /// A picture as programs wrote it before containers were packed.
+    #[derive(Serialize)]
+    struct Earlier {
+        engine: Option<Engine>,
+        containers: Vec<Container>,
+        synced_at: Option<UnixMicros>,
+    }
+
+    #[test]
+    fn pictures_of_earlier_programs_are_read() {
+        let containers: Vec<_> = (1..4).map(|number| container(number, ContainerState::Running)).collect();
+        let earlier = Earlier {
+            engine: Some(engine()),
+            containers: containers.clone(),
+            synced_at: Some(UnixMicros(3)),
+        };
+        let bytes = codec::encode(&earlier, MAX_PICTURE).unwrap();
+        let known = read(&instance("a"), &bytes, &Pool::default()).unwrap();
+        let expected: Containers = containers.into_iter().map(|one| Arc::new(kept(one))).collect();
+        assert_eq!((known.containers, known.synced_at), (expected, Some(UnixMicros(3))));
+        assert_eq!(known.engine, Some(engine()));
     }
 }

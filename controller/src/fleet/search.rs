@@ -5,10 +5,10 @@ use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 
-use super::{Fleet, Host};
+use super::{Fleet, Host, Kept};
 use crate::model::scope::Scope;
 
 /// Hosts that are looked through before others get their turn.
@@ -44,7 +44,7 @@ pub struct Found {
     /// The host.
     pub host: Arc<Host>,
     /// Its containers that fit, by id.
-    pub containers: Vec<Arc<Container>>,
+    pub containers: Vec<Arc<Kept>>,
 }
 
 /// A page of what was found.
@@ -84,7 +84,7 @@ impl ContainerFilter {
         self
     }
 
-    fn fits(&self, host: &Host, container: &Container, text: &mut String) -> bool {
+    fn fits(&self, host: &Host, container: &Kept, text: &mut String) -> bool {
         if self.state.is_some_and(|state| state != container.state)
             || self.health.is_some_and(|health| health != container.health)
             || self.project.as_deref().is_some_and(|project| container.compose_project() != Some(project))
@@ -163,9 +163,8 @@ impl Search {
             if !self.scope.holds(&host.record) {
                 continue;
             }
-            let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.container));
             let (filter, text) = (&self.filter, &mut self.text);
-            let rest = host.containers.range((from, Bound::Unbounded)).map(|(_, container)| container);
+            let rest = host.containers.after(after.as_ref().map(|place| &place.container));
             let fitting = rest.filter(|one| filter.fits(&host, one, text)).take(room);
             let containers: Vec<_> = fitting.cloned().collect();
             room -= containers.len();
@@ -183,7 +182,7 @@ impl Search {
     }
 }
 
-fn place(host: &Host, container: &Container) -> ContainerPlace {
+fn place(host: &Host, container: &Kept) -> ContainerPlace {
     ContainerPlace { instance: host.record.id.clone(), container: container.id.clone() }
 }
 

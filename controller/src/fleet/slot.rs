@@ -10,13 +10,13 @@ use roadstead_protocol::message::time::UnixMicros;
 use tokio::time::Instant;
 
 use super::feed::PictureTooLarge;
-use super::{FleetChange, Host, LinkState, LinkStatus};
+use super::{Containers, FleetChange, Host, Kept, LinkState, LinkStatus, Pool};
 use crate::model::InstanceRecord;
 
 mod link;
 mod weight;
 
-use weight::{limit, weight};
+use weight::{limit, weight, weight_kept};
 
 pub(super) struct Slot {
     host: Arc<Host>,
@@ -45,7 +45,7 @@ impl Slot {
             record,
             link,
             engine: None,
-            containers: BTreeMap::new(),
+            containers: Containers::default(),
             figures: std::collections::HashMap::new(),
             synced_at: None,
             stale: true,
@@ -54,7 +54,7 @@ impl Slot {
     }
 
     pub(super) fn with_host(host: Host) -> Self {
-        let weight = host.containers.values().map(|container| weight(container)).sum();
+        let weight = host.containers.values().map(|container| weight_kept(container)).sum();
         Self {
             host: Arc::new(host),
             session: None,
@@ -101,6 +101,7 @@ impl Slot {
     pub(super) fn snapshot_part(
         &mut self,
         part: SnapshotPart,
+        pool: &Pool,
     ) -> Result<Option<FleetChange>, PictureTooLarge> {
         for container in part.containers {
             self.arriving_weight += weight(&container);
@@ -114,15 +115,18 @@ impl Slot {
         }
         let whole = std::mem::take(&mut self.arriving);
         self.weight = std::mem::take(&mut self.arriving_weight);
-        let (upsert, remove) = self.replace_containers(whole);
+        let (upsert, remove) = self.replace_containers(whole, pool);
         self.synced = true;
-        let told_before = (self.host.engine.clone(), self.host.stale);
-        let host = self.picture_mut();
+        let containers_changed = !upsert.is_empty() || !remove.is_empty();
+        let engine_changed = self.host.engine.as_ref() != Some(&part.engine);
+        // A fleet that comes back has its old pictures, and need not save them again: see `persist::restored`.
+        self.unsaved |= containers_changed || engine_changed || self.host.synced_at.is_none();
+        let stale = self.host.link.state != LinkState::Live;
+        let host_changed = engine_changed || self.host.stale != stale;
+        let host = self.host_mut();
         host.engine = Some(part.engine);
         host.synced_at = Some(UnixMicros::now());
-        host.stale = host.link.state != LinkState::Live;
-        let host_changed = told_before != (host.engine.clone(), host.stale);
-        let containers_changed = !upsert.is_empty() || !remove.is_empty();
+        host.stale = stale;
         Ok(match (host_changed, containers_changed) {
             (true, true) => Some(FleetChange::Replaced(self.view())),
             (true, false) => self.told(),
@@ -131,9 +135,13 @@ impl Slot {
         })
     }
 
-    pub(super) fn change(&mut self, change: Change) -> Result<Option<FleetChange>, PictureTooLarge> {
+    pub(super) fn change(
+        &mut self,
+        change: Change,
+        pool: &Pool,
+    ) -> Result<Option<FleetChange>, PictureTooLarge> {
         match change {
-            Change::Upsert { container } => self.upsert(*container),
+            Change::Upsert { container } => self.upsert(*container, pool),
             Change::Remove { id } => Ok(self.remove(id)),
             Change::Engine { engine } => Ok(self.set_engine(engine)),
             Change::Unknown => Ok(None),
@@ -150,22 +158,22 @@ impl Slot {
         Some(FleetChange::Figures { instance: self.id(), samples: Arc::new(samples) })
     }
 
-    fn upsert(&mut self, container: Container) -> Result<Option<FleetChange>, PictureTooLarge> {
+    fn upsert(&mut self, container: Container, pool: &Pool) -> Result<Option<FleetChange>, PictureTooLarge> {
         let known = self.host.containers.get(&container.id);
-        if known.is_some_and(|known| **known == container) {
+        if known.is_some_and(|known| known.is(&container)) {
             return Ok(None);
         }
         let more = usize::from(known.is_none());
-        let after = self.weight - known.map_or(0, |known| weight(known)) + weight(&container);
+        let after = self.weight - known.map_or(0, |known| weight_kept(known)) + weight(&container);
         limit(self.host.containers.len() + more, after)?;
         self.weight = after;
-        let container = Arc::new(container);
-        self.picture_mut().containers.insert(container.id.clone(), Arc::clone(&container));
+        let container = Arc::new(pool.keep(container));
+        self.picture_mut().containers.insert(Arc::clone(&container));
         Ok(self.containers_changed(vec![container], Vec::new()))
     }
 
     fn remove(&mut self, id: ContainerId) -> Option<FleetChange> {
-        self.weight -= weight(self.host.containers.get(&id)?);
+        self.weight -= weight_kept(self.host.containers.get(&id)?);
         let host = self.picture_mut();
         host.containers.remove(&id);
         host.figures.remove(&id);
@@ -184,7 +192,7 @@ impl Slot {
 
     fn containers_changed(
         &mut self,
-        upsert: Vec<Arc<Container>>,
+        upsert: Vec<Arc<Kept>>,
         remove: Vec<ContainerId>,
     ) -> Option<FleetChange> {
         self.picture_mut().synced_at = Some(UnixMicros::now());
@@ -195,19 +203,25 @@ impl Slot {
     fn replace_containers(
         &mut self,
         whole: BTreeMap<ContainerId, Container>,
-    ) -> (Vec<Arc<Container>>, Vec<ContainerId>) {
-        let host = self.picture_mut();
-        let remove: Vec<_> = host.containers.keys().filter(|id| !whole.contains_key(id)).cloned().collect();
-        for id in &remove {
-            host.containers.remove(id);
-            host.figures.remove(id);
-        }
+        pool: &Pool,
+    ) -> (Vec<Arc<Kept>>, Vec<ContainerId>) {
+        let known = &self.host.containers;
+        let remove: Vec<_> = known.keys().filter(|id| !whole.contains_key(*id)).cloned().collect();
         let mut upsert = Vec::new();
-        for (id, container) in whole {
-            if host.containers.get(&id).is_none_or(|known| **known != container) {
-                let container = Arc::new(container);
-                host.containers.insert(id, Arc::clone(&container));
-                upsert.push(container);
+        let mut keep = |container: Container| match known.get(&container.id) {
+            Some(known) if known.is(&container) => Arc::clone(known),
+            _ => {
+                let container = Arc::new(pool.keep(container));
+                upsert.push(Arc::clone(&container));
+                container
+            }
+        };
+        let containers: Containers = whole.into_values().map(&mut keep).collect();
+        if !upsert.is_empty() || !remove.is_empty() {
+            let host = self.host_mut();
+            host.containers = containers;
+            for id in &remove {
+                host.figures.remove(id);
             }
         }
         (upsert, remove)

@@ -16,6 +16,7 @@ use crate::fixtures::{container, container_id, engine, instance, record, store};
 use crate::model::Direction;
 
 mod giants;
+mod together;
 
 fn fleet_with(id: &str) -> Fleet {
     let fleet = Fleet::new();
@@ -102,7 +103,7 @@ fn a_second_snapshot_tells_only_the_difference() {
     let (_, mut changes) = fleet.subscribe();
     feed.snapshot_part(whole(vec![running(2), container(3, ContainerState::Exited), running(4)])).unwrap();
     let FleetChange::Containers { upsert, remove, .. } = changes.try_recv().unwrap() else { panic!() };
-    let upserted: Vec<_> = upsert.iter().map(|container| container.name.as_str()).collect();
+    let upserted: Vec<_> = upsert.iter().map(|container| &*container.name).collect();
     assert_eq!(upserted, ["c3", "c4"]);
     assert_eq!(remove, [container_id(1)]);
     assert!(host(&fleet, "a").figures.is_empty(), "figures go with their container");
@@ -271,7 +272,7 @@ fn follow(changes: &mut Receiver<FleetChange>, view: &mut Host) {
                 for id in &remove {
                     view.containers.remove(id);
                 }
-                view.containers.extend(upsert.into_iter().map(|container| (container.id.clone(), container)));
+                upsert.into_iter().for_each(|container| view.containers.insert(container));
             }
             FleetChange::Figures { .. } | FleetChange::Removed(_) => {}
         }
@@ -298,8 +299,9 @@ fn nothing_falls_between_the_view_and_what_follows() {
                         panic!("only containers change")
                     };
                     for container in upsert {
-                        let twice = view.containers.insert(container.id.clone(), container);
-                        assert!(twice.is_none(), "what is in the view does not follow it");
+                        let twice = view.containers.contains_key(&container.id);
+                        assert!(!twice, "what is in the view does not follow it");
+                        view.containers.insert(container);
                     }
                 }
             }
@@ -368,7 +370,7 @@ proptest! {
             }
             let host = host(&fleet, "a");
             let shown: BTreeMap<_, _> =
-                host.containers.iter().map(|(id, container)| (id.clone(), Container::clone(container))).collect();
+                host.containers.values().map(|one| (one.id.clone(), one.to_container())).collect();
             prop_assert_eq!(&shown, &model);
             if let Some((changes, view)) = &mut subscriber {
                 follow(changes, view);

@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
-use roadstead_protocol::message::ids::CommandId;
+use roadstead_protocol::message::ids::{CommandId, InstanceId};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -22,7 +22,7 @@ use crate::accounts::Person;
 use crate::audit::export::Format;
 use crate::audit::{Audit, AuditResult, Entry};
 use crate::store::StoreError;
-use crate::store::audit::AuditRecord;
+use crate::store::audit::{AuditEntry, AuditRecord};
 
 /// Most entries of one page.
 const MAX_PAGE: u32 = 500;
@@ -177,7 +177,33 @@ impl From<AuditRecord> for AuditEntryView {
     }
 }
 
+/// What was asked of one of many hosts, and how that went.
+pub(super) struct Asked {
+    pub(super) instance: InstanceId,
+    pub(super) what: &'static str,
+    pub(super) target: String,
+    pub(super) result: Result<CommandId, Problem>,
+}
+
 impl App {
+    /// Writes down what `person` asked of many hosts, in one write.
+    pub(super) async fn audit_many(&self, person: &Person, peer: Peer, asked: &[Asked]) {
+        let who = person.label();
+        let entries = asked.iter().filter_map(|one| {
+            let (result, detail) = outcome(&one.result);
+            if result == AuditResult::Refused && !self.may_audit_refusal(&person.name) {
+                return None;
+            }
+            let (address, target) = (Some(peer.ip()), Some(one.target.as_str()));
+            let entry = Entry { who: &who, address, what: one.what, target, result, detail };
+            Some(AuditEntry { command: one.result.as_ref().ok().copied(), ..entry.to_store() })
+        });
+        let entries: Vec<_> = entries.collect();
+        if !entries.is_empty() {
+            self.services.audit.write(entries).await;
+        }
+    }
+
     /// Writes down what `person` asked for and how it went.
     pub(super) async fn audit<T: Sync>(
         &self,
@@ -200,11 +226,7 @@ impl App {
         result: &Result<T, Problem>,
         command: Option<CommandId>,
     ) {
-        let (outcome, detail) = match result {
-            Ok(_) => (AuditResult::Done, None),
-            Err(problem) if problem.is_ours() => (AuditResult::Failed, Some(problem.detail())),
-            Err(problem) => (AuditResult::Refused, Some(problem.detail())),
-        };
+        let (outcome, detail) = outcome(result);
         if outcome == AuditResult::Refused && !self.may_audit_refusal(&person.name) {
             return;
         }
@@ -217,5 +239,13 @@ impl App {
             detail,
         };
         self.services.audit.record_about(entry, command).await;
+    }
+}
+
+fn outcome<T>(result: &Result<T, Problem>) -> (AuditResult, Option<&str>) {
+    match result {
+        Ok(_) => (AuditResult::Done, None),
+        Err(problem) if problem.is_ours() => (AuditResult::Failed, Some(problem.detail())),
+        Err(problem) => (AuditResult::Refused, Some(problem.detail())),
     }
 }

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use roadstead_protocol::masking;
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::time::UnixMicros;
@@ -20,7 +19,7 @@ use super::problem::Problem;
 use super::views::container::ContainersView;
 use super::views::details::ContainerDetailsView;
 use crate::accounts::Role;
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 
 /// The containers of an instance, with the age of what is shown. Asking has its agent sample figures for the next
 /// half minute. What looks secret is masked for whoever may only look.
@@ -84,11 +83,11 @@ pub async fn one_container(
 }
 
 /// The container that `text` means: its whole id, its name, or the beginning of one id alone.
-pub(super) fn find<'a>(host: &'a Host, text: &str) -> Result<&'a Container, Problem> {
+pub(super) fn find<'a>(host: &'a Host, text: &str) -> Result<&'a Kept, Problem> {
     let all = || host.containers.values().map(Arc::as_ref);
     let exact = all().find(|container| container.id.as_str() == text).or_else(|| {
         let name = text.strip_prefix('/').unwrap_or(text);
-        all().find(|container| container.name == name)
+        all().find(|container| *container.name == *name)
     });
     if let Some(container) = exact {
         return Ok(container);

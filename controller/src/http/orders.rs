@@ -226,13 +226,7 @@ async fn issue(
 ) -> Result<Response, Problem> {
     let instance = &host.record.id;
     let (what, target) = describe(instance, &work);
-    let options = IssueOptions {
-        id: None,
-        queue_for: queue_for.map(|Span(span)| span),
-        deadline: None,
-        policy: host.record.policy.as_ref(),
-        ceiling: host.record.terms.ceiling.as_ref(),
-    };
+    let options = options(host, queue_for);
     let issued = app.services.commands.issue(instance, work, &person.label(), options).await;
     let issued = issued.map_err(Problem::from);
     let command = issued.as_ref().ok().map(|record| record.id);
@@ -243,8 +237,19 @@ async fn issue(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(accepted)).into_response())
 }
 
+/// What a request for a command on `host` says beside the work.
+pub(super) fn options(host: &Host, queue_for: Option<Span>) -> IssueOptions<'_> {
+    IssueOptions {
+        id: None,
+        queue_for: queue_for.map(|Span(span)| span),
+        deadline: None,
+        policy: host.record.policy.as_ref(),
+        ceiling: host.record.terms.ceiling.as_ref(),
+    }
+}
+
 /// The project that is meant: the one named, or the only one there is.
-fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
+pub(super) fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
     if let Some(project) = named {
         return Ok(project);
     }
@@ -268,7 +273,7 @@ fn project(host: &Host, named: Option<String>) -> Result<String, Problem> {
 }
 
 /// The work as the audit log names it: what, and to what.
-fn describe(instance: &InstanceId, work: &Work) -> (&'static str, String) {
+pub(super) fn describe(instance: &InstanceId, work: &Work) -> (&'static str, String) {
     let (what, object) = match work {
         Work::Sync(sync) => ("command.sync", sync.project.as_str()),
         Work::Check { project } => ("command.check", project.as_str()),

@@ -1,13 +1,14 @@
 //! What a lifecycle is made of: facts with a place in one total order, taken from events, commands and pictures.
 
 use roadstead_protocol::message::command::{Outcome, Work};
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::fleet::Kept;
 use crate::model::{CommandRecord, CommandState, EventRecord};
 
 /// Signals that do not ask a container to stop: SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT, SIGWINCH.
@@ -164,7 +165,7 @@ fn failed(reason: &str) -> What {
 
 /// What a container's picture tells, as facts in the order in which they must have happened.
 #[must_use]
-pub fn of_picture(container: &Container) -> Vec<Fact> {
+pub fn of_picture(container: &Kept) -> Vec<Fact> {
     let mut whats = vec![(container.created_at, What::Create)];
     if let Some(at) = container.started_at {
         whats.push((at, What::Start));

@@ -124,7 +124,7 @@ impl Lifecycles {
         let machine = machine(&facts, &told);
         let spans = match container {
             Some(container) => {
-                name.clone_from(&container.name);
+                name = container.name.to_string();
                 project = container.compose_project().map(str::to_owned);
                 // Where the log does not lead to what the picture shows, the picture has the last word.
                 if picture::explains(&machine, container) {

@@ -1,17 +1,18 @@
 //! Where the picture of a host has the last word: events tell how a container came to be as it is, but some are from
 //! before there was an agent, and some are lost with a full outbox.
 
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::time::UnixMicros;
 
 use super::fact;
 use super::history::History;
 use super::machine::{Lifecycle, Machine, Run, Span, Status};
 use super::transitions::Phase;
+use crate::fleet::Kept;
 
 /// A container's machine: by what was told of it where that explains the picture, else with what the picture shows,
 /// and by the picture alone if even that does not explain it (a clock was set back).
-fn explained(told: &History, container: &Container) -> Machine {
+fn explained(told: &History, container: &Kept) -> Machine {
     let machine = Machine::after(told);
     if explains(&machine, container) {
         return machine;
@@ -27,7 +28,7 @@ fn explained(told: &History, container: &Container) -> Machine {
 /// How the container is at `now`, and when time alone may change that.
 pub(super) fn lifecycle(
     told: &History,
-    container: &Container,
+    container: &Kept,
     now: UnixMicros,
 ) -> (Lifecycle, Option<UnixMicros>) {
     let machine = explained(told, container);
@@ -38,11 +39,11 @@ pub(super) fn lifecycle(
 }
 
 /// Its life as far as it is known.
-pub(super) fn spans(told: &History, container: &Container, now: UnixMicros) -> Vec<Span> {
+pub(super) fn spans(told: &History, container: &Kept, now: UnixMicros) -> Vec<Span> {
     explained(told, container).spans(now)
 }
 
-pub(super) fn explains(machine: &Machine, container: &Container) -> bool {
+pub(super) fn explains(machine: &Machine, container: &Kept) -> bool {
     let phase = machine.phase;
     let running = match container.health {
         _ if phase == Phase::Paused => false,

@@ -12,7 +12,7 @@ use super::fact::{Fact, Moment, What};
 use super::history::{History, MAX_FACTS};
 use super::machine::{Lifecycle, Machine, Reason, Status};
 use super::{picture, project};
-use crate::fixtures::container;
+use crate::fixtures::{container, kept};
 
 mod keeping;
 mod lives;
@@ -124,7 +124,7 @@ fn the_picture_has_the_last_word() {
         (&set_back, exited(0), stopped),
     ];
     for (told, shown, expected) in cases {
-        let (lifecycle, _) = picture::lifecycle(told, &shown, seconds(100));
+        let (lifecycle, _) = picture::lifecycle(told, &kept(shown.clone()), seconds(100));
         assert_eq!((lifecycle.status, lifecycle.reason), expected, "{told:?} {shown:?}");
     }
 }

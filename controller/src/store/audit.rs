@@ -60,12 +60,19 @@ impl AuditRecord {
 }
 
 impl Store {
-    /// Appends an entry.
+    /// Appends entries, and gives the place of the last.
     ///
     /// # Errors
-    /// If it cannot be stored.
-    pub async fn append_audit(&self, entry: AuditEntry) -> Result<Anchor, StoreError> {
-        self.write(move |transaction| append(transaction, &entry)).await
+    /// If they cannot be stored; then none is.
+    pub async fn append_audit(&self, entries: Vec<AuditEntry>) -> Result<Anchor, StoreError> {
+        self.write(move |transaction| {
+            let (_, mut head) = ends(transaction)?;
+            for entry in &entries {
+                head = insert(transaction, head, head.id + 1, entry)?;
+            }
+            Ok(head)
+        })
+        .await
     }
 
     /// Entries older than `before` (none: from the newest), newest first.
@@ -187,8 +194,9 @@ fn ends(connection: &Connection) -> Result<(Anchor, Anchor), StoreError> {
     Ok((anchor(0, 1)?, anchor(2, 3)?))
 }
 
-/// The transaction holds the database alone, so nobody else appends after the same entry.
-fn append(transaction: &Transaction<'_>, entry: &AuditEntry) -> Result<Anchor, StoreError> {
+/// Appends an entry within a write that it belongs to. The transaction holds the database alone, so nobody else appends
+/// after the same entry.
+pub(super) fn append(transaction: &Transaction<'_>, entry: &AuditEntry) -> Result<Anchor, StoreError> {
     let (_, head) = ends(transaction)?;
     insert(transaction, head, head.id + 1, entry)
 }

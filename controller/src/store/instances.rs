@@ -66,6 +66,15 @@ impl Store {
         self.read(move |connection| by_id(connection, &id)).await
     }
 
+    /// Several instances; those that are gone are left out.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn instances_of(&self, ids: Vec<InstanceId>) -> Result<Vec<InstanceRecord>, StoreError> {
+        self.read(move |connection| ids.iter().filter_map(|id| by_id(connection, id).transpose()).collect())
+            .await
+    }
+
     /// The instance whose agent has `key`, or will have it next.
     ///
     /// # Errors
@@ -183,7 +192,9 @@ pub(super) fn by_present_key(
 
 /// Whoever named `key` as its next one has not proven it: another has.
 pub(super) fn forget_claims(connection: &Connection, key: &PeerKey) -> Result<(), StoreError> {
-    connection.execute("UPDATE instances SET next_key = NULL WHERE next_key = ?1", [key.0])?;
+    connection
+        .prepare_cached("UPDATE instances SET next_key = NULL WHERE next_key = ?1")?
+        .execute([key.0])?;
     Ok(())
 }
 
@@ -219,7 +230,7 @@ pub(super) fn file(
 const REPLACED: &str = "replaced";
 
 pub(super) fn forget_removed(connection: &Connection, key: &PeerKey) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM removed_keys WHERE key = ?1", [key.0])?;
+    connection.prepare_cached("DELETE FROM removed_keys WHERE key = ?1")?.execute([key.0])?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
+use super::audit::{self, AuditEntry};
 use super::instances::{self, Conflict, Former};
 use super::{Store, StoreError};
 use crate::model::{Direction, Grants, InstanceRecord, JoinTokenRecord};
@@ -146,21 +147,25 @@ impl Store {
     }
 
     /// Redeems a token in one transaction: `decide` judges the facts; by its word one use is taken, the key bound
-    /// (an earlier key of the instance becomes a removed one) and the instance made if it is new. A key that has
-    /// become a member in the meantime is that member, and no use is taken.
+    /// (an earlier key of the instance becomes a removed one), the instance made if it is new, `tell` enters what
+    /// its agent tells of itself, and the `entry` about it is written to the audit log. A key that has become a member in the
+    /// meantime is that member, and no use is taken.
     ///
     /// # Errors
     /// If it cannot be stored; then nothing of it is.
-    pub async fn redeem_join_token<F>(
+    pub async fn redeem_join_token<F, T, A>(
         &self,
-        id: TokenId,
-        key: PeerKey,
+        (id, key): (TokenId, PeerKey),
         dialled: Option<InstanceId>,
         now: UnixMicros,
         decide: F,
+        tell: T,
+        entry: A,
     ) -> Result<Result<InstanceRecord, Refusal>, StoreError>
     where
         F: FnOnce(&TokenFacts) -> Result<Binding, Refusal> + Send + 'static,
+        T: FnOnce(&mut InstanceRecord) + Send + 'static,
+        A: FnOnce(&InstanceRecord) -> AuditEntry + Send + 'static,
     {
         self.write(move |transaction| {
             if let Some(member) = instances::by_present_key(transaction, &key)? {
@@ -171,13 +176,13 @@ impl Store {
                 Ok(binding) => binding,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            transaction.execute(
-                "UPDATE join_tokens SET uses_left = uses_left - 1, used_at = ?2 WHERE id = ?1",
-                params![id.0.into_bytes(), now.0],
-            )?;
+            let sql = "UPDATE join_tokens SET uses_left = uses_left - 1, used_at = ?2 WHERE id = ?1";
+            transaction.prepare_cached(sql)?.execute(params![id.0.into_bytes(), now.0])?;
             instances::forget_removed(transaction, &key)?;
             instances::forget_claims(transaction, &key)?;
-            bind(transaction, binding, key, now).map(Ok)
+            let record = bind(transaction, binding, key, now, tell)?;
+            audit::append(transaction, &entry(&record))?;
+            Ok(Ok(record))
         })
         .await
     }
@@ -203,6 +208,7 @@ fn bind(
     binding: Binding,
     key: PeerKey,
     now: UnixMicros,
+    tell: impl FnOnce(&mut InstanceRecord),
 ) -> Result<InstanceRecord, StoreError> {
     match binding {
         Binding::Existing(id, grants) => {
@@ -213,6 +219,7 @@ fn bind(
             record.terms.key_since = Some(now);
             record.terms.controller_keys = None;
             give(&mut record, grants);
+            tell(&mut record);
             instances::update(connection, &record)?;
             Ok(record)
         }
@@ -223,6 +230,7 @@ fn bind(
             if instances::by_id(connection, &record.id)?.is_some() {
                 record.id = spare_id;
             }
+            tell(&mut record);
             instances::insert(connection, &record)?;
             Ok(*record)
         }

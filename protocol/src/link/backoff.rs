@@ -1,4 +1,5 @@
-//! How long to wait before dialling again: exponential with full jitter, so that a fleet does not come back as one.
+//! How long to wait before dialling again: longer and longer, with full jitter, so that a fleet does not come back as
+//! one; and never longer than was waited already, so that a short absence of the peer does not become a long one.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// The waits between attempts.
 #[derive(Clone, Debug, Default)]
 pub struct Backoff {
-    failures: u32,
+    /// The sum of the waits since the peer was last well, as far as it matters.
+    waited: Duration,
 }
 
 impl Backoff {
@@ -47,20 +49,20 @@ impl Backoff {
     /// Notes that a session lasted for `lasted`.
     pub fn session_lasted(&mut self, lasted: Duration) {
         if lasted >= HEALTHY {
-            self.failures = 0;
+            self.waited = Duration::ZERO;
         }
     }
 
     fn next_wait_with(&mut self, random: &mut impl Rng) -> Duration {
-        let ceiling = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
-        self.failures = self.failures.saturating_add(1);
-        random.random_range(SHORTEST..=ceiling)
+        let wait = random.random_range(SHORTEST..=self.waited.clamp(FIRST, LONGEST));
+        self.waited = (self.waited + wait).min(LONGEST);
+        wait
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, LONGEST, LONGEST_ASKED, SHORTEST};
+    use super::{Backoff, FIRST, LONGEST, LONGEST_ASKED, SHORTEST};
     use proptest::prelude::{any, prop_assert, proptest};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -85,6 +87,29 @@ mod tests {
             prop_assert!(wait >= asked.min(LONGEST_ASKED));
             prop_assert!(wait <= LONGEST_ASKED + LONGEST);
         }
+    }
+
+    #[test]
+    fn whoever_was_away_shortly_is_found_again_shortly() {
+        for away in [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(40)] {
+            for seed in 0..500 {
+                let mut random = StdRng::seed_from_u64(seed);
+                let (mut backoff, mut now) = (Backoff::new(), Duration::ZERO);
+                while now < away {
+                    now += backoff.next_wait_with(&mut random);
+                }
+                assert!(now - away <= away.max(FIRST), "seed {seed}: back {:?} after {away:?}", now - away);
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_stays_away_is_asked_less_and_less() {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut backoff = Backoff::new();
+        let in_an_hour: Vec<_> =
+            std::iter::repeat_with(|| backoff.next_wait_with(&mut random)).take(130).collect();
+        assert!(in_an_hour.iter().sum::<Duration>() > Duration::from_secs(3000));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Dialling: from an address to a link, within ten seconds.
+//! Dialling: from an address to a link. A connection is there within ten seconds or not at all; what follows takes longer
+//! only where a whole fleet has come back at once, and waits for its turn.
 
 use std::future::Future;
 use std::io;
@@ -12,6 +13,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::Link;
 use super::address::AgentAddress;
@@ -22,8 +24,12 @@ use super::tls::{self, Trust, WrongKey};
 use super::websocket;
 use crate::message::ids::PeerKey;
 
-/// How long it may take from name to link.
+/// How long it may take from name to connection; and to the link, unless the peer may have many to serve.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long it may take to the link where the peer may have a whole fleet to serve: longer than connections wait for
+/// their turn there (`waiting.rs`), so that whoever has its turn is still there.
+const PATIENT: Duration = Duration::from_secs(30);
 
 /// How long one of several addresses of a name may take to answer before the next is tried.
 const NEXT_ADDRESS: Duration = Duration::from_secs(3);
@@ -109,16 +115,18 @@ pub enum DialError {
         source: Box<SocketError>,
     },
     /// It took too long.
-    #[error("no link to {address} within 10 s: {phase} took too long")]
+    #[error("no link to {address} within {seconds} s: {phase} took too long")]
     Deadline {
         /// Where.
         address: String,
+        /// How long it was waited for.
+        seconds: u64,
         /// What took too long.
         phase: Phase,
     },
 }
 
-/// Makes a link to whoever listens at `address`, within 10 s in all.
+/// Makes a link to whoever listens at `address`: a connection within 10 s, the rest within 30 s in all.
 ///
 /// # Errors
 /// If that fails; the error says at which step and what to do.
@@ -127,7 +135,7 @@ pub async fn dial(
     identity: &Identity,
     trust: Trust,
 ) -> Result<Link<TcpStream>, DialError> {
-    let clock = Clock::start(address.to_string());
+    let clock = Clock::patient(address.to_string());
     let (stream, socket) = connect(&clock, address.host(), address.port()).await?;
     upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
@@ -151,13 +159,14 @@ pub async fn dial_socket(
     upgrade(stream, socket.to_string(), &clock, address, identity, trust).await
 }
 
-/// As [`dial_socket`], from `source`, an address of this machine: for a program that is many agents at once.
+/// As [`dial`], at a known socket and from `source`, an address of this machine, if that is given: for a program that is
+/// many agents at once.
 ///
 /// # Errors
 /// If that fails; the error says at which step and what to do.
 #[cfg(any(test, feature = "test-util"))]
 pub async fn dial_from(
-    source: std::net::IpAddr,
+    source: Option<std::net::IpAddr>,
     socket: SocketAddr,
     address: &AgentAddress,
     identity: &Identity,
@@ -165,10 +174,12 @@ pub async fn dial_from(
 ) -> Result<Link<TcpStream>, DialError> {
     use tokio::net::TcpSocket;
 
-    let clock = Clock::start(address.to_string());
+    let clock = Clock::patient(address.to_string());
     let connect = async {
-        let own = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        own.bind(SocketAddr::new(source, 0))?;
+        let own = if socket.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if let Some(source) = source {
+            own.bind(SocketAddr::new(source, 0))?;
+        }
         own.connect(socket).await
     };
     let stream = clock
@@ -237,29 +248,41 @@ where
 
     let authority = address.to_string();
     let authority = authority.trim_start_matches("wss://");
-    let carrier = Carrier::Tls(TlsStream::from(stream));
+    let carrier = Carrier::tls(TlsStream::from(stream));
     let handshake = Box::pin(websocket::upgrade_client(carrier, authority, None));
     let socket = clock
         .bound(Phase::WebSocket, handshake)
         .await?
         .map_err(|error| explain(Failure::WebSocket(Box::new(error))))?;
-    websocket::link(socket, remote, identity.key()).map_err(|error| explain(Failure::Tls(error)))
+    websocket::link(socket, Role::Client, remote, identity.key())
+        .map_err(|error| explain(Failure::Tls(error)))
 }
 
-/// One deadline over all phases of dialling an address.
+/// The deadlines of dialling an address.
 pub(super) struct Clock {
     address: String,
-    deadline: Instant,
+    began: Instant,
+    /// Within which there is a link.
+    limit: Duration,
 }
 
 impl Clock {
     pub(super) fn start(address: String) -> Self {
-        Self { address, deadline: Instant::now() + DEADLINE }
+        Self { address, began: Instant::now(), limit: DEADLINE }
+    }
+
+    /// For a peer that may have many to serve.
+    pub(super) fn patient(address: String) -> Self {
+        Self { limit: PATIENT, ..Self::start(address) }
     }
 
     pub(super) async fn bound<T>(&self, phase: Phase, work: impl Future<Output = T>) -> Result<T, DialError> {
-        let late = |_| DialError::Deadline { address: self.address.clone(), phase };
-        timeout_at(self.deadline, work).await.map_err(late)
+        let limit = match phase {
+            Phase::Resolve | Phase::Connect => DEADLINE,
+            Phase::Tls | Phase::WebSocket => self.limit,
+        };
+        let late = |_| DialError::Deadline { address: self.address.clone(), seconds: limit.as_secs(), phase };
+        timeout_at(self.began + limit, work).await.map_err(late)
     }
 
     /// The error that a failed handshake with this identity stands for.

@@ -121,7 +121,11 @@ where
 {
     let message = timeout(DEADLINE, async {
         loop {
-            match link.socket.next().await {
+            let received = link.socket.next().await;
+            if let Some(Ok(message)) = &received {
+                link.took(message);
+            }
+            match received {
                 None | Some(Ok(Message::Close(_))) => return Err(HelloError::Closed),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(message)) => return Ok(message),

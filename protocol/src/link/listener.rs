@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::Link;
 use super::carrier::Carrier;
@@ -43,7 +44,7 @@ pub struct ListenLimits {
     pub handshakes: usize,
     /// As many from one IPv4 address or IPv6 network (/64).
     pub handshakes_per_source: usize,
-    /// Connections that may wait, half of them from one source, 5 s at most. One beyond it is dropped.
+    /// Connections that may wait, half of them from one source, 20 s at most. One beyond it is dropped.
     pub waiting: usize,
     /// How long TLS and the WebSocket upgrade may take together.
     pub deadline: Duration,
@@ -251,8 +252,9 @@ async fn upgrade(
         }
     };
     let shown = door.shown(stream.get_ref().1.server_name());
-    let socket = websocket::upgrade_server(Carrier::Tls(TlsStream::from(stream))).await?;
-    let mut link = websocket::link(socket, remote.to_string(), shown).map_err(HandshakeError::Tls)?;
+    let socket = websocket::upgrade_server(Carrier::tls(TlsStream::from(stream))).await?;
+    let mut link =
+        websocket::link(socket, Role::Server, remote.to_string(), shown).map_err(HandshakeError::Tls)?;
     link.place = Some(place);
     Ok(Box::new(link))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::DuplexStream;
 use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::AgentAddress;
 use super::carrier::Carrier;
@@ -40,8 +41,8 @@ pub async fn pair_of(
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let stream = acceptor.accept(Metered::new(far)).await.expect("TLS");
         let socket =
-            websocket::upgrade_server(Carrier::Tls(TlsStream::from(stream))).await.expect("a WebSocket");
-        websocket::link(socket, "memory".to_owned(), accepting.key()).expect("a proven key")
+            websocket::upgrade_server(Carrier::tls(TlsStream::from(stream))).await.expect("a WebSocket");
+        websocket::link(socket, Role::Server, "memory".to_owned(), accepting.key()).expect("a proven key")
     };
     let (dialled, accepted) = tokio::join!(dial, accept);
     (dialled.expect("a link"), accepted)

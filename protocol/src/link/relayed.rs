@@ -117,14 +117,14 @@ pub async fn dial_relayed(
     let handshake = Box::pin(connector.connect(name, Metered::new(stream)));
     let stream = clock.bound(Phase::Tls, handshake).await?.map_err(|error| failed(Failure::Tls(error)))?;
 
-    let carrier = Carrier::Tls(TlsStream::from(stream));
+    let carrier = Carrier::tls(TlsStream::from(stream));
     let (secret, authority) = (identity.secret(), address.authority());
     let handshake = Box::pin(websocket::upgrade_client(carrier, &authority, Some(secret)));
     let socket_stream = clock
         .bound(Phase::WebSocket, handshake)
         .await?
         .map_err(|error| failed(Failure::WebSocket(Box::new(error))))?;
-    let mut link = websocket::link(socket_stream, socket.to_string(), secret.filed())
+    let mut link = websocket::link(socket_stream, Role::Client, socket.to_string(), secret.filed())
         .map_err(|error| failed(Failure::Tls(error)))?;
     link.heartbeat_every = HEARTBEAT;
     Ok(link)
@@ -136,9 +136,10 @@ pub async fn accept<S>(stream: S, peer: PeerKey, remote: String) -> Link<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let carrier = Carrier::Relayed(Metered::new(stream));
+    let carrier = Carrier::relayed(stream);
     let socket = WebSocketStream::from_raw_socket(carrier, Role::Server, Some(websocket::config())).await;
-    Link { socket, peer, shown: None, remote, heartbeat_every: HEARTBEAT, place: None }
+    let (role, taken) = (Role::Server, 0);
+    Link { socket, role, taken, peer, shown: None, remote, heartbeat_every: HEARTBEAT, place: None }
 }
 
 /// What a server answers to the `Sec-WebSocket-Key` of an upgrade (RFC 6455, section 4.2.2).

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long one may wait. Whoever dialled has ten seconds in all, and the handshake is still to come.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one may wait. An agent that dialled has thirty seconds in all, and the handshake is still to come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// So many are looked at to find one that makes room for another.
 const LOOKS: usize = 8;

@@ -8,7 +8,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::Link;
@@ -23,7 +23,7 @@ use crate::message::ids::PeerKey;
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// A small read buffer, since it stays allocated for as long as the link lives, and nothing held back on write.
-const READ_BUFFER: usize = 1024;
+pub(super) const READ_BUFFER: usize = 1024;
 
 /// More than one message and the pongs between; beyond it the peer's pings are left unanswered.
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;
@@ -77,17 +77,26 @@ fn check_path(request: &Request, response: Response) -> Result<Response, ErrorRe
 /// A finished handshake of both layers as a link on which this program is known by `shown`.
 pub(super) fn link<S>(
     socket: WebSocketStream<Carrier<S>>,
+    role: Role,
     remote: String,
     shown: PeerKey,
 ) -> io::Result<Link<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Carrier::Tls(stream) = socket.get_ref() else {
-        return Err(io::Error::other("a stream without TLS proves no key"));
-    };
-    let peer = tls::proven_key(stream.get_ref().1).map_err(io::Error::other)?;
-    Ok(Link { socket, peer, shown: Some(shown), remote, heartbeat_every: HEARTBEAT, place: None })
+    let connection = socket.get_ref().connection();
+    let connection = connection.ok_or_else(|| io::Error::other("a stream without TLS proves no key"))?;
+    let peer = tls::proven_key(connection).map_err(io::Error::other)?;
+    Ok(Link {
+        socket,
+        role,
+        taken: 0,
+        peer,
+        shown: Some(shown),
+        remote,
+        heartbeat_every: HEARTBEAT,
+        place: None,
+    })
 }
 
 /// Takes the peer's last bytes and throws them away until it ends the connection: closing a socket that still has

@@ -4,7 +4,6 @@
 //! tagged enums with an `Unknown` variant let either side add a variant. Decoding is always into a type, never into
 //! untyped values, since a legal 1 MB frame can become 164 MB of those.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Directed;
@@ -15,9 +14,12 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Largest handshake message in bytes, since its sender is still a stranger.
 pub const MAX_HANDSHAKE: usize = 16 * 1024;
 
-/// What a sender aims for when it splits something long, in bytes: a connection keeps the memory of the largest
-/// message it ever carried.
+/// What a sender aims for when it splits something long, in bytes: what reads it has to be as large, for a while.
 pub const CHUNK: usize = 16 * 1024;
+
+/// What a part of a snapshot has at most, unless one container alone has more, in bytes. Small, since a whole fleet sends
+/// its pictures at once after a restart, and what they are read into has to be as large.
+pub const PART: usize = 4 * 1024;
 
 /// Deepest nesting that is decoded. The deepest message of ours needs a third of it.
 const MAX_DEPTH: usize = 32;
@@ -87,7 +89,7 @@ pub fn encode_after<M: Serialize>(bytes: &mut Vec<u8>, message: &M, limit: usize
 ///
 /// # Errors
 /// If the bytes are too many, too deeply nested, malformed, not an `M`, or go on after it.
-pub fn decode<M: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<M, DecodeError> {
+pub fn decode<'a, M: Deserialize<'a>>(bytes: &'a [u8], limit: usize) -> Result<M, DecodeError> {
     if bytes.len() > limit {
         return Err(DecodeError::TooLarge { size: bytes.len(), limit });
     }

@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use crate::fsync::Probe;
 use crate::options::Options;
 use crate::processes::{cpu_seconds, memory};
 use crate::report::{Report, Row, Section, say};
@@ -133,11 +134,25 @@ async fn command(section: &mut Section, crowd: &Crowd, bare: &Yardstick) -> anyh
         "{} orders were refused",
         taken.iter().filter(|it| !**it).count()
     );
-    crowd.metric_is("roadstead_commands{state=\"succeeded\"}", crowd.agents).await?;
+    let succeeded = "roadstead_commands{state=\"succeeded\"}";
+    crowd.metric_is(succeeded, crowd.agents).await?;
     let done = began.elapsed().as_secs_f64();
+    let probe = Probe::start(&crowd.controller.data())?;
+    let began = Instant::now();
+    let order = json!({ "every": true, "action": "restart", "container": "shop-web-1" });
+    let answer = crowd.api.request(Method::POST, "/api/commands").json(&order).send().await?;
+    ensure!(answer.status().as_u16() == 202, "the order was answered with {}", answer.status());
+    let all_posted = began.elapsed().as_secs_f64();
+    crowd.metric_is(succeeded, 2 * crowd.agents).await?;
+    let all_done = began.elapsed().as_secs_f64();
+    let commit = probe.end().await?.percentile(50) / 1000.0;
     section.add(Row::new("bare server, a message to all and back".to_owned(), bare.round, "s"));
     section.add(Row::new("a command to each agent: all posted, one request each".to_owned(), posted, "s"));
     section.add(Row::new("a command to each agent: every outcome stored".to_owned(), done, "s"));
+    section.add(Row::new("F meanwhile, a raw append made durable, p50".to_owned(), commit * 1000.0, "ms"));
+    section.add(Row::new("one order to all agents: answered".to_owned(), all_posted, "s"));
+    let row = Row::new("one order to all agents: every outcome stored".to_owned(), all_done, "s");
+    section.add(row.at_most(2.0 * bare.round + commit));
     Ok(())
 }
 

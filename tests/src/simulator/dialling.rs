@@ -5,7 +5,7 @@ use std::time::Duration;
 use roadstead_protocol::join_token::JoinToken;
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::backoff::Backoff;
-use roadstead_protocol::link::dialer::{dial_from, dial_socket};
+use roadstead_protocol::link::dialer::dial_from;
 use roadstead_protocol::link::handshake::{GreetError, greet};
 use roadstead_protocol::link::listener::{ListenLimits, Listener};
 use roadstead_protocol::link::tls::Trust;
@@ -38,12 +38,7 @@ impl Agent {
         while stop.run_until_cancelled(sleep_until(Instant::now() + wait)).await.is_some() {
             let began = Instant::now();
             let trust = Trust::Only(way.token.controller);
-            let dialling = Box::pin(async {
-                match way.source {
-                    Some(source) => dial_from(source, way.socket, &way.address, &self.identity, trust).await,
-                    None => dial_socket(way.socket, &way.address, &self.identity, trust).await,
-                }
-            });
+            let dialling = Box::pin(dial_from(way.source, way.socket, &way.address, &self.identity, trust));
             let Some(dialled) = stop.run_until_cancelled(dialling).await else { return };
             let after = match dialled {
                 Ok(link) => self.session(link, &way.token, began, stop).await,

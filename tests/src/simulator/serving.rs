@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
-use roadstead_protocol::message::codec::{CHUNK, encoded_size};
+use roadstead_protocol::message::codec::{PART, encoded_size};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::inspection::Inspection;
@@ -284,13 +284,13 @@ fn happen(common: &super::Common, full: bool, what: impl FnOnce() -> Happenings)
     Next::Happened(if full { Happenings::default() } else { what() })
 }
 
-/// The whole picture, in messages that are not much larger than [`CHUNK`].
+/// The whole picture, in messages that are not much larger than [`PART`].
 fn snapshot_parts(host: &Host) -> Vec<SnapshotPart> {
     let part = |containers| SnapshotPart { engine: host.engine(), containers, last: false };
     let (mut parts, mut some, mut size) = (Vec::new(), Vec::new(), 0);
     for container in host.containers() {
-        let more = encoded_size(&container).unwrap_or(CHUNK);
-        if size + more > CHUNK && !some.is_empty() {
+        let more = encoded_size(&container).unwrap_or(PART);
+        if size + more > PART && !some.is_empty() {
             parts.push(part(std::mem::take(&mut some)));
             size = 0;
         }

@@ -62,7 +62,7 @@ impl Slot {
         self.session = None;
         self.arriving = BTreeMap::new();
         self.arriving_weight = 0;
-        let host = if synced { self.picture_mut() } else { self.host_mut() };
+        let host = self.host_mut();
         host.link.reason = Some(reason);
         if synced {
             host.synced_at = host.record.last_seen;

@@ -99,3 +99,66 @@ async fn an_agent_that_is_away_is_a_refusal_unless_the_caller_waits() {
     waiting["queue_for"] = "a while".into();
     site.post(&path, waiting).await.problem(422, "invalid");
 }
+
+#[tokio::test]
+async fn many_hosts_are_asked_at_once_and_each_has_its_own_command() {
+    let site = Site::open().await;
+    let (one, two, bare, away) = (
+        site.register("one").await,
+        site.register("two").await,
+        site.register("bare").await,
+        site.register("away").await,
+    );
+    let mut agents = [
+        site.connect(&one, vec![container('a', "web", Some("shop"))]),
+        site.connect(&two, vec![container('b', "web", Some("shop"))]),
+    ];
+    let _bare = site.connect(&bare, vec![container('c', "db", None)]);
+    let accepted =
+        site.post("/api/commands", json!({ "every": true, "action": "restart", "container": "web" })).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.text);
+    let accepted = accepted.json();
+    assert_eq!(accepted["refused"], json!([]), "those without the container are not meant");
+    for (agent, id) in agents.iter_mut().zip(["a", "b"]) {
+        let expected = Work::Container { container: id.repeat(64), action: ContainerAction::Restart };
+        assert_eq!(next_order(agent).await, expected);
+    }
+    let listed = site.get("/api/commands?unfinished=true").await.json();
+    let ids = |list: &Value| -> std::collections::BTreeSet<String> {
+        let key = if list[0]["command_id"].is_string() { "command_id" } else { "id" };
+        list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&accepted["accepted"]), ids(&listed["commands"]));
+    let entries = site.get("/api/audit").await.json()["entries"].clone();
+    let written = entries.as_array().unwrap().iter().filter(|one| one["what"] == "command.restart");
+    assert_eq!(written.filter(|one| one["command"].is_string()).count(), 2);
+
+    // By name, each is told why not: busy, without the container, away.
+    let ids = json!([one.as_str(), bare.as_str(), away.as_str()]);
+    let body = json!({ "instances": ids, "action": "stop", "container": "web" });
+    let problem = site.post("/api/commands", body).await.problem(409, "all-refused");
+    let refused = problem["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 3, "{problem}");
+    assert!(refused.iter().all(|one| !one["detail"].as_str().unwrap().is_empty()), "{problem}");
+    let check = json!({ "instances": [two.as_str()], "action": "check" });
+    assert_eq!(site.post("/api/commands", check).await.status, 202);
+    assert_eq!(next_order(&mut agents[1]).await, Work::Check { project: "shop".to_owned() });
+}
+
+#[tokio::test]
+async fn which_of_many_hosts_has_to_be_said() {
+    let site = Site::open().await;
+    let id = site.register("one").await;
+    let _agent = site.connect(&id, vec![container('a', "web", None)]);
+    for wrong in [
+        json!({ "action": "stop", "container": "web" }),
+        json!({ "every": true, "tag": "x", "action": "stop", "container": "web" }),
+        json!({ "every": true, "action": "stop" }),
+        json!({ "tag": "nobody-has-it", "action": "stop", "container": "web" }),
+        json!({ "every": true, "action": "sync" }),
+    ] {
+        assert_eq!(site.post("/api/commands", wrong.clone()).await.status, 422, "{wrong}");
+    }
+    let unknown = json!({ "instances": ["nobody"], "action": "stop", "container": "web" });
+    site.post("/api/commands", unknown).await.problem(404, "unknown-instance");
+}

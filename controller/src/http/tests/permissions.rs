@@ -219,6 +219,7 @@ fn body(path: &str, instance: &str) -> Value {
         "instances" => json!({ "name": "another" }),
         "join-tokens" => json!({ "instance": instance }),
         "rollouts" => json!({ "instances": [instance] }),
+        "commands" => json!({ "instances": [instance], "action": "stop", "container": "web" }),
         _ => json!({}),
     }
 }

@@ -1,17 +1,16 @@
 //! A container as the API shows it, with the figures last sampled from it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use roadstead_protocol::masking;
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Figures, Port};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState, Figures, Port};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use super::instance::{LinkView, as_of};
 use super::lifecycle::LifecycleView;
 use crate::accounts::Role;
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 use crate::http::time::{Time, age_seconds};
 use crate::lifecycle::Lifecycles;
 
@@ -136,31 +135,27 @@ impl ContainersView {
 impl ContainerView {
     /// What somebody of this role sees at `now` of one of `host`'s containers: whoever may only look sees no secrets.
     #[must_use]
-    pub fn new(
-        container: &Container,
-        host: &Host,
-        lifecycles: &Lifecycles,
-        role: Role,
-        now: UnixMicros,
-    ) -> Self {
-        let mut container = Cow::Borrowed(container);
+    pub fn new(kept: &Kept, host: &Host, lifecycles: &Lifecycles, role: Role, now: UnixMicros) -> Self {
+        let lifecycle = LifecycleView::new(&lifecycles.container(host, kept, now));
+        let mut container = kept.to_container();
         if role < Role::Operator {
-            masking::mask_container(container.to_mut());
+            masking::mask_container(&mut container);
         }
-        let container = &*container;
         let as_of = as_of(host, now).unwrap_or(now);
-        let up = is_up(container);
-        let figures = current_figures(host, container);
+        let up = is_up(kept);
+        let figures = current_figures(host, kept);
         Self {
             id: container.id.short().to_owned(),
             full_id: container.id.to_string(),
-            name: container.name.clone(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
-            command: container.command.clone(),
-            status: super::status::status(container, as_of),
+            status: super::status::status(&container, as_of),
+            compose_project: container.compose_project().map(str::to_owned),
+            compose_service: container.compose_service().map(str::to_owned),
+            name: container.name,
+            image: container.image,
+            image_id: container.image_id,
+            command: container.command,
             state: container.state,
-            lifecycle: LifecycleView::new(&lifecycles.container(host, container, now)),
+            lifecycle,
             health: container.health,
             created_at: Time(container.created_at),
             started_at: container.started_at.map(Time),
@@ -176,14 +171,12 @@ impl ContainerView {
             block_read_bytes: figures.map(|figures| figures.block_read_bytes),
             block_write_bytes: figures.map(|figures| figures.block_write_bytes),
             figures: figures.map(|figures| FiguresAge::new(figures, now)),
-            ports: container.ports.clone(),
-            networks: container.networks.clone(),
-            mounts: container.mounts.clone(),
-            compose_project: container.compose_project().map(str::to_owned),
-            compose_service: container.compose_service().map(str::to_owned),
-            labels: container.labels.clone(),
+            ports: container.ports,
+            networks: container.networks,
+            mounts: container.mounts,
+            labels: container.labels,
             labels_truncated: container.labels_truncated,
-            restart_policy: container.restart_policy.clone(),
+            restart_policy: container.restart_policy,
         }
     }
 }
@@ -239,7 +232,7 @@ impl FiguresAge {
 }
 
 /// The newest figures of `container`, if they are of its present run: those of an earlier one say nothing about this.
-pub(super) fn current_figures<'a>(host: &'a Host, container: &Container) -> Option<&'a Figures> {
+pub(super) fn current_figures<'a>(host: &'a Host, container: &Kept) -> Option<&'a Figures> {
     if !is_up(container) {
         return None;
     }
@@ -247,7 +240,7 @@ pub(super) fn current_figures<'a>(host: &'a Host, container: &Container) -> Opti
     container.started_at.is_none_or(|at| figures.at >= at).then_some(figures)
 }
 
-fn is_up(container: &Container) -> bool {
+fn is_up(container: &Kept) -> bool {
     matches!(container.state, ContainerState::Running | ContainerState::Paused)
 }
 

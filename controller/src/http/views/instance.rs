@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::policy::Limits;
 use roadstead_protocol::message::snapshot::{Engine, EngineState};
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use super::load::{LoadView, projects};
-use crate::fleet::{Health, Host, LinkState, LinkStatus, health};
+use crate::fleet::{Health, Host, Kept, LinkState, LinkStatus, health};
 use crate::http::time::{Time, age_seconds};
 use crate::model::Ceiling;
 
@@ -255,7 +255,7 @@ impl EngineView {
 
 impl ContainerCounts {
     fn new(host: &Host) -> Self {
-        let failing = |one: &&Arc<Container>| one.health == ContainerHealth::Unhealthy;
+        let failing = |one: &&Arc<Kept>| one.health == ContainerHealth::Unhealthy;
         let unhealthy = host.containers.values().filter(failing).count();
         let mut counts = Self { total: host.containers.len(), unhealthy, ..Self::default() };
         for (state, count) in host.counts() {

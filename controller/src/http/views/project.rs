@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::time::UnixMicros;
 use serde::Serialize;
 
 use super::instance::{LinkView, as_of};
 use super::lifecycle::LifecycleView;
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 use crate::http::time::{Time, age_seconds};
 use crate::lifecycle::{Lifecycle, Lifecycles, Status};
 
@@ -80,7 +79,7 @@ impl ProjectsView {
         let as_of = as_of(host, now);
         let projects = lifecycles.projects(host, now);
         let projects = projects.iter().map(|(name, lifecycle)| {
-            let of = |one: &&Container| one.compose_project() == Some(name);
+            let of = |one: &&Kept| one.compose_project() == Some(name);
             let containers: Vec<_> = host.containers.values().map(AsRef::as_ref).filter(of).collect();
             ProjectView::new(name, lifecycle, &containers, |one| lifecycles.container(host, one, now).status)
         });
@@ -99,8 +98,8 @@ impl ProjectView {
     fn new(
         name: &str,
         lifecycle: &Lifecycle,
-        containers: &[&Container],
-        status: impl Fn(&Container) -> Status,
+        containers: &[&Kept],
+        status: impl Fn(&Kept) -> Status,
     ) -> Self {
         let mut services: BTreeMap<&str, CountsView> = BTreeMap::new();
         let mut all = CountsView::default();
@@ -111,8 +110,8 @@ impl ProjectView {
                 services.entry(service).or_default().count(status);
             }
         }
-        let label = |key| containers.iter().find_map(|container| container.labels.get(key));
-        let files = label(CONFIG_FILES).map(String::as_str).unwrap_or_default();
+        let label = |key| containers.iter().find_map(|container| container.label(key));
+        let files = label(CONFIG_FILES).unwrap_or_default();
         let services = services.into_iter();
         Self {
             project: name.to_owned(),
@@ -121,7 +120,7 @@ impl ProjectView {
                 .map(|(service, containers)| ServiceView { service: service.to_owned(), containers })
                 .collect(),
             containers: all,
-            working_dir: label(WORKING_DIR).cloned(),
+            working_dir: label(WORKING_DIR).map(str::to_owned),
             config_files: files.split(',').filter(|file| !file.is_empty()).map(str::to_owned).collect(),
         }
     }

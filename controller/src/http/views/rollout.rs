@@ -272,8 +272,8 @@ fn services(host: &Host, project: &str) -> Vec<PlannedServiceView> {
         let name = container.compose_service().unwrap_or(&container.name);
         let service = services.entry(name).or_insert_with(|| PlannedServiceView {
             service: name.to_owned(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
+            image: container.image.to_string(),
+            image_id: container.image_id.to_string(),
             containers: 0,
         });
         service.containers += 1;

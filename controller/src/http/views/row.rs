@@ -1,11 +1,11 @@
 //! A container as a list of very many shows it: enough to find it. Borrowed from the picture, so that a page costs no
 //! copies.
 
-use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use serde::Serialize;
 
 use super::container::{current_figures, hundredths, mebibytes};
-use crate::fleet::Host;
+use crate::fleet::{Host, Kept};
 use crate::http::time::Time;
 
 /// One container among those of all instances. Nothing in it can be secret.
@@ -42,7 +42,7 @@ pub struct ContainerRow<'a> {
 impl<'a> ContainerRow<'a> {
     /// `container` of `host`.
     #[must_use]
-    pub fn new(host: &'a Host, container: &'a Container) -> Self {
+    pub fn new(host: &'a Host, container: &'a Kept) -> Self {
         let figures = current_figures(host, container);
         Self {
             instance: host.record.id.as_str(),

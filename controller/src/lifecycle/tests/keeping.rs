@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::seconds;
 use crate::events::Events;
-use crate::fixtures::{container, container_id, engine, instance, record, store};
+use crate::fixtures::{container, container_id, engine, instance, kept, record, store};
 use crate::fleet::{Fleet, Host, persist};
 use crate::lifecycle::{Lifecycles, Status};
 use crate::model::{CommandRecord, CommandState, Direction};
@@ -217,7 +217,7 @@ async fn events_and_time_are_told() {
     let (mut shown, now) = (container(1, ContainerState::Running), UnixMicros::now());
     (shown.created_at, shown.started_at) = (now, Some(now.minus(Duration::from_millis(9_990))));
     shown.id = container_id(9);
-    assert_eq!(lifecycles.container(&site.host(), &shown, now).status, Status::Installing);
+    assert_eq!(lifecycles.container(&site.host(), &kept(shown), now).status, Status::Installing);
     assert_eq!(changes.recv().await.unwrap().containers, [container_id(9)]);
     stop.cancel();
     running.await.unwrap();

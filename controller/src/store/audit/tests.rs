@@ -28,7 +28,7 @@ async fn store_with(count: usize) -> (TempDir, Vec<Anchor>) {
     let store = Store::open(folder.path()).unwrap();
     let mut anchors = Vec::new();
     for number in 1..=count {
-        anchors.push(store.append_audit(entry(&format!("user {number}"))).await.unwrap());
+        anchors.push(store.append_audit(vec![entry(&format!("user {number}"))]).await.unwrap());
     }
     (folder, anchors)
 }
@@ -158,7 +158,7 @@ async fn a_log_that_was_written_anew_is_noticed_by_a_place_that_was_noted() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     for _ in 0..10 {
-        store.append_audit(entry("mallory")).await.unwrap();
+        store.append_audit(vec![entry("mallory")]).await.unwrap();
     }
     assert_eq!(verify(folder.path(), vec![anchors[4]]).await, Err(Broken::NotAsNoted(5)));
 }
@@ -194,8 +194,9 @@ async fn retention_removes_the_oldest_and_leaves_a_chain_that_tells_of_it() {
     let store = Store::open(folder.path()).unwrap();
     let mut anchors = Vec::new();
     for second in 0..10 {
-        anchors
-            .push(store.append_audit(AuditEntry { at: UnixMicros(second), ..entry("admin") }).await.unwrap());
+        anchors.push(
+            store.append_audit(vec![AuditEntry { at: UnixMicros(second), ..entry("admin") }]).await.unwrap(),
+        );
     }
     let now = UnixMicros(100);
     assert_eq!(store.prune_audit(UnixMicros(0), 1000, now).await.unwrap(), 0);
@@ -219,7 +220,7 @@ async fn a_young_entry_before_an_old_one_stays_and_keeps_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     for at in [1, 50, 2] {
-        store.append_audit(AuditEntry { at: UnixMicros(at), ..entry("admin") }).await.unwrap();
+        store.append_audit(vec![AuditEntry { at: UnixMicros(at), ..entry("admin") }]).await.unwrap();
     }
     assert_eq!(store.prune_audit(UnixMicros(10), 1000, UnixMicros(60)).await.unwrap(), 1);
     assert_eq!(store.verify_audit(Vec::new()).await.unwrap().unwrap().entries, 3);
@@ -245,7 +246,7 @@ async fn writers_beside_each_other_and_in_two_processes_keep_one_chain() {
     for number in 0..200 {
         let store = stores[number % 2].clone();
         writers.spawn(async move {
-            store.append_audit(entry(&format!("user {number}"))).await.unwrap();
+            store.append_audit(vec![entry(&format!("user {number}"))]).await.unwrap();
             if number % 50 == 0 {
                 store.prune_audit(UnixMicros(0), 100, UnixMicros(1)).await.unwrap();
             }

@@ -163,7 +163,8 @@ export interface paths {
         /** Commands, newest first. */
         get: operations["list_commands"];
         put?: never;
-        post?: never;
+        /** Do the same on many hosts: act on a container, or check a project. Syncs of many hosts are rollouts. */
+        post: operations["order_many"];
         delete?: never;
         options?: never;
         head?: never;
@@ -924,6 +925,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A command of one host. */
+        AcceptedOne: {
+            /** @description The command. */
+            command_id: string;
+            /** @description Where. */
+            instance: string;
+        };
         /** @description A command that was accepted: the command itself, and how to follow it. */
         AcceptedView: components["schemas"]["CommandView"] & {
             /** @description Its id once more, by a name that says whose. */
@@ -2032,6 +2040,36 @@ export interface components {
             /** @description User name; `admin` if left out. */
             username?: string | null;
         };
+        /**
+         * @description What to do on many hosts.
+         * @enum {string}
+         */
+        ManyAction: "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "remove" | "check";
+        /** @description The same to do on many hosts, named by id or by their labels. */
+        ManyRequest: {
+            /** @description What to do. */
+            action: components["schemas"]["ManyAction"];
+            /** @description The container that is meant, by name; for all actions but `check`. */
+            container?: string | null;
+            /** @description Instead of ids: hosts with this environment label. One without the container or project is not meant. */
+            environment?: string | null;
+            /** @description Instead of all of that: every host. It has to be said. */
+            every?: boolean;
+            /** @description Ids of instances. A host without the container or project is refused by name. */
+            instances?: string[] | null;
+            /** @description The compose project to check; may be left out where a host has only one. */
+            project?: string | null;
+            queue_for?: components["schemas"]["Span"] | null;
+            /** @description Instead of ids: hosts with this tag. */
+            tag?: string | null;
+        };
+        /** @description What became of it, host by host. */
+        ManyView: {
+            /** @description The commands that were taken on. */
+            accepted: components["schemas"]["AcceptedOne"][];
+            /** @description Hosts that were refused, and why. */
+            refused: components["schemas"]["RefusedOne"][];
+        };
         /** @description One mount. */
         MountDetails: {
             /** @description `bind`, `volume`, `tmpfs`, … */
@@ -2376,6 +2414,13 @@ export interface components {
         RecoveryCodesView: {
             /** @description The codes. */
             recovery_codes: string[];
+        };
+        /** @description A host that was refused. */
+        RefusedOne: {
+            /** @description Why, and what to do. */
+            detail: string;
+            /** @description Which. */
+            instance: string;
         };
         /** @description An instance to register. */
         RegisterRequest: {
@@ -3077,6 +3122,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CommandsView"];
+                };
+            };
+            /** @description Not done; `detail` says why, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    order_many: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManyRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManyView"];
                 };
             };
             /** @description Not done; `detail` says why, and what to do. */

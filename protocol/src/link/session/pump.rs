@@ -38,6 +38,15 @@ pub(super) struct Pump<S, Tx> {
     timing: Timing,
     /// A heartbeat that waits until the message before it is written.
     pending_heartbeat: Option<Message>,
+    /// Whether a message came in that made the socket's buffer grow.
+    grown: bool,
+}
+
+/// Why the pump stopped.
+enum Paused {
+    Over(Ending),
+    /// The socket's buffer has grown, and nothing moves just now.
+    Grown,
 }
 
 /// What the pump woke up for.
@@ -94,16 +103,25 @@ where
             superseder,
             timing,
             pending_heartbeat: None,
+            grown: false,
         }
     }
 
     pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Box<Rx>>) -> SessionEnd {
-        let ending = self.carry(&incoming).await;
+        let ending = loop {
+            match self.carry(&incoming).await {
+                Paused::Over(ending) => break ending,
+                Paused::Grown => {
+                    self.link = Box::pin(self.link.with_small_buffers()).await;
+                    self.grown = false;
+                }
+            }
+        };
         // Boxed, so that no pump carries its state along for what happens once.
         Box::pin(farewell::take_leave(self.link, self.outgoing, ending)).await
     }
 
-    async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Box<Rx>>) -> Ending {
+    async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Box<Rx>>) -> Paused {
         let mut room = incoming.try_reserve().ok();
         loop {
             let now = Instant::now();
@@ -127,6 +145,8 @@ where
             };
             let now = Instant::now();
             self.timing.received(self.link.received(), now);
+            // There is a heartbeat every so often: no need to look after each message.
+            let written = matches!(happened, Happened::Moved(Moved::Written(_)));
             let step = match happened {
                 Happened::Moved(Moved::Received(received)) => {
                     let step = self.received(received, &mut room);
@@ -144,7 +164,10 @@ where
                 Happened::TimePassed => self.time_passed(now),
             };
             if let Err(ending) = step.and_then(|()| self.judge(now)) {
-                return ending;
+                return Paused::Over(ending);
+            }
+            if written && self.grown && !self.timing.is_writing() && self.link.is_drained() {
+                return Paused::Grown;
             }
         }
     }
@@ -154,6 +177,10 @@ where
         received: Option<Result<Message, SocketError>>,
         room: &mut Option<Permit<'_, Box<Rx>>>,
     ) -> Result<(), Ending> {
+        if let Some(Ok(message)) = &received {
+            self.link.took(message);
+            self.grown |= message.len() > websocket::READ_BUFFER;
+        }
         match received {
             None => Err(Ending::Closed(SessionEnd::ClosedByPeer)),
             Some(Err(error)) => Err(failed(error)),
