@@ -18,11 +18,10 @@ use super::audit::Asked;
 use super::containers::find;
 use super::extract::Body;
 use super::instances::{host, hosts};
-use super::orders::{describe, project};
+use super::orders::{describe, options, project};
 use super::problem::Problem;
 use super::time::Span;
 use crate::accounts::Person;
-use crate::commands::IssueOptions;
 use crate::fleet::Host;
 
 /// Commands that are taken on at a time: enough to share commits, few enough that others are not kept waiting.
@@ -210,13 +209,7 @@ async fn ask(
         }
     };
     let (what, target) = describe(&instance, &work);
-    let options = IssueOptions {
-        id: None,
-        queue_for: queue_for.map(|Span(span)| span),
-        deadline: None,
-        policy: host.record.policy.as_ref(),
-        ceiling: host.record.terms.ceiling.as_ref(),
-    };
+    let options = options(&host, queue_for);
     let issued = app.services.commands.issue(&instance, work, &person.label(), options).await;
     let result: Result<CommandId, Problem> = issued.map(|record| record.id).map_err(Problem::from);
     Asked { instance, what, target, result }

@@ -226,13 +226,7 @@ async fn issue(
 ) -> Result<Response, Problem> {
     let instance = &host.record.id;
     let (what, target) = describe(instance, &work);
-    let options = IssueOptions {
-        id: None,
-        queue_for: queue_for.map(|Span(span)| span),
-        deadline: None,
-        policy: host.record.policy.as_ref(),
-        ceiling: host.record.terms.ceiling.as_ref(),
-    };
+    let options = options(host, queue_for);
     let issued = app.services.commands.issue(instance, work, &person.label(), options).await;
     let issued = issued.map_err(Problem::from);
     let command = issued.as_ref().ok().map(|record| record.id);
@@ -241,6 +235,17 @@ async fn issue(
     let location = format!("/api/commands/{}", command.id);
     let accepted = AcceptedView { command_id: command.id.clone(), log: format!("{location}/log"), command };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(accepted)).into_response())
+}
+
+/// What a request for a command on `host` says beside the work.
+pub(super) fn options(host: &Host, queue_for: Option<Span>) -> IssueOptions<'_> {
+    IssueOptions {
+        id: None,
+        queue_for: queue_for.map(|Span(span)| span),
+        deadline: None,
+        policy: host.record.policy.as_ref(),
+        ceiling: host.record.terms.ceiling.as_ref(),
+    }
 }
 
 /// The project that is meant: the one named, or the only one there is.

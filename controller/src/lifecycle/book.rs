@@ -10,7 +10,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use super::fact::{Fact, Subject};
 use super::history::History;
 use super::is_meant;
-use crate::fleet::{Host, Kept};
+use crate::fleet::{self, Host};
 use crate::store::lifecycles::HistoryRow;
 use crate::store::{Store, StoreError};
 
@@ -88,7 +88,7 @@ impl Book {
     }
 
     /// Everything told of a container: by the engine, and by commands that named it.
-    pub(super) fn told(&self, instance: &InstanceId, container: &Kept) -> History {
+    pub(super) fn told(&self, instance: &InstanceId, container: &fleet::Kept) -> History {
         let of = |subject| self.history(instance, &subject);
         let mut told = of(Subject::Container(container.id.clone())).cloned().unwrap_or_default();
         for named in [container.id.as_str(), &container.name] {
