@@ -40,6 +40,8 @@ pub struct Link<S> {
     role: Role,
     /// How many bytes the frames had that came out of the socket.
     taken: u64,
+    /// Whether one of them made the socket's read buffer grow.
+    grown: bool,
     peer: PeerKey,
     /// The key by which this program has made itself known, if it is an agent or a dialler.
     shown: Option<PeerKey>,
@@ -86,6 +88,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         };
         let mask = if self.role == Role::Server { 4 } else { 0 };
         self.taken += 2 + length + mask + payload;
+        self.grown |= message.len() > websocket::READ_BUFFER;
+    }
+
+    const fn has_grown(&self) -> bool {
+        self.grown
     }
 
     /// Whether every byte that was read of the peer's frames has come out of the socket: nothing is half read. A peer that
@@ -100,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let Self { socket, role, .. } = *self;
         let socket =
             WebSocketStream::from_raw_socket(socket.into_inner(), role, Some(websocket::config())).await;
-        Box::new(Self { socket, ..*self })
+        Box::new(Self { socket, grown: false, ..*self })
     }
 }
 

@@ -144,8 +144,8 @@ where
 {
     let carrier = Carrier::relayed(stream);
     let socket = WebSocketStream::from_raw_socket(carrier, Role::Server, Some(websocket::config())).await;
-    let (role, taken) = (Role::Server, 0);
-    Link { socket, role, taken, peer, shown: None, remote, heartbeat_every: HEARTBEAT, place: None }
+    let (role, taken, grown) = (Role::Server, 0, false);
+    Link { socket, role, taken, grown, peer, shown: None, remote, heartbeat_every: HEARTBEAT, place: None }
 }
 
 /// What a server answers to the `Sec-WebSocket-Key` of an upgrade (RFC 6455, section 4.2.2).

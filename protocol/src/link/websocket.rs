@@ -91,6 +91,7 @@ where
         socket,
         role,
         taken: 0,
+        grown: false,
         peer,
         shown: Some(shown),
         remote,

@@ -37,9 +37,23 @@ pub(super) struct Pump<S, Tx> {
     superseder: CancellationToken,
     timing: Timing,
     /// A heartbeat that waits until the message before it is written.
-    pending_heartbeat: Option<Message>,
-    /// Whether a message came in that made the socket's buffer grow.
-    grown: bool,
+    pending_heartbeat: Option<Beat>,
+}
+
+/// A heartbeat: a message of its own would take room in every pump.
+#[derive(Clone, Copy)]
+enum Beat {
+    Ping,
+    Pong,
+}
+
+impl Beat {
+    fn message(self) -> Message {
+        match self {
+            Self::Ping => Message::Ping(Default::default()),
+            Self::Pong => Message::Pong(Default::default()),
+        }
+    }
 }
 
 /// Why the pump stopped.
@@ -103,22 +117,19 @@ where
             superseder,
             timing,
             pending_heartbeat: None,
-            grown: false,
         }
     }
 
     pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Box<Rx>>) -> SessionEnd {
-        let ending = loop {
+        loop {
+            // Boxed, so that no pump carries the state along of what happens once or seldom.
             match self.carry(&incoming).await {
-                Paused::Over(ending) => break ending,
-                Paused::Grown => {
-                    self.link = Box::pin(self.link.with_small_buffers()).await;
-                    self.grown = false;
+                Paused::Over(ending) => {
+                    return Box::pin(farewell::take_leave(self.link, self.outgoing, ending)).await;
                 }
+                Paused::Grown => self.link = Box::pin(self.link.with_small_buffers()).await,
             }
-        };
-        // Boxed, so that no pump carries its state along for what happens once.
-        Box::pin(farewell::take_leave(self.link, self.outgoing, ending)).await
+        }
     }
 
     async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Box<Rx>>) -> Paused {
@@ -166,7 +177,7 @@ where
             if let Err(ending) = step.and_then(|()| self.judge(now)) {
                 return Paused::Over(ending);
             }
-            if written && self.grown && !self.timing.is_writing() && self.link.is_drained() {
+            if written && self.link.has_grown() && !self.timing.is_writing() && self.link.is_drained() {
                 return Paused::Grown;
             }
         }
@@ -179,7 +190,6 @@ where
     ) -> Result<(), Ending> {
         if let Some(Ok(message)) = &received {
             self.link.took(message);
-            self.grown |= message.len() > websocket::READ_BUFFER;
         }
         match received {
             None => Err(Ending::Closed(SessionEnd::ClosedByPeer)),
@@ -223,7 +233,7 @@ where
     fn written(&mut self) -> Result<(), Ending> {
         self.timing.written();
         match self.pending_heartbeat.take() {
-            Some(heartbeat) => self.write(heartbeat),
+            Some(heartbeat) => self.write(heartbeat.message()),
             None => Ok(()),
         }
     }
@@ -236,16 +246,16 @@ where
     fn time_passed(&mut self, now: Instant) -> Result<(), Ending> {
         let Some(paused) = self.timing.take_heartbeat(now) else { return Ok(()) };
         let heartbeat = match self.heartbeat {
-            Heartbeat::Send => Message::Ping(Default::default()),
+            Heartbeat::Send => Beat::Ping,
             // While this side does not read it answers no heartbeat, so that it must show by itself that it lives.
-            Heartbeat::Expect if paused => Message::Pong(Default::default()),
+            Heartbeat::Expect if paused => Beat::Pong,
             Heartbeat::Expect => return Ok(()),
         };
         if self.timing.is_writing() {
             self.pending_heartbeat = Some(heartbeat);
             return Ok(());
         }
-        self.write(heartbeat)
+        self.write(heartbeat.message())
     }
 
     fn judge(&self, now: Instant) -> Result<(), Ending> {
