@@ -72,6 +72,7 @@ async fn trickle(number: u32, address: SocketAddr, crowd: Arc<Crowd>) {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "how agents fare meanwhile is of interest, also where all is well")]
 #[tokio::test]
 async fn ten_thousand_strangers_who_trickle_bytes_put_nobody_out_and_keep_nobody_out() {
     raise_file_limit();

@@ -49,6 +49,9 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "controller/src/http",
             "controller/src/connect/relaying",
             "controller/src/relayed",
+            // Asks the provider of sign-ins, and the one place that reads addresses.
+            "controller/src/oidc/fetch",
+            "controller/src/web_url",
         ],
         "the engine is a trait to everyone else, and domain modules know no transport",
     ),

@@ -33,13 +33,19 @@ pub(in crate::store) struct Message {
     instance: InstanceId,
     epoch: Epoch,
     print: Option<Print>,
-    fork: Fork,
-    /// What was stored under an earlier epoch already.
-    told: HashSet<EventSeq>,
+    /// Few have one, and thousands of messages may wait.
+    forked: Option<Box<Forked>>,
     events: Vec<Ready>,
     bytes: Vec<u8>,
     result: Option<Result<Intake, StoreError>>,
     answer: Answer<Intake>,
+}
+
+/// Of an outbox that left an epoch it shared.
+struct Forked {
+    fork: Fork,
+    /// What was stored under an earlier epoch already.
+    told: HashSet<EventSeq>,
 }
 
 /// An event that is ready.
@@ -73,8 +79,8 @@ impl Message {
             let record = EventRecord { id: 0, instance, origin, at, received_at, what };
             events.push(Ready { record, seq, subject, end: bytes.len() });
         }
-        let fork = fork.unwrap_or_default();
-        Ok(Self { instance, epoch, print, fork, told, events, bytes, result: None, answer })
+        let forked = fork.map(|fork| Box::new(Forked { fork, told }));
+        Ok(Self { instance, epoch, print, forked, events, bytes, result: None, answer })
     }
 
     /// How many events it has.
@@ -213,14 +219,15 @@ impl<'a> Append<'a> {
         mut standing: Standing,
     ) -> Result<Intake, StoreError> {
         let mark = standing.mark()?;
-        let Message { instance, events, bytes, told, print, fork, .. } = message;
+        let Message { instance, events, bytes, forked, print, .. } = message;
         let numbers = events.iter().filter_map(|event| Some(event.record.origin?.1));
         if is_out_of_step(mark, *print, numbers) {
             // None of it is stored, so none of it is told.
             events.clear();
             return Ok(Intake { mark: mark.seq, duplicates: 0, out_of_step: true });
         }
-        let before = if standing.seq > 0 { mark.seq } else { fork.after };
+        let after = forked.as_ref().map_or(EventSeq(0), |forked| forked.fork.after);
+        let before = if standing.seq > 0 { mark.seq } else { after };
         // Whatever an agent says of its fork must not become an error, which would be everybody's.
         let known = i64::try_from(before.0).unwrap_or(i64::MAX);
         let old = events.partition_point(|event| event.seq <= known);
@@ -240,7 +247,9 @@ impl<'a> Append<'a> {
         for Ready { record, seq, subject, end } in events.iter_mut() {
             let bytes = &bytes[begins..*end];
             begins = *end;
-            if record.origin.is_some_and(|(_, number)| told.contains(&number)) {
+            if let (Some(forked), Some((_, number))) = (&forked, record.origin)
+                && forked.told.contains(&number)
+            {
                 duplicates += 1;
                 continue;
             }
