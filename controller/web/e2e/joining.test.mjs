@@ -76,7 +76,7 @@ describe('joining', () => {
     await look(page, 'joining', problems)
     await page.goto('/')
     await page.getByRole('article', { name: 'nas' }).getByRole('link', { name: 'nas', exact: true }).first().click()
-    await page.getByRole('row', { name: /kept/ }).getByText('protected').waitFor()
+    await page.getByRole('row', { name: /kept/ }).getByText('protected').filter({ visible: true }).waitFor()
     const stop = page.getByRole('button', { name: 'Stop kept' })
     assert.match((await stop.getAttribute('title')) ?? '', /join token of this host set a ceiling without "lifecycle"/)
     await look(page, 'protected', problems)

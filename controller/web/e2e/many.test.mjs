@@ -57,7 +57,7 @@ describe('many at once', () => {
     for (const name of ['alpha', 'beta']) {
       const text = await step(name).innerText()
       assert.match(text, /web/)
-      assert.match(text, /Compose, or The engine alone/)
+      assert.match(text, /Compose; the engine alone where the files cannot be read/)
       assert.match(text, /[0-9a-f]{12}/)
     }
     await look(page, 'rollout-new', problems)
