@@ -2,6 +2,7 @@
 //! seeds that the scenario sowed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +11,9 @@ use roadstead_tests::api::text;
 use roadstead_tests::images::push_image;
 use roadstead_tests::processes::PASSWORD as LOGIN;
 use roadstead_tests::registry::{PASSWORD, USER};
-use roadstead_tests::{ControllerOptions, Dockerd, ImageOptions, Registry, eventually};
+use roadstead_tests::{Api, ControllerOptions, Dockerd, ImageOptions, Registry, eventually};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::site::{Dial, SOON, Site};
 
@@ -22,6 +24,9 @@ const ARGUMENT: &str = "seed-argument-1234";
 const URL: &str = "seed-url-5678";
 const WRONG: &str = "seed-wrong-password-3456";
 const INSTALLED: &str = "seed-installed-9012";
+const WRONG_TOKEN: &str = "rst_seed-wrong-token-2345";
+const MISPLACED: &str = "seed-misplaced-password-6789";
+const DECLARED: &str = "seed-declared-agent-secret-1357-2468-";
 
 /// A value that nothing tells to be secret: whoever may look at its container sees it, and nobody sees it elsewhere.
 const PLAIN: &str = "seed-plain-7890";
@@ -57,7 +62,13 @@ async fn no_secret_is_logged_stored_or_answered() {
     registry.require_login().await;
     roadstead_tests::busybox_image(&engine, "local:1", &ImageOptions::default()).await;
     run_with_secrets(&engine).await;
-    let mut site = Site::start_with(ControllerOptions::default().set("ROADSTEAD_LOG", "trace")).await;
+    let declared = tempfile::tempdir().unwrap();
+    let (config, secret) = (declared.path().join("controller.toml"), declared.path().join("rack.secret"));
+    std::fs::write(&secret, DECLARED).unwrap();
+    let agents = format!("[[agents]]\nname = 'rack'\nsecret-file = '{}'\n", secret.display());
+    std::fs::write(&config, agents).unwrap();
+    let options = ControllerOptions::default().set("ROADSTEAD_LOG", "trace");
+    let mut site = Site::start_with(options.set("ROADSTEAD_CONFIG", config.display())).await;
     let logins = tempfile::tempdir().unwrap();
     let member = site
         .join_with(Dial::Outbound, &engine, "host", |options| {
@@ -74,10 +85,12 @@ async fn no_secret_is_logged_stored_or_answered() {
     sow(&site, &member.id, &registry, logins.path()).await;
 
     let join = member.agent.options.join.clone().unwrap();
+    let mut answers = misuse(&site).await;
     let everywhere = of_everybody(join, cookie(&site).await);
-    let all = [everywhere, of_containers()].concat();
+    let all = [everywhere, of_programs(&site, &mut answers).await, of_containers()].concat();
 
-    let answers = answers(&site, &member.id).await;
+    answers.extend(self::answers(&site, &member.id).await);
+    answers.extend(printed(&site).await);
     let details = &answers.iter().find(|(path, _)| path.ends_with("/containers/shop_web_1")).unwrap().1;
     assert!(
         details.contains("DB_PASSWORD") && details.contains("api.token"),
@@ -169,6 +182,68 @@ fn registry_login() -> String {
 
 type Seed = (&'static str, Vec<u8>);
 
+/// Secrets in places where they do not belong, and what is answered.
+async fn misuse(site: &Site) -> Vec<(String, String)> {
+    let mut answers = Vec::new();
+    for body in [
+        json!({ "password": [MISPLACED] }),
+        json!({ "passwort": MISPLACED }),
+        json!({ "password": WRONG, "code": { "code": MISPLACED } }),
+        json!({ "username": MISPLACED, "password": WRONG, "more": MISPLACED }),
+        json!({ "username": MISPLACED, "password": WRONG }),
+    ] {
+        let answer = site.api.post("/api/login", &body).await;
+        assert!(answer.status.is_client_error(), "{body}");
+        answers.push((format!("POST /api/login {body}"), answer.body.to_string()));
+    }
+    for (name, value) in [
+        ("authorization", format!("Bearer {WRONG_TOKEN}")),
+        ("authorization", format!("Basic {MISPLACED}")),
+        ("cookie", format!("roadstead_session={MISPLACED}")),
+    ] {
+        let client = Api::anonymous(&site.controller.url());
+        let path = format!("/api/instances?token={MISPLACED}");
+        let answer = client.request(reqwest::Method::GET, &path).header(name, value).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401);
+        answers.push((format!("{name} of no use"), answer.text().await.unwrap()));
+    }
+    answers
+}
+
+/// Secrets that were made for programs and people: told once, and nowhere after that.
+async fn of_programs(site: &Site, answers: &mut Vec<(String, String)>) -> Vec<Seed> {
+    let token = json!({ "name": "script", "scope": "admin" });
+    let token = text(&site.api.post("/api/tokens", &token).await.expect_status(201), "secret");
+    let person = json!({ "name": "anna", "role": "operator" });
+    let password = text(&site.api.post("/api/users", &person).await.expect_status(201), "password");
+    let anna = Api::anonymous(&site.controller.url());
+    let login = json!({ "username": "anna", "password": password });
+    anna.post("/api/login", &login).await.expect_status(200);
+    let pending = anna.post("/api/account/second-factor", &json!({ "password": password })).await;
+    let factor = text(&pending.expect_status(201), "secret");
+    let bearer = anna.request(reqwest::Method::GET, "/api/users").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(bearer.status().as_u16(), 200);
+    answers.push(("GET /api/users with a token".to_owned(), bearer.text().await.unwrap()));
+    answers.push(("GET /api/account of anna".to_owned(), anna.get("/api/account").await.body.to_string()));
+    vec![
+        ("an API token", token.into_bytes()),
+        ("a wrong API token", WRONG_TOKEN.as_bytes().to_vec()),
+        ("a password that was made", password.into_bytes()),
+        ("a second factor", factor.into_bytes()),
+        ("a misplaced password", MISPLACED.as_bytes().to_vec()),
+        ("a declared agent's secret", DECLARED.as_bytes().to_vec()),
+    ]
+}
+
+/// What the program's own commands print.
+async fn printed(site: &Site) -> Vec<(String, String)> {
+    let mut printed = Vec::new();
+    for command in [&["join-tokens"][..], &["users", "list"], &["audit", "export"], &["audit", "verify"]] {
+        printed.push((command.join(" "), site.controller.command(command).await));
+    }
+    printed
+}
+
 /// Secrets of people and programs: nowhere at all.
 fn of_everybody(join: String, cookie: String) -> Vec<Seed> {
     let proof = join.parse::<JoinToken>().unwrap().proof();
@@ -209,35 +284,48 @@ async fn cookie(site: &Site) -> String {
     value
 }
 
-/// Every answer of the API that somebody may read.
+/// Every answer that the API's own description promises to whoever reads.
 async fn answers(site: &Site, instance: &str) -> Vec<(String, String)> {
     let commands = site.api.get("/api/commands").await.expect_status(200);
     let commands: Vec<_> =
         commands["commands"].as_array().unwrap().iter().map(|command| text(command, "id")).collect();
     assert!(commands.len() >= 5);
-    let mut paths: Vec<String> = [
-        "/api/instances",
-        "/api/commands",
-        "/api/events",
-        "/api/audit",
-        "/api/join-tokens",
-        "/api/session",
-        "/metrics",
-        "/health",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    for tail in ["", "/health", "/containers", "/containers/shop_web_1", "/containers/app", "/projects"] {
-        paths.push(format!("/api/instances/{instance}{tail}"));
+    let rollout = json!({ "instances": [instance], "project": "shop" });
+    let rollout = text(&site.api.post("/api/rollouts", &rollout).await.expect_status(202), "id");
+    let described = site.api.get("/api/openapi.json").await.expect_status(200);
+    let mut paths = Vec::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let ids = match path.split('/').nth(2) {
+            Some("commands") => commands.clone(),
+            Some("rollouts") => vec![rollout.clone()],
+            _ => vec![instance.to_owned()],
+        };
+        if methods.get("get").is_none() || path == "/" || path == "/api/live" {
+            continue;
+        }
+        for id in if path.contains("{id}") { ids } else { vec![String::new()] } {
+            let path = path.replace("{id}", &id).replace("{name}", "admin");
+            for container in if path.contains("{container}") { &["shop_web_1", "app"][..] } else { &[""] } {
+                paths.push(path.replace("{container}", container));
+            }
+        }
     }
-    for id in commands {
-        paths.extend([format!("/api/commands/{id}"), format!("/api/commands/{id}/log")]);
-    }
+    assert!(paths.len() > 30, "{paths:?}");
+    paths.push("/api/tokens?all=true".to_owned());
     let mut answers = Vec::new();
     for path in paths {
-        let answer = site.api.get(&path).await;
-        assert!(answer.status.is_success(), "{path}: {}", answer.body);
-        answers.push((path, answer.body.to_string()));
+        let answer = site.api.request(reqwest::Method::GET, &path).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {body}");
+        answers.push((path, body));
+    }
+    for path in ["/api/live", "/api/live?containers=apart"] {
+        let mut live = site.api.stream(path).await;
+        for _ in 0..3 {
+            let Ok(event) = timeout(Duration::from_secs(2), live.next()).await else { break };
+            answers.push((format!("{path}, live"), event.unwrap().data.to_string()));
+        }
     }
     answers
 }
