@@ -45,7 +45,7 @@ pub struct Settings {
     #[arg(long, env = "ROADSTEAD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// Where people reach API and web UI (https://roadstead.example.org); needed to sign in at a provider.
+    /// Where people reach API and web UI (`https://roadstead.example.org`); needed to sign in at a provider.
     #[arg(long, env = "ROADSTEAD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 

@@ -1,7 +1,7 @@
 //! The event log and how far each outbox has been stored.
 //!
 //! Appending is what it is made for: rows go to the log's end, what many events share is written once (`subjects`), and
-//! the index by instance is filled in many events at a time ([`INDEXED_AT_ONCE`]).
+//! the index by instance is filled in many events at a time (`INDEXED_AT_ONCE`).
 
 use std::collections::HashSet;
 use std::hash::RandomState;
