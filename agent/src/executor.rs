@@ -4,10 +4,10 @@
 //! through the outbox. What it says on the way is kept here and sent by whatever session is up.
 
 pub mod ledger;
+mod outcome;
 mod resume;
 mod table;
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +32,8 @@ use crate::engine::Engine;
 use crate::outbox::Outbox;
 use crate::policy::PolicyCell;
 use ledger::{Ledger, LedgerError};
-use table::{Admission, Entry, Table, Why};
+use outcome::{explain, failed, given_up, panic_text, word};
+use table::{Admission, Entry, Said, Table, Why};
 
 /// Longest deadline that is taken at its word; a longer one is cut to this.
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 3600);
@@ -61,6 +62,8 @@ struct Shared<E> {
     table: Mutex<Table>,
     /// Notified when a command said something, or somebody asked for what it said.
     written: Arc<Notify>,
+    /// Notified when lines were handed to the session.
+    handed_over: Notify,
     /// Ends every command where it stands.
     abort: CancellationToken,
 }
@@ -86,7 +89,9 @@ impl<E: Engine> Executor<E> {
         let mut table = Table::new(options.at_once, Arc::clone(&written));
         table.restore(ledger.ended(), ledger.take_found());
         let (options, abort, table) = (Arc::new(options), CancellationToken::new(), Mutex::new(table));
-        let shared = Arc::new(Shared { engine, policy, outbox, ledger, options, table, written, abort });
+        let handed_over = Notify::new();
+        let shared =
+            Arc::new(Shared { engine, policy, outbox, ledger, options, table, written, handed_over, abort });
         Self { shared, tasks: TaskTracker::new() }
     }
 
@@ -137,18 +142,39 @@ impl<E: Engine> Executor<E> {
     /// Forgets how far the lines of each command were sent: the session before this one may not have delivered
     /// them. They go on when the controller enquires.
     pub fn begin_session(&self) {
-        self.shared.table().hush();
+        self.shared.table().begin_session();
+        self.shared.handed_over.notify_one();
     }
 
     /// The next lines to send, of any commands, at least one, together at most [`CHUNK`] bytes. Waits until there
-    /// are some; cancel-safe; meant for one caller at a time.
+    /// are some; cancel-safe; meant for one caller at a time, who has handed the lines of the call before to the
+    /// session.
     pub async fn next_lines(&self) -> Vec<ProgressLine> {
+        self.shared.table().handed_over();
+        self.shared.handed_over.notify_one();
         loop {
             let lines = self.shared.table().take_lines(CHUNK - ENVELOPE);
             if !lines.is_empty() {
                 return lines;
             }
             self.shared.written.notified().await;
+        }
+    }
+
+    /// Waits until everything that an ended command said is handed to the session, so that a log is whole when its end
+    /// is told. Does not wait for ever for a controller that never asks for it. Cancel-safe; meant for one caller.
+    pub async fn all_said(&self, command: CommandId) {
+        loop {
+            let said = self.shared.table().said(command);
+            match said {
+                Said::All => return,
+                Said::NotYet => self.shared.handed_over.notified().await,
+                Said::Unasked { until } if Instant::now() >= until => return,
+                Said::Unasked { until } => {
+                    // Whichever it was, the table knows better now.
+                    let _ = timeout_at(until, self.shared.handed_over.notified()).await;
+                }
+            }
         }
     }
 
@@ -341,43 +367,5 @@ impl<E: Engine> Shared<E> {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Says why a command was told to stop, where that was not asked for.
-fn explain(outcome: Outcome, why: Option<Why>, deadline: Duration) -> Outcome {
-    match (outcome, why) {
-        (Outcome::Cancelled { summary, services }, Some(Why::Deadline)) => {
-            let reason = format!("the deadline of {} s passed; by then: {summary}", deadline.as_secs());
-            Outcome::Failed { reason, services }
-        }
-        (Outcome::Cancelled { summary, services }, Some(Why::Closing)) => {
-            Outcome::Cancelled { summary: format!("the agent was stopped; by then: {summary}"), services }
-        }
-        (outcome, _) => outcome,
-    }
-}
-
-/// The end of a command that did not come to a safe point.
-fn given_up(why: &str) -> Outcome {
-    failed(format!("{why} and the command was given up where it stood: look at what runs on the host"))
-}
-
-const fn failed(reason: String) -> Outcome {
-    Outcome::Failed { reason, services: Vec::new() }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}
-
-const fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded { .. } => "succeeded",
-        Outcome::Failed { .. } => "failed",
-        Outcome::Cancelled { .. } => "cancelled",
-        Outcome::Refused { .. } => "refused",
-        Outcome::Unknown => "unknown",
     }
 }

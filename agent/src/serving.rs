@@ -10,6 +10,7 @@ use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, PART, encoded_size};
 use roadstead_protocol::message::container::Container;
+use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
 use roadstead_protocol::message::ids::{ContainerId, EventSeq, PeerKey};
 use roadstead_protocol::message::inspection::Inspection;
@@ -66,7 +67,7 @@ pub async fn serve<E: Engine>(
     let work = async {
         tokio::select! {
             _ = tell_picture(parts, &outgoing) => {}
-            _ = tell_events(&parts.outbox, welcome.acknowledged, &outgoing) => {}
+            _ = tell_events(parts, welcome.acknowledged, &outgoing) => {}
             _ = tell_progress(parts, &outgoing) => {}
             _ = tell_figures(parts, &outgoing) => {}
             _ = tell_policy(parts, &outgoing) => {}
@@ -128,9 +129,19 @@ fn snapshot_parts(engine: &EnginePicture, containers: Vec<Arc<Container>>) -> Ve
     parts
 }
 
-async fn tell_events(outbox: &Outbox, mut told: EventSeq, outgoing: &Outgoing) -> Result<(), Closed> {
+/// The end of a command goes after everything that it said.
+async fn tell_events<E: Engine>(
+    parts: &Parts<E>,
+    mut told: EventSeq,
+    outgoing: &Outgoing,
+) -> Result<(), Closed> {
     loop {
-        let batch = outbox.next_told(told, CHUNK).await;
+        let batch = parts.outbox.next_told(told, CHUNK).await;
+        for event in &batch.events {
+            if let EventKind::CommandEnded { command, .. } = event.what {
+                parts.executor.all_said(command).await;
+            }
+        }
         if let Some(last) = batch.events.last() {
             told = last.seq;
         }

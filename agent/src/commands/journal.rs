@@ -214,6 +214,13 @@ impl Journal {
         self.book().cursor.is_some()
     }
 
+    /// Whether lines are left to send in the session that is up; none if nobody has asked for them in it.
+    #[must_use]
+    pub fn has_more(&self) -> Option<bool> {
+        let book = self.book();
+        book.cursor.map(|cursor| cursor < book.lines.len())
+    }
+
     /// The next lines to send that together encode to at most `room` bytes; at least one if `must` is set and there
     /// is one. Returns their size.
     pub fn take(&self, room: usize, must: bool, into: &mut Vec<ProgressLine>) -> usize {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use roadstead_protocol::message::command::Standing;
 use roadstead_protocol::message::ids::CommandId;
 use roadstead_protocol::message::progress::ProgressLine;
 use roadstead_protocol::message::time::UnixMicros;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::{Found, KEPT, REMEMBERED};
@@ -16,6 +18,9 @@ use crate::commands::journal::Journal;
 
 /// Commands, refused ones included, whose outcome is not on disk yet. Beyond it orders are not taken.
 const MAX_PENDING: usize = 256;
+
+/// How long after a session began a controller may take to ask for lines of commands that it knows to be unfinished.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a command was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,17 @@ pub(super) enum Admission {
     TooMany(Entry),
 }
 
+/// How much of what a command said the session that is up has been handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    All,
+    NotYet,
+    /// Nobody has asked for it; from `until` on nobody will.
+    Unasked {
+        until: Instant,
+    },
+}
+
 struct Pending {
     entry: Entry,
     /// Whether it takes a place; not any more while its outcome is being written.
@@ -65,6 +81,10 @@ pub(super) struct Table {
     ended: VecDeque<CommandId>,
     journals: VecDeque<(CommandId, Arc<Journal>)>,
     closing: bool,
+    /// Lines were taken that are not handed to the session yet.
+    in_flight: bool,
+    /// When a session began: by then and a little later the controller has asked for what it lacks.
+    session_began: Instant,
     /// What an earlier process left and is not taken up yet.
     pub found: Vec<(Found, Entry)>,
 }
@@ -78,6 +98,8 @@ impl Table {
             ended: VecDeque::new(),
             journals: VecDeque::new(),
             closing: false,
+            in_flight: false,
+            session_began: Instant::now(),
             found: Vec::new(),
         }
     }
@@ -210,24 +232,48 @@ impl Table {
             pending.entry.journal.seek(next_line);
             return Standing::Running { since: pending.entry.since };
         }
-        if let Some((_, journal)) = self.journals.iter().find(|(ended, _)| *ended == id) {
+        if let Some(journal) = self.journal(id) {
             journal.seek(next_line);
         }
         if self.ended.contains(&id) { Standing::Ended } else { Standing::NeverSeen }
     }
 
-    pub fn hush(&self) {
+    pub fn begin_session(&mut self) {
         self.all_journals().for_each(Journal::hush);
+        self.in_flight = false;
+        self.session_began = Instant::now();
+    }
+
+    /// The lines that were taken last are handed to the session.
+    pub fn handed_over(&mut self) {
+        self.in_flight = false;
+    }
+
+    /// Whether the end of a command may be told: everything it said went before.
+    pub fn said(&self, id: CommandId) -> Said {
+        let Some(journal) = self.journal(id) else { return Said::All };
+        match journal.has_more() {
+            Some(more) if more || self.in_flight => Said::NotYet,
+            Some(_) => Said::All,
+            None => Said::Unasked { until: self.session_began + ASKED_WITHIN },
+        }
     }
 
     /// Lines of every command in turn, together at most `room` bytes, but at least one if there is one.
-    pub fn take_lines(&self, room: usize) -> Vec<ProgressLine> {
+    pub fn take_lines(&mut self, room: usize) -> Vec<ProgressLine> {
         let mut lines = Vec::new();
         let mut left = room;
         for journal in self.all_journals() {
             left = left.saturating_sub(journal.take(left, lines.is_empty(), &mut lines));
         }
+        self.in_flight |= !lines.is_empty();
         lines
+    }
+
+    fn journal(&self, id: CommandId) -> Option<&Journal> {
+        let ended = || self.journals.iter().find(|(ended, _)| *ended == id).map(|(_, journal)| journal);
+        let journal = self.pending.get(&id).map(|pending| &pending.entry.journal).or_else(ended);
+        journal.map(Arc::as_ref)
     }
 
     fn all_journals(&self) -> impl Iterator<Item = &Journal> {

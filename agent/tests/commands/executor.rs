@@ -194,6 +194,41 @@ async fn a_new_session_gets_lines_only_when_it_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_waits_for_all_that_was_said_before_it() {
+    let bench = Bench::new();
+    bench.shop();
+    bench.executor.begin_session();
+    let id = bench.begin(sync("shop"));
+    bench.outcome(id).await;
+    let mut all_said = std::pin::pin!(bench.executor.all_said(id));
+    let lines = bench.executor.next_lines().await;
+    assert!(lines.len() > 10, "all of them fit");
+    let early = tokio::time::timeout(Duration::from_secs(600), &mut all_said).await;
+    assert!(early.is_err(), "they are taken, but not handed over yet");
+    let nothing_left = tokio::time::timeout(Duration::from_secs(1), bench.executor.next_lines()).await;
+    assert!(nothing_left.is_err());
+    all_said.await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_waits_until_the_controller_asks_but_not_for_ever() {
+    let bench = Bench::new();
+    bench.shop();
+    let id = bench.begin(sync("shop"));
+    bench.outcome(id).await;
+    bench.executor.begin_session();
+    let mut all_said = std::pin::pin!(bench.executor.all_said(id));
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut all_said).await;
+    assert!(early.is_err(), "the session is young");
+    let _ = bench.executor.enquire(id, 0);
+    let early = tokio::time::timeout(Duration::from_secs(600), &mut all_said).await;
+    assert!(early.is_err(), "it was asked for, and nothing is sent");
+    bench.executor.begin_session();
+    all_said.await;
+    bench.executor.all_said(CommandId::generate()).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutting_down_stops_at_safe_points_and_leaves_outcomes() {
     let bench = Bench::new();
     bench.shop();
