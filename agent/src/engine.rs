@@ -49,12 +49,13 @@ pub trait EngineView: Send + Sync + 'static {
     /// Everything about one container, nothing masked; none if there is no such.
     fn inspect(&self, id: &str) -> impl Future<Output = Result<Option<Inspected>, EngineError>> + Send;
 
-    /// The engine's events from `since` (past ones first, as many as it kept) and on. The subscription stands when
-    /// this returns. Ends or yields an error when the connection is gone. The reader must never block for long: the
+    /// The engine's events from `since` (past ones first, as many as it kept) and on; up to `until` only, if that is
+    /// given. The subscription stands when this returns. Ends or yields an error when the connection is gone. The reader must never block for long: the
     /// engine slows down for everybody when a subscriber does not read.
     fn events(
         &self,
         since: Option<UnixMicros>,
+        until: Option<UnixMicros>,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>> + Send;
 
     /// Figures of these containers; those that cannot be sampled with that effort are left out.

@@ -29,11 +29,19 @@ pub fn counted<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
     counts.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The first few of many, one a line.
+/// What a finding is of and about, without its particulars.
+pub fn kind(finding: &str) -> &str {
+    finding.split(['(', '{']).next().unwrap_or_default()
+}
+
+/// The first few of each kind, one a line.
 pub fn first(all: &[String]) -> String {
-    let mut lines: Vec<String> = all.iter().take(30).cloned().collect();
-    if all.len() > lines.len() {
-        lines.push(format!("… and {} more", all.len() - lines.len()));
-    }
-    lines.join("\n")
+    const OF_EACH: usize = 12;
+    let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+    let few = all.iter().filter(|finding| {
+        let count = shown.entry(kind(finding)).or_default();
+        *count += 1;
+        *count <= OF_EACH
+    });
+    few.cloned().collect::<Vec<_>>().join("\n")
 }

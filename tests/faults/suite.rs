@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::orders::{self, Plan};
 use crate::reading;
 use crate::real::{self, Life, Witness};
-use crate::report::{announce, counted, first, say};
+use crate::report::{announce, counted, first, kind, say};
 use crate::schedule::{Wish, schedule};
 use crate::site::{self, Site};
 use crate::truth;
@@ -270,7 +270,6 @@ async fn nothing_is_lost_doubled_disordered_or_untrue() {
     wrong.extend(leaks::after_reconnects(&world.site, &world.hosts, world.controller.id()).await);
     say(format!("faults: {}", counted(steps.iter().map(|step| step.fault))));
     say(format!("took {:.1} s in all", started.elapsed().as_secs_f64()));
-    let kinds = wrong.iter().map(|finding| finding.split(['(', '{']).next().unwrap_or_default());
-    say(format!("findings: {}", counted(kinds)));
+    say(format!("findings: {}", counted(wrong.iter().map(|finding| kind(finding)))));
     assert!(wrong.is_empty(), "seed {}: {} findings\n{}", options.seed, wrong.len(), first(&wrong));
 }

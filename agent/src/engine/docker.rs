@@ -213,8 +213,9 @@ impl EngineView for DockerEngine {
     async fn events(
         &self,
         since: Option<UnixMicros>,
+        until: Option<UnixMicros>,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-        events::subscribe(&self.wire, since).await
+        events::subscribe(&self.wire, since, until).await
     }
 
     async fn figures(&self, containers: &[ContainerId], effort: Effort) -> Vec<Figures> {

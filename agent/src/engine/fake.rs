@@ -111,6 +111,16 @@ impl FakeEngine {
         self.model().emit(event);
     }
 
+    /// From now on events are told late: only once it catches up.
+    pub fn fall_behind(&self) {
+        self.model().behind = Some(Vec::new());
+    }
+
+    /// Tells the events of the time in which it was behind.
+    pub fn catch_up(&self) {
+        self.model().catch_up();
+    }
+
     /// From now on every call fails as unreachable, and every event stream ends with that error.
     pub fn go_away(&self, reason: &str) {
         self.model().go_away(reason);

@@ -117,22 +117,37 @@ impl Stories {
         self.begun = true;
     }
 
-    /// The events missing between what was told of a container and how it is `now` (none: it is gone), oldest first;
-    /// afterwards the story explains it.
-    pub fn infer(&mut self, id: &ContainerId, now: Option<&Container>) -> Vec<EventKind> {
-        let begun = self.begun;
+    /// The events missing between what was told of a container and how it is `now` (none: it is gone), oldest first.
+    #[must_use]
+    pub fn missing(&self, id: &ContainerId, now: Option<&Container>) -> Vec<EventKind> {
+        let told = self.stories.get(id);
         let Some(now) = now else {
-            let ended = self.stories.remove(id).map(|story| story.event_of_loss(id));
-            return ended.unwrap_or_default();
+            return told.cloned().map(|story| story.event_of_loss(id)).unwrap_or_default();
         };
-        let told = self.stories.get(id).cloned();
-        let missing = match &told {
+        let missing = match told {
             Some(story) => story.missing(now),
-            None if begun => missing_from_the_beginning(now),
+            None if self.begun => missing_from_the_beginning(now),
             None => Vec::new(),
         };
-        let phase = phase(now.state).or(told.map(|story| story.phase)).unwrap_or(Phase::Stopped);
-        let story = Story {
+        let story = self.as_it_is(now);
+        missing.into_iter().map(|(action, exit_code)| story.event(id, action, exit_code)).collect()
+    }
+
+    /// What is [`missing`](Self::missing); afterwards the story explains it.
+    pub fn infer(&mut self, id: &ContainerId, now: Option<&Container>) -> Vec<EventKind> {
+        let missing = self.missing(id, now);
+        match now {
+            Some(now) => self.stories.insert(id.clone(), self.as_it_is(now)),
+            None => self.stories.remove(id),
+        };
+        missing
+    }
+
+    /// The story that explains a container as it is.
+    fn as_it_is(&self, now: &Container) -> Story {
+        let told = self.stories.get(&now.id).map(|story| story.phase);
+        let phase = phase(now.state).or(told).unwrap_or(Phase::Stopped);
+        Story {
             name: now.name.clone(),
             image: now.image.clone(),
             labels: kept(|key| now.labels.get(key).map(String::as_str)),
@@ -140,11 +155,7 @@ impl Stories {
             started_at: now.started_at,
             finished_at: now.finished_at,
             health: now.health,
-        };
-        let event = |(action, exit_code): (String, Option<i64>)| story.event(id, action, exit_code);
-        let events = missing.into_iter().map(event).collect();
-        self.stories.insert(id.clone(), story);
-        events
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt as _};
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
@@ -50,6 +50,9 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How long the comparison waits, at most, for an engine that still tells what happened before the list was made.
 const PAST: Duration = Duration::from_secs(60);
 
+/// Events of the past that are asked for at once, at most.
+const PAST_EVENTS: usize = 16_384;
+
 /// How often a container that is never quiet is passed over before it is left alone.
 const PATIENCE: u32 = 20;
 
@@ -84,6 +87,8 @@ struct Comparison {
     rounds: u32,
     /// Whether it follows a list that was made without any reason to.
     routine: bool,
+    /// How many events were new when the engine was asked again for those of the past; none if it was not asked yet.
+    told_again: Option<usize>,
     /// When something was last heard of a container.
     heard: HashMap<ContainerId, Instant>,
 }
@@ -102,6 +107,7 @@ pub(super) struct Session<'a, E> {
     engine: &'a E,
     picture: &'a PictureHandle,
     teller: &'a mut Teller,
+    began: UnixMicros,
     inspections: Inspections,
     comparison: Option<Comparison>,
     relist_at: Instant,
@@ -120,6 +126,7 @@ impl<'a, E: EngineView> Session<'a, E> {
             engine,
             picture,
             teller,
+            began: UnixMicros::now(),
             inspections: Inspections::default(),
             comparison: None,
             relist_at: now + RELIST,
@@ -141,7 +148,7 @@ impl<'a, E: EngineView> Session<'a, E> {
     async fn follow(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
         let info = within(ANSWER, self.engine.identify()).await?;
         let version = info.version.clone();
-        let mut feed = Feed::new(within(ANSWER, self.engine.events(self.teller.since())).await?);
+        let mut feed = Feed::new(within(ANSWER, self.engine.events(self.teller.since(), None)).await?);
         self.list().await?;
         self.picture.set_engine(Ok(info));
         self.teller.engine_found(&version);
@@ -162,7 +169,9 @@ impl<'a, E: EngineView> Session<'a, E> {
             };
             match action {
                 Action::Events(0) => return Err(SessionEnd::Broken(feed.end().await)),
-                Action::Events(_) => events.drain(..).for_each(|event| self.take(event)),
+                Action::Events(_) => events.drain(..).for_each(|event| {
+                    self.take(event);
+                }),
                 Action::Looked(id, found) => self.looked(&id, found),
                 Action::Tick => self.tick().await?,
             }
@@ -175,10 +184,12 @@ impl<'a, E: EngineView> Session<'a, E> {
         }
     }
 
-    fn take(&mut self, event: EngineEvent) {
+    /// Takes an event; says whether it is one to be told that was not known.
+    fn take(&mut self, event: EngineEvent) -> bool {
         if let Some(comparison) = &mut self.comparison {
             comparison.wait_for_the_past(event.at, Instant::now());
         }
+        let mut new = false;
         if let Some(what) = event.what {
             if let EventKind::Container { id, action, attributes, .. } = &what
                 && action == "die"
@@ -186,13 +197,15 @@ impl<'a, E: EngineView> Session<'a, E> {
                 let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
                 self.picture.ended(id, event.at, exit_code);
             }
-            self.teller.tell(event.at, what);
+            new = self.teller.tell(event.at, what);
         }
-        let Some(id) = event.container else { return };
-        self.inspections.want(&id);
-        if let Some(comparison) = &mut self.comparison {
-            comparison.heard.insert(id, Instant::now());
+        if let Some(id) = event.container {
+            self.inspections.want(&id);
+            if let Some(comparison) = &mut self.comparison {
+                comparison.heard.insert(id, Instant::now());
+            }
         }
+        new
     }
 
     fn looked(&mut self, id: &ContainerId, found: Result<Option<Container>, EngineError>) {
@@ -250,7 +263,21 @@ impl<'a, E: EngineView> Session<'a, E> {
         self.relist_at = now + RELIST;
         let heard = self.comparison.take().map(|before| before.heard).unwrap_or_default();
         let listed = (UnixMicros::now(), now);
-        self.comparison = Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, heard });
+        self.comparison =
+            Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, told_again: None, heard });
+    }
+
+    /// Has the engine tell its past events once more, apart from the subscription: that may be far behind, where the
+    /// machine is busy, and what is inferred now would then be told a second time.
+    async fn ask_again(&mut self) -> Result<(), SessionEnd> {
+        let since = self.teller.since().unwrap_or(self.began);
+        let past = within(ANSWER, self.engine.events(Some(since), Some(UnixMicros::now()))).await?;
+        let past = collected(past).await;
+        let new = past.into_iter().map(|event| usize::from(self.take(event))).sum();
+        if let Some(comparison) = &mut self.comparison {
+            comparison.told_again = Some(new);
+        }
+        Ok(())
     }
 
     fn next_tick(&self, rested: Option<Instant>) -> Instant {
@@ -277,27 +304,32 @@ impl<'a, E: EngineView> Session<'a, E> {
         }
         let due = |comparison: &mut Comparison| comparison.due <= now;
         if let Some(comparison) = self.comparison.take_if(due) {
-            self.compare(comparison)?;
+            self.compare(comparison).await?;
         }
         Ok(())
     }
 
     /// Tells what no event told, of every container that is quiet; the others get another chance.
-    fn compare(&mut self, mut comparison: Comparison) -> Result<(), SessionEnd> {
+    async fn compare(&mut self, mut comparison: Comparison) -> Result<(), SessionEnd> {
         let now = Instant::now();
-        let (mut passed_over, mut inferred) = (false, 0);
         let ids: BTreeSet<_> = self.picture.ids().into_iter().chain(self.teller.containers()).collect();
-        for id in ids {
-            let heard = comparison.heard.get(&id).is_some_and(|heard| now < *heard + QUIET);
-            if heard || self.inspections.is_pending(&id) {
-                passed_over = true;
-                continue;
-            }
-            let container = self.picture.container(&id);
-            inferred += self.teller.infer(&id, container.as_deref());
+        let (busy, quiet): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| {
+            let heard = comparison.heard.get(id).is_some_and(|heard| now < *heard + QUIET);
+            heard || self.inspections.is_pending(id)
+        });
+        let quiet: Vec<_> = quiet.into_iter().map(|id| (self.picture.container(&id), id)).collect();
+        if comparison.told_again.is_none()
+            && quiet.iter().any(|(container, id)| self.teller.lacks(id, container.as_deref()))
+        {
+            comparison.due = now + QUIET;
+            self.comparison = Some(comparison);
+            return self.ask_again().await;
         }
+        let infer = |(container, id): &(Option<_>, _)| self.teller.infer(id, Option::as_deref(container));
+        let inferred: usize = quiet.iter().map(infer).sum();
+        let passed_over = !busy.is_empty();
         // A subscription can go deaf without an end: an engine behind a network that forgot the connection.
-        if comparison.routine && inferred > 0 {
+        if comparison.routine && inferred + comparison.told_again.unwrap_or(0) > 0 {
             return Err(SessionEnd::Broken("its events did not tell everything that happened".to_owned()));
         }
         if passed_over && comparison.rounds < PATIENCE {
@@ -309,6 +341,21 @@ impl<'a, E: EngineView> Session<'a, E> {
         }
         Ok(())
     }
+}
+
+/// Collects events for as long as the engine may take to answer, and no more than a subscription may hold.
+async fn collected(mut stream: BoxStream<'static, Result<EngineEvent, EngineError>>) -> Vec<EngineEvent> {
+    let mut events = Vec::new();
+    let collecting = async {
+        while let Some(Ok(event)) = stream.next().await
+            && events.len() < PAST_EVENTS
+        {
+            events.push(event);
+        }
+    };
+    // Whatever has come by then is taken: an engine whose clock is behind ours does not end its answer.
+    let _ = timeout(ANSWER, collecting).await;
+    events
 }
 
 async fn look<E: EngineView>(

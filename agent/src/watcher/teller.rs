@@ -57,20 +57,26 @@ impl Teller {
         self.seen.newest().map(|newest| back(newest.min(UnixMicros::now())))
     }
 
-    /// Tells an event of the engine, unless it was told before.
-    pub fn tell(&mut self, at: UnixMicros, what: EventKind) {
+    /// Tells an event of the engine, unless it was told before; says whether it was new.
+    pub fn tell(&mut self, at: UnixMicros, what: EventKind) -> bool {
         if !self.seen.is_new(at, &what) {
-            return;
+            return false;
         }
         self.memory.stories.tell(&what);
         self.memory.until = self.memory.until.max(Some(at));
         self.recorder.record(at, what);
         self.changed(SAVE);
+        true
     }
 
     /// Tells that events of the engine were lost.
     pub fn lost(&self, count: u64) {
         self.recorder.lose(count);
+    }
+
+    /// Whether [`infer`](Self::infer) would tell anything.
+    pub fn lacks(&self, id: &ContainerId, now: Option<&Container>) -> bool {
+        !self.memory.stories.missing(id, now).is_empty()
     }
 
     /// Tells what must have happened to a container for it to be as it is now (none: gone); returns how many events

@@ -45,7 +45,7 @@ async fn events_have_the_engines_words_and_times_and_no_health_check_noise() {
     busybox_image(&engine, "app:1", &ImageOptions::default()).await;
     engine.docker(["network", "create", "front"]).await;
     let before = UnixMicros::now();
-    let mut events = agent.events(None).await.expect("the engine answers");
+    let mut events = agent.events(None, None).await.expect("the engine answers");
     let labels = ["--label", "com.docker.compose.project=shop", "--label", "secret=x"];
     let health = ["--health-cmd", "true", "--health-interval", "100ms", "--network", "front"];
     engine
@@ -99,16 +99,21 @@ async fn what_happened_before_the_subscription_is_told_from_where_it_was_left() 
     let mut engine = Dockerd::start().await;
     let agent = agent_of(&engine);
     busybox_image(&engine, "app:1", &ImageOptions::default()).await;
-    let mut events = agent.events(None).await.expect("the engine answers");
+    let mut events = agent.events(None, None).await.expect("the engine answers");
     engine.docker(["create", "--name", "one", "--network", "none", "app:1"]).await;
     let seen_until = until(&mut events, "one", "create").await.pop().expect("an event").at;
     drop(events);
     engine.docker(["create", "--name", "two", "--network", "none", "app:1"]).await;
     let two = seen(&agent, "two").await.id;
 
-    let mut events = agent.events(Some(seen_until)).await.expect("the engine answers");
+    let mut events = agent.events(Some(seen_until), None).await.expect("the engine answers");
     let missed = until(&mut events, "two", "create").await;
     assert_eq!(missed.last().and_then(|event| event.container.clone()), Some(two));
+
+    // Up to now, and no further: the answer ends by itself.
+    let past = agent.events(Some(seen_until), Some(UnixMicros::now())).await.expect("the engine answers");
+    let past = timeout(SOON, past.map(|event| event.expect("an event")).collect::<Vec<_>>()).await;
+    assert_eq!(past.expect("it ends"), missed);
 
     engine.stop().await;
     let end = timeout(SOON, async { while let Some(Ok(_)) = events.next().await {} }).await;

@@ -28,7 +28,7 @@ async fn an_engine_that_is_away_is_unreachable_until_it_is_back() {
         agent.containers().await.expect_err("it is stopped"),
         agent.container("app").await.expect_err("it is stopped"),
         agent.act("app", ContainerAction::Start).await.expect_err("it is stopped"),
-        agent.events(None).await.map(|_| ()).expect_err("it is stopped"),
+        agent.events(None, None).await.map(|_| ()).expect_err("it is stopped"),
         agent.pull("app:1").next().await.expect("an item").expect_err("it is stopped"),
     ] {
         assert_eq!(kind(&error).0, "unreachable", "{error}");
@@ -47,7 +47,7 @@ async fn an_engine_on_tcp_is_spoken_to_with_its_own_certificates_only() {
     busybox_image(&engine, "app:1", &ImageOptions::default()).await;
     engine.docker(["create", "--name", "app", "--network", "none", "app:1"]).await;
     assert_eq!(agent.containers().await.expect("it answers")[0].name, "app");
-    assert!(agent.events(None).await.is_ok());
+    assert!(agent.events(None, None).await.is_ok());
 
     let (_, foreign) = other.tls_host();
     let foreign = TlsFiles::in_directory(&foreign);

@@ -33,7 +33,9 @@ async fn answered(stream: &mut UnixStream, shared: &Shared) -> io::Result<()> {
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && !is_version(part)).collect();
     let found = match (method.as_str(), parts.as_slice()) {
-        ("GET", ["events"]) => return tell(stream, shared, since(query)).await,
+        ("GET", ["events"]) => {
+            return tell(stream, shared, time(query, "since="), time(query, "until=")).await;
+        }
         (_, ["_ping"]) => Some(json!("OK")),
         ("GET", ["version"]) => Some(json!({ "Version": "synthetic", "ApiVersion": "1.41" })),
         ("GET", ["info"]) => {
@@ -75,8 +77,14 @@ async fn head(stream: &mut UnixStream) -> io::Result<Option<(String, String)>> {
     Ok(words.next().zip(words.next()).map(|(method, target)| (method.to_owned(), target.to_owned())))
 }
 
-/// Tells events from `since` on, as fast as the engine's pace allows.
-async fn tell(stream: &mut UnixStream, shared: &Shared, since: i64) -> io::Result<()> {
+/// Tells events from `since` on, or from now, as fast as the engine's pace allows; until a time if one is given.
+async fn tell(
+    stream: &mut UnixStream,
+    shared: &Shared,
+    since: Option<i64>,
+    until: Option<i64>,
+) -> io::Result<()> {
+    let since = since.unwrap_or_else(|| jiff::Timestamp::now().as_microsecond());
     let mut told = shared.told.subscribe();
     let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\n\
                 Connection: close\r\n\r\n";
@@ -94,10 +102,15 @@ async fn tell(stream: &mut UnixStream, shared: &Shared, since: i64) -> io::Resul
             {
                 next = all.len() - keeps;
             }
-            let some = &all[next..all.len().min(next + turn)];
+            let last =
+                until.map_or(all.len(), |until| all.partition_point(|told| told.at <= until)).max(next);
+            let some = &all[next..last.min(next + turn)];
             next += some.len();
             some.iter().map(Book::line).collect()
         };
+        if lines.is_empty() && until.is_some_and(|until| until <= jiff::Timestamp::now().as_microsecond()) {
+            return Ok(());
+        }
         if lines.is_empty() {
             let mut nothing = [0; 1];
             tokio::select! {
@@ -116,14 +129,11 @@ fn is_version(part: &str) -> bool {
     part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// `since=seconds.nanoseconds` in microseconds; from now on if it is left out.
-fn since(query: &str) -> i64 {
-    let text = query.split('&').find_map(|pair| pair.strip_prefix("since="));
-    let Some((seconds, nanos)) = text.and_then(|text| text.split_once('.')) else {
-        return jiff::Timestamp::now().as_microsecond();
-    };
+/// The time `seconds.nanoseconds` after `name` in the query, in microseconds; none if it is left out.
+fn time(query: &str, name: &str) -> Option<i64> {
+    let (seconds, nanos) = query.split('&').find_map(|pair| pair.strip_prefix(name))?.split_once('.')?;
     let number = |text: &str| text.parse::<i64>().unwrap_or(0);
-    number(seconds) * 1_000_000 + number(nanos) / 1_000
+    Some(number(seconds) * 1_000_000 + number(nanos) / 1_000)
 }
 
 #[cfg(test)]

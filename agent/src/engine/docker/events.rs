@@ -39,13 +39,15 @@ const MAX_ATTRIBUTE: usize = 256;
 /// so without looking back an event right after the answer could be missed.
 const OVERLAP: i64 = 250_000;
 
-/// Subscribes. The subscription stands when this returns.
+/// Subscribes, until a time if one is given. The subscription stands when this returns.
 pub(super) async fn subscribe(
     wire: &Wire,
     since: Option<UnixMicros>,
+    until: Option<UnixMicros>,
 ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
     let since = since.unwrap_or_else(|| UnixMicros(UnixMicros::now().0 - OVERLAP));
-    let path = format!("/events?since={}&filters={}", times::since(since), escaped(FILTERS));
+    let until = until.map(|until| format!("&until={}", times::since(until))).unwrap_or_default();
+    let path = format!("/events?since={}{until}&filters={}", times::since(since), escaped(FILTERS));
     let answer = timeout(ACT_TIMEOUT, wire.open(Method::GET, &path, Bytes::new()))
         .await
         .map_err(|_| EngineError::TimedOut(ACT_TIMEOUT))??;

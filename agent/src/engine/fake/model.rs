@@ -75,6 +75,8 @@ pub(super) struct Model {
     pub holds: Vec<(String, Reached, Opened)>,
     pub calls: Vec<String>,
     pub history: Vec<EngineEvent>,
+    /// What is yet to be told, while it is behind.
+    pub behind: Option<Vec<EngineEvent>>,
     pub subscribers: Vec<mpsc::Sender<Result<EngineEvent, EngineError>>>,
     pub away: Option<String>,
     pub info: EngineInfo,
@@ -103,6 +105,7 @@ impl Default for Model {
             holds: Vec::new(),
             calls: Vec::new(),
             history: Vec::new(),
+            behind: None,
             subscribers: Vec::new(),
             away: None,
             info: EngineInfo {
@@ -203,6 +206,18 @@ impl Model {
 
     pub fn emit(&mut self, event: EngineEvent) {
         self.history.push(event.clone());
+        match &mut self.behind {
+            Some(behind) => behind.push(event),
+            None => self.deliver(&event),
+        }
+    }
+
+    pub fn catch_up(&mut self) {
+        let behind = self.behind.take().unwrap_or_default();
+        behind.iter().for_each(|event| self.deliver(event));
+    }
+
+    fn deliver(&mut self, event: &EngineEvent) {
         self.subscribers.retain(|subscriber| subscriber.try_send(Ok(event.clone())).is_ok());
     }
 
