@@ -61,7 +61,7 @@ pub async fn serve<E: Engine>(
     stop: CancellationToken,
 ) -> SessionEnd {
     let (shown, peer) = (link.shown(), link.peer());
-    let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
+    let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send, || true);
     let Session { outgoing, incoming, closer, .. } = session;
     parts.executor.begin_session();
     let work = async {

@@ -27,7 +27,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub use feed::{Feed, NoLongerFed, PictureTooLarge};
+pub use feed::{Feed, NoLongerFed, PictureTooLarge, Pulse};
 pub use health::{Health, health};
 pub use host::{Host, LinkState, LinkStatus};
 pub(crate) use kept::Pool;
@@ -185,7 +185,13 @@ impl Fleet {
         let mut hosts = self.lock();
         let change = hosts.get_mut(instance)?.link_live(session, direction, remote);
         self.tell(change);
-        Some(Feed::new(self.clone(), instance.clone(), session))
+        Some(Feed::new(self.pulse(instance, session)))
+    }
+
+    /// What tells that the agent of a session was heard of, once that feeds the picture.
+    #[must_use]
+    pub fn pulse(&self, instance: &InstanceId, session: SessionId) -> Pulse {
+        Pulse::new(self.clone(), instance.clone(), session)
     }
 
     /// Dialling an agent failed; of no effect while it is connected.

@@ -1,6 +1,8 @@
 //! What an idle session takes from the heap, counted. A binary of its own: the counter counts everything in it.
 
 use std::alloc::System;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use roadstead_protocol::link::memory;
@@ -36,15 +38,20 @@ async fn pass(duration: Duration) {
 async fn a_heartbeat_of_an_idle_session() {
     let _alone = ALONE.lock().await;
     let (dialled, accepted) = memory::pair().await;
-    let (agent, agent_pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
-    let (controller, controller_pump) = open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect);
+    let (agent, agent_pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send, || true);
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = {
+        let heard = Arc::clone(&heard);
+        move || heard.fetch_add(1, Ordering::Relaxed) < usize::MAX
+    };
+    let (_controller, controller_pump) = open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect, count);
     let _pumps = [tokio::spawn(agent_pump), tokio::spawn(controller_pump)];
     pass(Duration::from_secs(600)).await;
-    let heard = *controller.heartbeats.borrow();
+    let before = heard.load(Ordering::Relaxed);
     let region = Region::new(HEAP);
     pass(Duration::from_secs(3600)).await;
     let used = region.change();
-    let heartbeats = usize::try_from(*controller.heartbeats.borrow() - heard).unwrap();
+    let heartbeats = heard.load(Ordering::Relaxed) - before;
     assert!(heartbeats > 150, "{heartbeats} heartbeats in an hour");
     let taken = used.allocations + used.reallocations;
     // The test's own timer takes a little.
@@ -60,8 +67,9 @@ async fn a_heartbeat_of_an_idle_session() {
 async fn a_large_message_leaves_no_large_buffer() {
     let _alone = ALONE.lock().await;
     let (dialled, accepted) = memory::pair().await;
-    let (agent, agent_pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
-    let (mut controller, controller_pump) = open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect);
+    let (agent, agent_pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send, || true);
+    let (mut controller, controller_pump) =
+        open::<_, ToAgent, ToController>(accepted, Heartbeat::Expect, || true);
     let _pumps = [tokio::spawn(agent_pump), tokio::spawn(controller_pump)];
     pass(Duration::from_secs(600)).await;
     for round in 0..5 {

@@ -27,6 +27,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Whether this event is among those that are remembered.
+    pub fn knows(&self, at: UnixMicros, what: &EventKind) -> bool {
+        self.prints.contains(&(at, hash(what)))
+    }
+
     /// Whether this event is new; from now on it is not.
     pub fn is_new(&mut self, at: UnixMicros, what: &EventKind) -> bool {
         let print = (at, hash(what));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::ContainerId;
@@ -50,9 +50,6 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How long the comparison waits, at most, for an engine that still tells what happened before the list was made.
 const PAST: Duration = Duration::from_secs(60);
 
-/// Events of the past that are asked for at once, at most.
-const PAST_EVENTS: usize = 16_384;
-
 /// How often a container that is never quiet is passed over before it is left alone.
 const PATIENCE: u32 = 20;
 
@@ -87,8 +84,6 @@ struct Comparison {
     rounds: u32,
     /// Whether it follows a list that was made without any reason to.
     routine: bool,
-    /// How many events were new when the engine was asked again for those of the past; none if it was not asked yet.
-    told_again: Option<usize>,
     /// When something was last heard of a container.
     heard: HashMap<ContainerId, Instant>,
 }
@@ -169,9 +164,7 @@ impl<'a, E: EngineView> Session<'a, E> {
             };
             match action {
                 Action::Events(0) => return Err(SessionEnd::Broken(feed.end().await)),
-                Action::Events(_) => events.drain(..).for_each(|event| {
-                    self.take(event);
-                }),
+                Action::Events(_) => events.drain(..).for_each(|event| self.take(event)),
                 Action::Looked(id, found) => self.looked(&id, found),
                 Action::Tick => self.tick().await?,
             }
@@ -184,12 +177,10 @@ impl<'a, E: EngineView> Session<'a, E> {
         }
     }
 
-    /// Takes an event; says whether it is one to be told that was not known.
-    fn take(&mut self, event: EngineEvent) -> bool {
+    fn take(&mut self, event: EngineEvent) {
         if let Some(comparison) = &mut self.comparison {
             comparison.wait_for_the_past(event.at, Instant::now());
         }
-        let mut new = false;
         if let Some(what) = event.what {
             if let EventKind::Container { id, action, attributes, .. } = &what
                 && action == "die"
@@ -197,15 +188,13 @@ impl<'a, E: EngineView> Session<'a, E> {
                 let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
                 self.picture.ended(id, event.at, exit_code);
             }
-            new = self.teller.tell(event.at, what);
+            self.teller.tell(event.at, what);
         }
-        if let Some(id) = event.container {
-            self.inspections.want(&id);
-            if let Some(comparison) = &mut self.comparison {
-                comparison.heard.insert(id, Instant::now());
-            }
+        let Some(id) = event.container else { return };
+        self.inspections.want(&id);
+        if let Some(comparison) = &mut self.comparison {
+            comparison.heard.insert(id, Instant::now());
         }
-        new
     }
 
     fn looked(&mut self, id: &ContainerId, found: Result<Option<Container>, EngineError>) {
@@ -263,21 +252,28 @@ impl<'a, E: EngineView> Session<'a, E> {
         self.relist_at = now + RELIST;
         let heard = self.comparison.take().map(|before| before.heard).unwrap_or_default();
         let listed = (UnixMicros::now(), now);
-        self.comparison =
-            Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, told_again: None, heard });
+        self.comparison = Some(Comparison { due: now + QUIET, listed, rounds: 0, routine, heard });
     }
 
-    /// Has the engine tell its past events once more, apart from the subscription: that may be far behind, where the
-    /// machine is busy, and what is inferred now would then be told a second time.
-    async fn ask_again(&mut self) -> Result<(), SessionEnd> {
+    /// Whether the engine has told of one of these containers what the subscription is yet to bring: on a busy machine
+    /// it may be far behind, and what is inferred then would be told a second time.
+    async fn is_behind(&self, ids: &BTreeSet<ContainerId>) -> Result<bool, SessionEnd> {
         let since = self.teller.since().unwrap_or(self.began);
-        let past = within(ANSWER, self.engine.events(Some(since), Some(UnixMicros::now()))).await?;
-        let past = collected(past).await;
-        let new = past.into_iter().map(|event| usize::from(self.take(event))).sum();
-        if let Some(comparison) = &mut self.comparison {
-            comparison.told_again = Some(new);
-        }
-        Ok(())
+        let mut past = within(ANSWER, self.engine.events(Some(since), Some(UnixMicros::now()))).await?;
+        let is_news = |EngineEvent { at, what, container }: EngineEvent| {
+            container.is_some_and(|id| ids.contains(&id))
+                && what.is_some_and(|what| !self.teller.knows(at, &what))
+        };
+        let news = async {
+            while let Some(Ok(event)) = past.next().await {
+                if is_news(event) {
+                    return true;
+                }
+            }
+            false
+        };
+        // An engine whose clock is behind ours would not end its answer before it is that late.
+        Ok(timeout(QUIET, news).await.unwrap_or(false))
     }
 
     fn next_tick(&self, rested: Option<Instant>) -> Instant {
@@ -318,18 +314,21 @@ impl<'a, E: EngineView> Session<'a, E> {
             heard || self.inspections.is_pending(id)
         });
         let quiet: Vec<_> = quiet.into_iter().map(|id| (self.picture.container(&id), id)).collect();
-        if comparison.told_again.is_none()
-            && quiet.iter().any(|(container, id)| self.teller.lacks(id, container.as_deref()))
-        {
+        let lacking = quiet.iter().filter(|(container, id)| self.teller.lacks(id, container.as_deref()));
+        let lacking: BTreeSet<_> = lacking.map(|(_, id)| id.clone()).collect();
+        if !lacking.is_empty() && self.is_behind(&lacking).await? {
+            if now >= comparison.listed.1 + PAST {
+                return Err(SessionEnd::Broken("its events are far behind".to_owned()));
+            }
             comparison.due = now + QUIET;
             self.comparison = Some(comparison);
-            return self.ask_again().await;
+            return Ok(());
         }
         let infer = |(container, id): &(Option<_>, _)| self.teller.infer(id, Option::as_deref(container));
         let inferred: usize = quiet.iter().map(infer).sum();
         let passed_over = !busy.is_empty();
         // A subscription can go deaf without an end: an engine behind a network that forgot the connection.
-        if comparison.routine && inferred + comparison.told_again.unwrap_or(0) > 0 {
+        if comparison.routine && inferred > 0 {
             return Err(SessionEnd::Broken("its events did not tell everything that happened".to_owned()));
         }
         if passed_over && comparison.rounds < PATIENCE {
@@ -341,21 +340,6 @@ impl<'a, E: EngineView> Session<'a, E> {
         }
         Ok(())
     }
-}
-
-/// Collects events for as long as the engine may take to answer, and no more than a subscription may hold.
-async fn collected(mut stream: BoxStream<'static, Result<EngineEvent, EngineError>>) -> Vec<EngineEvent> {
-    let mut events = Vec::new();
-    let collecting = async {
-        while let Some(Ok(event)) = stream.next().await
-            && events.len() < PAST_EVENTS
-        {
-            events.push(event);
-        }
-    };
-    // Whatever has come by then is taken: an engine whose clock is behind ours does not end its answer.
-    let _ = timeout(ANSWER, collecting).await;
-    events
 }
 
 async fn look<E: EngineView>(

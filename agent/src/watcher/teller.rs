@@ -57,16 +57,20 @@ impl Teller {
         self.seen.newest().map(|newest| back(newest.min(UnixMicros::now())))
     }
 
-    /// Tells an event of the engine, unless it was told before; says whether it was new.
-    pub fn tell(&mut self, at: UnixMicros, what: EventKind) -> bool {
+    /// Whether an event of the engine was told, as far as that is still known.
+    pub fn knows(&self, at: UnixMicros, what: &EventKind) -> bool {
+        self.seen.knows(at, what)
+    }
+
+    /// Tells an event of the engine, unless it was told before.
+    pub fn tell(&mut self, at: UnixMicros, what: EventKind) {
         if !self.seen.is_new(at, &what) {
-            return false;
+            return;
         }
         self.memory.stories.tell(&what);
         self.memory.until = self.memory.until.max(Some(at));
         self.recorder.record(at, what);
         self.changed(SAVE);
-        true
     }
 
     /// Tells that events of the engine were lost.

@@ -155,7 +155,6 @@ struct Begun<'a> {
     pumping: JoinSet<SessionEnd>,
     incoming: Incoming<ToController>,
     health: watch::Receiver<LinkHealth>,
-    heartbeats: watch::Receiver<u64>,
     identities: watch::Receiver<Ring>,
     /// The controller's keys that the agent knows, as far as it has said.
     known: Option<Vec<PeerKey>>,
@@ -169,11 +168,10 @@ struct Begun<'a> {
 fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direction) -> Option<Begun<'_>> {
     let Admitted { link, hello, record, session: id, acknowledged } = *admitted;
     let remote = link.remote().to_owned();
-    let (session, pump) = open::<_, ToAgent, ToController>(*link, Heartbeat::Expect);
-    // A task of its own: heartbeats and farewells must not wait for the store while a message is being received.
-    let mut pumping = JoinSet::new();
-    pumping.spawn(pump);
-    let Session { outgoing, incoming, health, heartbeats, closer, superseder } = session;
+    let pulse = front.fleet.pulse(&record.id, id);
+    let (session, pump) =
+        open::<_, ToAgent, ToController>(*link, Heartbeat::Expect, move || pulse.seen().is_ok());
+    let Session { outgoing, incoming, health, closer, superseder } = session;
     let handle = AgentHandle::new(id, hello.boot, outgoing, closer.clone(), superseder)
         .remembering(hello.memory())
         .registered_at(record.created_at)
@@ -184,6 +182,9 @@ fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direct
         tracing::info!(instance = %record.id, %remote, "the instance was removed while its agent joined");
         return None;
     };
+    // A task of its own: heartbeats and farewells must not wait for the store while a message is being received.
+    let mut pumping = JoinSet::new();
+    pumping.spawn(pump);
     tracing::info!(instance = %record.id, %remote, session = %id, direction = direction.as_str(),
         agent = ?hello.agent_version, superseded = superseded.is_some(), "an agent is connected");
     let known = record.terms.controller_keys;
@@ -200,7 +201,6 @@ fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direct
         pumping,
         incoming,
         health,
-        heartbeats,
         identities: front.identities.subscribe(),
         known,
         closer,
@@ -211,7 +211,7 @@ fn begin<S: Stream>(front: &Front, admitted: Box<Admitted<S>>, direction: Direct
 }
 
 async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
-    let Begun { mut serving, mut pumping, mut incoming, mut health, mut heartbeats, .. } = begun;
+    let Begun { mut serving, mut pumping, mut incoming, mut health, .. } = begun;
     let (mut identities, closer) = (begun.identities, begun.closer);
     Box::pin(serving.greet(begun.acknowledged)).await;
     serving.tell_keys(&identities.borrow_and_update().clone(), begun.known.as_deref());
@@ -221,7 +221,6 @@ async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
             Some(end) = pumping.join_next() => break ended(end),
             () = stop.cancelled(), if !closer.is_cancelled() => Step::Stop,
             Ok(()) = identities.changed() => Step::Identities,
-            Ok(()) = heartbeats.changed() => Step::Heartbeat,
             Ok(()) = health.changed() => Step::Health(*health.borrow_and_update()),
             // What came after a message that could not be kept must not be kept either: it would look as if that one
             // had been lost on the way.
@@ -235,11 +234,6 @@ async fn serve_session(begun: Begun<'_>, stop: CancellationToken) {
             }
             Step::Health(LinkHealth::Late) => serving.feed.late(),
             Step::Health(LinkHealth::Live) => serving.feed.recovered(),
-            Step::Heartbeat => {
-                if serving.feed.seen().is_err() {
-                    closer.cancel();
-                }
-            }
             Step::Message(message) => {
                 if let Err(error) = serving.receive(message).await {
                     // A session that was replaced ends anyway; its agent's outbox brings what is dropped here.
@@ -263,7 +257,6 @@ fn ended(end: Result<SessionEnd, JoinError>) -> SessionEnd {
 enum Step {
     Stop,
     Identities,
-    Heartbeat,
     Health(LinkHealth),
     Message(ToController),
 }

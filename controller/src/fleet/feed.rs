@@ -10,10 +10,15 @@ use super::{Fleet, FleetChange};
 /// What a session feeds a host's picture through. Without effect once a newer session has begun or the instance is
 /// removed. Dropping it marks the link lost.
 pub struct Feed {
+    pulse: Pulse,
+    reason: String,
+}
+
+/// What tells that a session's agent was heard of.
+pub struct Pulse {
     fleet: Fleet,
     instance: InstanceId,
     session: SessionId,
-    reason: String,
 }
 
 /// The agent tells more than a host can sensibly have. The peer's fault: ends the session.
@@ -43,23 +48,16 @@ pub enum PictureTooLarge {
 pub struct NoLongerFed;
 
 impl Feed {
-    pub(super) fn new(fleet: Fleet, instance: InstanceId, session: SessionId) -> Self {
-        Self { fleet, instance, session, reason: "the session ended unexpectedly".to_owned() }
+    pub(super) fn new(pulse: Pulse) -> Self {
+        Self { pulse, reason: "the session ended unexpectedly".to_owned() }
     }
 
-    /// The agent was heard of just now. Call it for each message: it costs next to nothing.
+    /// As [`Pulse::seen`].
     ///
     /// # Errors
-    /// If the picture is no longer fed by this session, which must end then: when two sessions of one agent begin in
-    /// the same moment, either could be left without a part of what it needs, and the agent's next link mends it.
+    /// As there.
     pub fn seen(&self) -> Result<(), NoLongerFed> {
-        let mut result = Err(NoLongerFed);
-        self.update(|slot| {
-            slot.seen();
-            result = Ok(());
-            None
-        });
-        result
+        self.pulse.seen()
     }
 
     /// A heartbeat is missing.
@@ -77,7 +75,7 @@ impl Feed {
     /// # Errors
     /// If the picture is too large to be true.
     pub fn snapshot_part(&self, part: SnapshotPart) -> Result<(), PictureTooLarge> {
-        self.try_update(|slot| slot.snapshot_part(part, &self.fleet.inner.pool))
+        self.try_update(|slot| slot.snapshot_part(part, &self.pulse.fleet.inner.pool))
     }
 
     /// A change of the picture.
@@ -85,7 +83,7 @@ impl Feed {
     /// # Errors
     /// If the picture grows too large to be true.
     pub fn change(&self, change: Change) -> Result<(), PictureTooLarge> {
-        self.try_update(|slot| slot.change(change, &self.fleet.inner.pool))
+        self.try_update(|slot| slot.change(change, &self.pulse.fleet.inner.pool))
     }
 
     /// New figures. Those of containers that are not in the picture are dropped.
@@ -99,8 +97,7 @@ impl Feed {
     }
 
     fn update(&self, change: impl FnOnce(&mut Slot) -> Option<FleetChange>) {
-        self.fleet
-            .update(&self.instance, |slot| if slot.is_fed_by(self.session) { change(slot) } else { None });
+        self.pulse.update(change);
     }
 
     fn try_update(
@@ -115,6 +112,32 @@ impl Feed {
             })
         });
         result
+    }
+}
+
+impl Pulse {
+    pub(super) fn new(fleet: Fleet, instance: InstanceId, session: SessionId) -> Self {
+        Self { fleet, instance, session }
+    }
+
+    /// The agent was heard of just now. Call it for each message and heartbeat: it costs next to nothing.
+    ///
+    /// # Errors
+    /// If the picture is not, or no longer, fed by this session, which must end then: when two sessions of one agent
+    /// begin in the same moment, either could be left without a part of what it needs, and the agent's next link mends it.
+    pub fn seen(&self) -> Result<(), NoLongerFed> {
+        let mut result = Err(NoLongerFed);
+        self.update(|slot| {
+            slot.seen();
+            result = Ok(());
+            None
+        });
+        result
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Slot) -> Option<FleetChange>) {
+        self.fleet
+            .update(&self.instance, |slot| if slot.is_fed_by(self.session) { change(slot) } else { None });
     }
 }
 

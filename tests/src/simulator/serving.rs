@@ -49,7 +49,7 @@ pub(super) async fn serve(
     stop: &CancellationToken,
 ) {
     let common = std::sync::Arc::clone(&agent.common);
-    let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send);
+    let (session, pump) = open::<_, ToController, ToAgent>(link, Heartbeat::Send, || true);
     let Session { outgoing, incoming, health, closer, .. } = session;
     common.tally.acknowledged.add(agent.outbox.begin_session(welcome.acknowledged));
     let _live = common.tally.begun(common.script.agents);

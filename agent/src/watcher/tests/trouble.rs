@@ -161,3 +161,16 @@ async fn a_subscription_that_is_behind_does_not_have_its_events_inferred_as_well
     marker(engine, "x");
     assert_eq!(watched.events("mark x").await, ["die a 3", "destroy b", "mark x"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_stays_behind_is_made_anew() {
+    let watched = settled(&["a"]).await;
+    let engine = &watched.engine;
+    engine.fall_behind();
+    engine.change("a", Some("die"), stopped);
+    watched.truth().await;
+    pass(Duration::from_secs(90)).await;
+    marker(engine, "x");
+    engine.catch_up();
+    assert_eq!(watched.events("mark x").await, ["die a 3", "mark x"]);
+}

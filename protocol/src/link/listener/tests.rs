@@ -337,7 +337,7 @@ async fn a_link_keeps_its_place_until_it_is_a_session() {
     assert!(dial().await.is_err(), "there is no place for a third");
     let (first, _second) = (listening.links.recv().await.unwrap(), listening.links.recv().await.unwrap());
     assert!(dial().await.is_err(), "being accepted frees no place");
-    let (_session, _pump) = session::open::<_, ToAgent, ToController>(first, Heartbeat::Expect);
+    let (_session, _pump) = session::open::<_, ToAgent, ToController>(first, Heartbeat::Expect, || true);
     dial().await.unwrap();
 }
 

@@ -26,13 +26,13 @@ use crate::message::codec::{self, MAX_MESSAGE};
 
 pub(super) type Socket<S> = WebSocketStream<Carrier<S>>;
 
-pub(super) struct Pump<S, Tx> {
+pub(super) struct Pump<S, Tx, H> {
     /// Boxed, since a future holds what it was given twice over, and there may be ten thousand of these.
     link: Box<Link<S>>,
     heartbeat: Heartbeat,
     outgoing: mpsc::Receiver<Tx>,
     health: watch::Sender<LinkHealth>,
-    heartbeats: watch::Sender<u64>,
+    heard: H,
     closer: CancellationToken,
     superseder: CancellationToken,
     timing: Timing,
@@ -92,32 +92,23 @@ pub(super) enum Ending {
     Cut(SessionEnd),
 }
 
-impl<S, Tx> Pump<S, Tx>
+impl<S, Tx, H> Pump<S, Tx, H>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     Tx: Serialize,
+    H: FnMut() -> bool,
 {
     pub(super) fn new(
         link: Link<S>,
         heartbeat: Heartbeat,
         outgoing: mpsc::Receiver<Tx>,
-        (health, heartbeats): (watch::Sender<LinkHealth>, watch::Sender<u64>),
+        (health, heard): (watch::Sender<LinkHealth>, H),
         closer: CancellationToken,
         superseder: CancellationToken,
     ) -> Self {
         let timing = Timing::new(link.received(), link.heartbeat_every, Instant::now());
         let link = Box::new(link);
-        Self {
-            link,
-            heartbeat,
-            outgoing,
-            health,
-            heartbeats,
-            closer,
-            superseder,
-            timing,
-            pending_heartbeat: None,
-        }
+        Self { link, heartbeat, outgoing, health, heard, closer, superseder, timing, pending_heartbeat: None }
     }
 
     pub(super) async fn run<Rx: Directed>(mut self, incoming: mpsc::Sender<Box<Rx>>) -> SessionEnd {
@@ -205,19 +196,19 @@ where
             // The socket has queued the answer; it has to be written even if nothing more is read.
             Some(Ok(Message::Ping(_))) => {
                 self.timing.writing(Instant::now());
-                self.heartbeats.send_modify(|heard| *heard += 1);
-                Ok(())
+                self.heartbeat()
             }
-            Some(Ok(Message::Pong(_))) => {
-                self.heartbeats.send_modify(|heard| *heard += 1);
-                Ok(())
-            }
+            Some(Ok(Message::Pong(_))) => self.heartbeat(),
             Some(Ok(Message::Close(frame))) => Err(Ending::Closed(farewell::named_by_peer(frame))),
             Some(Ok(other @ (Message::Text(_) | Message::Frame(_)))) => {
                 let reason = websocket::describe(&other).to_owned();
                 Err(Ending::Reject(CloseCode::Unsupported, reason))
             }
         }
+    }
+
+    fn heartbeat(&mut self) -> Result<(), Ending> {
+        if (self.heard)() { Ok(()) } else { Err(Ending::Close) }
     }
 
     fn send(&mut self, message: &Tx) -> Result<(), Ending> {

@@ -31,8 +31,8 @@ struct Both {
 
 async fn both() -> Both {
     let (dialled, accepted) = memory::pair().await;
-    let (agent, agent_pump) = open(dialled, Heartbeat::Send);
-    let (controller, controller_pump) = open(accepted, Heartbeat::Expect);
+    let (agent, agent_pump) = open(dialled, Heartbeat::Send, || true);
+    let (controller, controller_pump) = open(accepted, Heartbeat::Expect, || true);
     Both {
         agent,
         controller,
@@ -44,7 +44,7 @@ async fn both() -> Both {
 /// A controller's session, and the bare link of an agent that does as a test pleases.
 async fn with_bare_agent() -> (ControllerSession, Pump, Link<DuplexStream>) {
     let (bare, accepted) = memory::pair().await;
-    let (session, pump) = open(accepted, Heartbeat::Expect);
+    let (session, pump) = open(accepted, Heartbeat::Expect, || true);
     (session, tokio::spawn(pump), bare)
 }
 

@@ -115,7 +115,7 @@ async fn an_idle_pump_needs_little_memory() {
     use crate::link::session::{Heartbeat, open};
 
     let (dialled, _accepted) = crate::link::memory::pair().await;
-    let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
+    let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send, || true);
     let size = size_of_val(&pump);
     assert!(size <= 1024, "{size} bytes, times ten thousand");
 }

@@ -38,7 +38,7 @@ async fn a_silent_agent_is_late_and_then_the_session_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_controller_that_answers_no_heartbeat_is_silent_too() {
     let (dialled, _bare) = memory::pair().await;
-    let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
+    let (_session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send, || true);
     let start = Instant::now();
     assert_eq!(pump.await, SessionEnd::Silent);
     assert_eq!(start.elapsed().as_secs(), 45);
@@ -112,7 +112,7 @@ async fn a_busy_agent_still_sends_heartbeats() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_stalls_the_session_after_one_time_limit() {
     let (dialled, _bare) = memory::pair().await;
-    let (session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send);
+    let (session, pump) = open::<_, ToController, ToAgent>(dialled, Heartbeat::Send, || true);
     let pump = tokio::spawn(pump);
     let start = Instant::now();
     let mut line = 0;
