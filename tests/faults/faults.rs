@@ -19,7 +19,7 @@ const BACK: Duration = Duration::from_secs(90);
 
 /// How long two machines with one identity may go unnoticed: they take each other's place three times, with the
 /// longest pause of the back-off before each, and a controller that ends meanwhile forgets what it saw.
-const FOUND: Duration = Duration::from_secs(240);
+const FOUND: Duration = Duration::from_secs(480);
 
 /// The delay of a bad line in each direction.
 pub const DELAY: Duration = Duration::from_millis(300);
