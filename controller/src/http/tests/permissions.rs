@@ -58,6 +58,26 @@ fn every_route_has_a_row_and_every_row_a_route() {
     }
 }
 
+/// Addresses are written down by browsers, proxies and logs. What stands there of a token is its id.
+#[test]
+fn no_secret_has_a_place_in_an_address() {
+    let document: Value = serde_json::from_str(&super::super::openapi()).unwrap();
+    let routes = document["paths"].as_object().unwrap();
+    let routes =
+        routes.iter().flat_map(|(path, item)| item.as_object().unwrap().values().map(move |it| (path, it)));
+    let mut names = BTreeSet::new();
+    for (path, route) in routes {
+        for parameter in route["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let secret =
+                ["secret", "password", "token", "code", "key"].iter().any(|word| name.contains(word));
+            assert!(!secret, "{path} takes {name}");
+            names.insert(name);
+        }
+    }
+    assert!(names.contains("id") && names.contains("cursor"), "{names:?}");
+}
+
 /// Routes without a description would be without a row: there is one, which lets in no person and no program.
 #[test]
 fn no_route_goes_past_the_description_but_that_of_the_agents() {
