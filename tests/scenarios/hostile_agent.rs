@@ -265,7 +265,7 @@ async fn endless_progress_fills_the_log_of_its_own_command_and_no_more() {
     }
     assert_eq!(kept.len(), 20_001);
     let left = sent - 20_000;
-    assert_eq!(kept.last().unwrap()["entry"], json!({ "type": "dropped", "count": left }));
+    assert_eq!(kept.last().unwrap()["entry"], json!({ "progress": "dropped", "count": left }));
     assert_eq!(site.instance(&player.id).await["health"], "healthy");
 }
 
