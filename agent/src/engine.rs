@@ -4,6 +4,7 @@ pub mod docker;
 #[cfg(feature = "test-util")]
 pub mod fake;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -195,12 +196,14 @@ pub struct PullProgress {
 }
 
 /// A local image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     /// Digest of its configuration (`sha256:…`).
     pub id: String,
     /// `name@sha256:…` for each repository it was pulled from.
     pub repo_digests: Vec<String>,
+    /// Labels that whoever made it wrote; its containers have them beside their own.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Why the engine did not do something. Each names who must act.

@@ -15,6 +15,9 @@ use crate::fleet::Fleet;
 use crate::identities::{Identities, IdentitiesError, Ring};
 use crate::registry::Registry;
 
+#[cfg(test)]
+mod tests;
+
 /// How often it is looked whether a key is old, or an earlier one can be let go.
 const EVERY: Duration = Duration::from_secs(600);
 

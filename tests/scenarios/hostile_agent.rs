@@ -229,7 +229,48 @@ async fn nobody_answers_for_another_instances_command() {
 }
 
 #[tokio::test]
-async fn endless_names_and_progress_end_where_the_limits_are() {
+async fn endless_progress_fills_the_log_of_its_own_command_and_no_more() {
+    let site = Site::start().await;
+    let mut player = Player::join(&site, |hello| hello).await;
+    player.send(whole(vec![container(1, "web")])).await;
+    site.healthy(&player.id).await;
+    let path = format!("/api/instances/{}/containers/web/stop", player.id);
+    let command = text(&site.api.post(&path, &json!({})).await.expect_status(202), "command_id");
+    let ordered = |message| match message {
+        ToAgent::Order(order) => Some(order.id),
+        _ => None,
+    };
+    let id: CommandId = timeout(SOON, player.link.until(ordered)).await.unwrap().unwrap();
+    let line = |number| {
+        let text = format!("line {number}");
+        let entry = Progress::Log { stream: LogStream::Stdout, service: None, text };
+        ProgressLine { command: id, line: number, at: UnixMicros::now(), entry }
+    };
+    let (portion, sent) = (250, 30_000);
+    for first in (0..sent).step_by(portion) {
+        player
+            .send(ToController::Progress { lines: (first..first + portion as u64).map(line).collect() })
+            .await;
+    }
+    let outcome = Outcome::Succeeded { summary: "web is stopped".to_owned(), services: Vec::new() };
+    player.events(vec![(1, EventKind::CommandEnded { command: id, outcome })]).await;
+    site.api.wait_command(&command, SOON).await;
+    let (mut kept, mut next) = (Vec::new(), 0);
+    loop {
+        let page = site.api.get(&format!("/api/commands/{command}/log?from={next}")).await.expect_status(200);
+        let lines = page["lines"].as_array().unwrap();
+        let Some(last) = lines.last() else { break };
+        next = last["line"].as_u64().unwrap() + 1;
+        kept.extend(lines.clone());
+    }
+    assert_eq!(kept.len(), 20_001);
+    let left = sent - 20_000;
+    assert_eq!(kept.last().unwrap()["entry"], json!({ "progress": "dropped", "count": left }));
+    assert_eq!(site.instance(&player.id).await["health"], "healthy");
+}
+
+#[tokio::test]
+async fn endless_names_end_where_the_limits_are() {
     let site = Site::start().await;
     let mut giant = Player::join(&site, |hello| hello).await;
     giant.send(whole(Vec::new())).await;

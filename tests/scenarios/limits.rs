@@ -2,7 +2,7 @@
 //! and the agent that a controller runs for itself has a policy too.
 
 use roadstead_agent::policy::Rules;
-use roadstead_protocol::message::command::{OrderRefusal, Outcome, Strategy};
+use roadstead_protocol::message::command::{OrderRefusal, Outcome, Strategy, Work};
 use roadstead_protocol::message::policy::{Limits, Policy, Verb};
 use roadstead_tests::{ControllerOptions, Dockerd, ImageOptions, eventually, tool};
 use serde_json::{Value, json};
@@ -68,6 +68,24 @@ async fn a_sync_that_would_create_what_is_forbidden_does_not_begin() {
     std::fs::write(&file, text).unwrap();
     let (outcome, _) = stage.run(sync(Strategy::Compose)).await;
     assert_eq!(summary(&outcome), "updated web; db already current");
+    // What runs now is judged by what its engine says of it, and has no more than a plain container has.
+    let (outcome, _) = stage.run(sync(Strategy::Engine)).await;
+    assert_eq!(summary(&outcome), "already current: nothing changed");
+    let image = stage.inspect("shop_web_1").await["Config"]["Image"].as_str().unwrap().to_owned();
+    for (name, option, told) in [
+        ("bare", "--security-opt=systempaths=unconfined", "system paths of the host without their cover"),
+        ("system", "--mount=type=volume,dst=/x,volume-opt=type=sysfs,volume-opt=device=sysfs", "\"sysfs\""),
+        (
+            "layers",
+            "--mount=type=volume,dst=/x,volume-opt=type=overlay,volume-opt=device=overlay,\"volume-opt=o=lowerdir=/etc:/root\"",
+            "mounts \"/etc\"",
+        ),
+    ] {
+        stage.host.docker(["create", "--name", name, option, &image]).await;
+        let (outcome, _) = stage.run(Work::Reinstall { container: name.to_owned() }).await;
+        assert!(matches!(&outcome, Outcome::Refused { .. }), "{name}: {outcome:?}");
+        assert!(format!("{outcome:?}").replace('\\', "").contains(told), "{name}: {outcome:?}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::site::{Dial, SOON, Site};
+use provider::Provider;
+
+mod provider;
 
 /// Values of a container's environment, labels and command that nobody but its host may see.
 const ENVIRONMENT: &str = "seed-environment-4711";
@@ -65,8 +68,9 @@ async fn no_secret_is_logged_stored_or_answered() {
     let declared = tempfile::tempdir().unwrap();
     let (config, secret) = (declared.path().join("controller.toml"), declared.path().join("rack.secret"));
     std::fs::write(&secret, DECLARED).unwrap();
+    let provider = Provider::start().await;
     let agents = format!("[[agents]]\nname = 'rack'\nsecret-file = '{}'\n", secret.display());
-    std::fs::write(&config, agents).unwrap();
+    std::fs::write(&config, provider.settings(declared.path()) + &agents).unwrap();
     let options = ControllerOptions::default().set("ROADSTEAD_LOG", "trace");
     let mut site = Site::start_with(options.set("ROADSTEAD_CONFIG", config.display())).await;
     let logins = tempfile::tempdir().unwrap();
@@ -87,7 +91,8 @@ async fn no_secret_is_logged_stored_or_answered() {
     let join = member.agent.options.join.clone().unwrap();
     let mut answers = misuse(&site).await;
     let everywhere = of_everybody(join, cookie(&site).await);
-    let all = [everywhere, of_programs(&site, &mut answers).await, of_containers()].concat();
+    let signing_in = provider.sign_in(&site.controller.url(), &mut answers).await;
+    let all = [everywhere, of_programs(&site, &mut answers).await, signing_in, of_containers()].concat();
 
     answers.extend(self::answers(&site, &member.id).await);
     answers.extend(printed(&site).await);

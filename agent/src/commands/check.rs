@@ -2,13 +2,13 @@
 
 use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
 
-use super::sync::outcome;
 use super::sync::plan::{Project, Service};
+use super::sync::{members, outcome};
 use super::{Context, failed, invalid};
 use crate::engine::Engine;
 
 pub(super) async fn run<E: Engine>(context: &Context<E>, project: &str) -> Outcome {
-    let containers = match context.engine.containers().await {
+    let containers = match members::containers(context, project).await {
         Ok(containers) => containers,
         Err(error) => return failed(error),
     };

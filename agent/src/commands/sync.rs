@@ -3,6 +3,7 @@
 mod aftermath;
 mod compose;
 mod engine;
+pub(super) mod members;
 pub(super) mod outcome;
 mod permission;
 pub(super) mod plan;
@@ -68,7 +69,7 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
 }
 
 async fn find<E: Engine>(context: &Context<E>, work: &SyncWork) -> Result<Project, Outcome> {
-    let containers = context.engine.containers().await.map_err(failed)?;
+    let containers = members::containers(context, &work.project).await.map_err(failed)?;
     let own = context.engine.own_container().await;
     let mut project = Project::find(&containers, &work.project, own.as_ref()).map_err(invalid)?;
     project.select(&work.services).map_err(invalid)?;

@@ -19,7 +19,7 @@ mod recreate;
 mod times;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -251,10 +251,19 @@ impl EngineControl for DockerEngine {
         struct Inspected {
             id: String,
             repo_digests: Option<Vec<String>>,
+            config: Option<Config>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Config {
+            labels: Option<BTreeMap<String, String>>,
         }
         let inspected: Option<Inspected> = self.inspect_image(reference).await?;
-        Ok(inspected
-            .map(|image| Image { id: image.id, repo_digests: image.repo_digests.unwrap_or_default() }))
+        Ok(inspected.map(|image| Image {
+            id: image.id,
+            repo_digests: image.repo_digests.unwrap_or_default(),
+            labels: image.config.unwrap_or_default().labels.unwrap_or_default(),
+        }))
     }
 
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {

@@ -187,7 +187,10 @@ impl FakeEngine {
     /// Makes an image known locally.
     pub fn set_image(&self, reference: &str, id: &str) {
         let digest = format!("{}@{id}", model::repository(reference));
-        self.set_image_with(reference, Image { id: id.to_owned(), repo_digests: vec![digest] });
+        self.set_image_with(
+            reference,
+            Image { id: id.to_owned(), repo_digests: vec![digest], ..Image::default() },
+        );
     }
 
     /// Makes an image known locally, with the repository digests given (none: it was never in a registry).

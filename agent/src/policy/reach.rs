@@ -3,6 +3,8 @@
 use roadstead_protocol::message::command::InstallWork;
 use serde_json::Value;
 
+mod volume;
+
 /// What a container has, or would have, of its host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -61,6 +63,7 @@ impl Reach {
             reach.namespace(name, &host[mode]);
         }
         reach.security(&host["SecurityOpt"]);
+        reach.system_paths(host);
         for mount in entries(&inspection["Mounts"]).filter(|mount| mount["Type"] == "bind") {
             reach.path(&mount["Source"]);
         }
@@ -72,7 +75,8 @@ impl Reach {
             if mount["Type"] == "bind" {
                 reach.path(&mount["Source"]);
             }
-            reach.device_of_volume(&mount["VolumeOptions"]["DriverConfig"]["Options"]);
+            let driver = &mount["VolumeOptions"]["DriverConfig"];
+            reach.of_volume(&driver["Name"], &driver["Options"]);
         }
         reach.sorted()
     }
@@ -129,15 +133,16 @@ impl Reach {
         if is_path {
             self.host_paths.push(source.to_owned());
         } else {
-            self.device_of_volume(&project["volumes"][source]["driver_opts"]);
+            let volume = &project["volumes"][source];
+            self.of_volume(&volume["driver"], &volume["driver_opts"]);
         }
     }
 
-    /// A named volume may be a host path by another name.
-    fn device_of_volume(&mut self, options: &Value) {
-        if options["device"].as_str().is_some_and(|device| device.starts_with(['/', '.'])) {
-            self.path(&options["device"]);
-        }
+    /// A named volume may be something of the host by another name.
+    fn of_volume(&mut self, driver: &Value, options: &Value) {
+        let found = volume::look(driver, options);
+        self.privileges.extend(found.file_system.map(|kind| format!("a file system of the host, {kind:?}")));
+        self.host_paths.extend(found.paths);
     }
 
     fn path(&mut self, path: &Value) {
@@ -181,11 +186,22 @@ impl Reach {
                 || option.contains("disable")
                 || option.starts_with("seccomp")
                 || option.starts_with("apparmor")
-                || option.starts_with("systempaths");
+                || option.starts_with("systempaths")
+                || (option.starts_with("label") && !option.contains("level"));
             if lax && !option.ends_with("docker-default") {
                 let name: String = option.chars().take(64).collect();
                 self.privileges.push(format!("security option {name:?}"));
             }
+        }
+    }
+
+    /// What the engine covers in every container: writing there is as good as being the host's root.
+    fn system_paths(&mut self, host: &Value) {
+        let uncovered = |setting: &str, path: &str| {
+            host[setting].as_array().is_some_and(|covered| !covered.contains(&Value::from(path)))
+        };
+        if uncovered("ReadonlyPaths", "/proc/sys") || uncovered("MaskedPaths", "/proc/kcore") {
+            self.privileges.push("system paths of the host without their cover".to_owned());
         }
     }
 
@@ -215,6 +231,9 @@ mod tests {
                 "PidMode": "", "IpcMode": "private", "SecurityOpt": ["no-new-privileges:true"], "Binds": ["data:/data:rw"] },
             "Mounts": [{ "Type": "volume", "Name": "data", "Source": "/var/lib/docker/volumes/data/_data" }],
         });
+        let covered = json!({ "MaskedPaths": ["/proc/acpi", "/proc/kcore"], "ReadonlyPaths": ["/proc/bus", "/proc/sys"],
+            "SecurityOpt": ["label=level:s0:c1,c2"] });
+        assert_eq!(Reach::of_inspection(&json!({ "HostConfig": covered })), Reach::default());
         assert_eq!(Reach::of_inspection(&plain), Reach::default());
         assert_eq!(Reach::of_inspection(&Value::Null), Reach::default());
     }
@@ -232,6 +251,10 @@ mod tests {
             (json!({ "UsernsMode": "host" }), "the host's user namespace"),
             (json!({ "SecurityOpt": ["seccomp=unconfined"] }), "security option \"seccomp=unconfined\""),
             (json!({ "SecurityOpt": ["label=disable"] }), "security option \"label=disable\""),
+            (json!({ "SecurityOpt": ["label=type:spc_t"] }), "security option \"label=type:spc_t\""),
+            // What the client makes of `systempaths=unconfined`.
+            (json!({ "ReadonlyPaths": [] }), "system paths of the host without their cover"),
+            (json!({ "MaskedPaths": ["/proc/acpi"] }), "system paths of the host without their cover"),
         ] {
             let reach = Reach::of_inspection(&json!({ "HostConfig": host }));
             assert_eq!(reach.privileges, [found]);

@@ -142,7 +142,7 @@ async fn reinstalling_recreates_also_what_is_current() {
 async fn checking_tells_apart_what_is_current_outdated_and_unknowable() {
     let bench = Bench::new();
     bench.shop();
-    bench.engine.set_image_with("tool:1", Image { id: "sha256:tool".to_owned(), repo_digests: Vec::new() });
+    bench.engine.set_image_with("tool:1", Image { id: "sha256:tool".to_owned(), ..Image::default() });
     bench.engine.add(bench.engine.compose_sample("shop", "tool", "tool:1"));
     let outcome = bench.run(Work::Check { project: "shop".to_owned() }).await;
     assert_eq!(summary(&outcome), "db already current; newer image for web; cannot check tool");

@@ -139,7 +139,7 @@ async fn a_disk_that_fills_while_extracting_is_named() {
 async fn an_image_that_was_never_in_a_registry_cannot_be_checked_which_is_no_failure() {
     let bench = Bench::new();
     bench.shop();
-    let local = Image { id: "sha256:tool".to_owned(), repo_digests: Vec::new() };
+    let local = Image { id: "sha256:tool".to_owned(), ..Image::default() };
     bench.engine.set_image_with("tool:1", local);
     bench.engine.add(bench.engine.compose_sample("shop", "tool", "tool:1"));
     bench.engine.add(bench.engine.compose_sample("shop", "x-pinned", "sha256:app-old"));

@@ -1,5 +1,6 @@
 //! What the owner's limits and the containers' own protection refuse: by name, before anything is touched.
 
+use roadstead_agent::engine::Image;
 use roadstead_agent::engine::fake::RegistryImage;
 use roadstead_agent::policy::Reach;
 use roadstead_protocol::message::command::{
@@ -9,6 +10,7 @@ use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::EventSeq;
 use roadstead_protocol::message::policy::{Limits, Verb};
 use roadstead_protocol::message::progress::Progress;
+use roadstead_protocol::message::time::UnixMicros;
 
 use crate::support::{Bench, failure, invalid_reason, rule, service, summary, sync};
 
@@ -111,6 +113,30 @@ async fn names_that_are_paths_or_options_reach_no_engine() {
         }
     }
     assert!(bench.engine.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_does_not_make_its_container_part_of_a_project() {
+    let bench = Bench::new();
+    bench.shop();
+    let labels = [("project", "shop"), ("service", "web")]
+        .map(|(label, value)| (format!("com.docker.compose.{label}"), value.to_owned()));
+    let evil = Image { id: "sha256:evil".to_owned(), labels: labels.into(), ..Image::default() };
+    bench.engine.set_image_with("evil:1", evil);
+    bench.engine.publish("evil:1", RegistryImage::simple("sha256:evil"));
+    let mut impostor = bench.engine.compose_sample("shop", "web", "evil:1");
+    impostor.name = "tool".to_owned();
+    impostor.created_at = UnixMicros(impostor.created_at.0 + 1_000_000);
+    bench.engine.add(impostor);
+    assert_eq!(summary(&bench.run(sync("shop")).await), "updated web; db already current");
+    assert_eq!(bench.engine.one("shop_web_1").unwrap().image, "app:1");
+    assert_eq!(bench.engine.one("tool").unwrap().image_id, "sha256:evil", "it is left alone");
+    // Compose writes its project onto what it builds, and onto its containers what no image has.
+    bench.engine.change("tool", None, |one| {
+        one.labels.insert("com.docker.compose.config-hash".to_owned(), "0123".to_owned());
+    });
+    let outcome = bench.run(Work::Check { project: "shop".to_owned() }).await;
+    assert_eq!(service(&outcome, "web").image, "evil:1");
 }
 
 fn protect(bench: &Bench, container: &str) {

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use roadstead_agent::commands::CommandOptions;
+use roadstead_agent::engine::Image;
 use roadstead_protocol::message::command::{Outcome, ServiceResult, Strategy};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 
@@ -122,6 +123,42 @@ async fn compose_is_chosen_where_it_can_read_the_files_and_changes_are_seen_not_
         "{arguments}"
     );
     assert_eq!(bench.engine.calls(), ["pull db:1", "pull app:1"]);
+}
+
+/// A shop whose images carry this label, so that its containers have it too, as the engine gives it to them.
+fn with_label_of_the_image(label: &str, file: &str) -> (Bench, tempfile::TempDir) {
+    let (bench, directory) = with_compose("true", "true");
+    let file = directory.path().join(file);
+    std::fs::write(&file, "").unwrap();
+    let (label, file) = (format!("com.docker.compose.project.{label}"), file.to_str().unwrap().to_owned());
+    for (reference, container) in [("db:1", "shop_db_1"), ("app:1", "shop_web_1")] {
+        let id = bench.engine.one(container).unwrap().image_id;
+        let labels = [(label.clone(), file.clone())].into();
+        bench.engine.set_image_with(reference, Image { id, labels, ..Image::default() });
+        bench.engine.change(container, None, |one| drop(one.labels.insert(label.clone(), file.clone())));
+    }
+    (bench, directory)
+}
+
+#[tokio::test]
+async fn an_image_does_not_say_where_a_projects_files_are() {
+    let (bench, _directory) = with_label_of_the_image("environment_file", "evil.env");
+    let id = bench.begin(sync_by("shop", Some(Strategy::Compose)));
+    bench.outcome(id).await;
+    let lines = bench.lines(id).await;
+    let arguments = said(&lines, LogStream::Stdout)[0];
+    assert!(arguments.contains("-f docker-compose.yml") && !arguments.contains("evil.env"), "{arguments}");
+
+    let (bench, _directory) = with_label_of_the_image("config_files", "evil.yml");
+    let outcome = bench.run(sync_by("shop", Some(Strategy::Compose))).await;
+    assert!(invalid_reason(&outcome).contains("no label that says where its files are"), "{outcome:?}");
+    // Nor is a container believed whose image nobody can look at any more.
+    let (bench, _directory) = with_compose("true", "true");
+    for container in ["shop_db_1", "shop_web_1"] {
+        bench.engine.change(container, None, |one| one.image_id = "sha256:gone".to_owned());
+    }
+    let outcome = bench.run(sync_by("shop", Some(Strategy::Compose))).await;
+    assert!(invalid_reason(&outcome).contains("its image is not here any more"), "{outcome:?}");
 }
 
 #[tokio::test]

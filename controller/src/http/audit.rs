@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{BoxError, Json};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
@@ -16,12 +16,11 @@ use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::Params;
 use super::problem::Problem;
-use super::streams::StreamPlace;
+use super::streams::Reading;
 use super::time::Time;
 use crate::accounts::Person;
 use crate::audit::export::Format;
 use crate::audit::{Audit, AuditResult, Entry};
-use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, AuditRecord};
 
 /// Most entries of one page.
@@ -121,14 +120,16 @@ pub async fn export_audit_log(
     Administrator(person): Administrator,
     peer: Peer,
     Params(query): Params<ExportQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = app.streams.place(&person)?;
+    let reading = Reading::new(&app, person.clone(), &headers, &peer)?;
     let (format, media_type, name) = match query.format.unwrap_or(ExportFormat::Jsonl) {
         ExportFormat::Jsonl => (Format::JsonLines, "application/x-ndjson", "audit.jsonl"),
         ExportFormat::Csv => (Format::Csv, "text/csv; charset=utf-8", "audit.csv"),
     };
     app.audit(&person, peer, "audit.export", name, &Ok::<_, Problem>(())).await;
-    let export = Export { audit: app.services.audit.clone(), format, after: query.after.unwrap_or(0), place };
+    let export =
+        Export { audit: app.services.audit.clone(), format, after: query.after.unwrap_or(0), reading };
     let header = stream::iter((!format.header().is_empty()).then(|| Ok(format.header().to_owned())));
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
@@ -140,18 +141,16 @@ struct Export {
     audit: Audit,
     format: Format,
     after: i64,
-    place: StreamPlace,
+    reading: Reading,
 }
 
 impl Export {
     /// Its pages. An error ends the answer before its time, which a client can tell from its end.
-    fn into_stream(self) -> impl Stream<Item = Result<String, StoreError>> + Send {
+    fn into_stream(self) -> impl Stream<Item = Result<String, BoxError>> + Send {
         stream::try_unfold(self, |mut export| async move {
+            export.reading.goes_on().await?;
             let records = export.audit.after(export.after, MAX_PAGE).await?;
-            let Some(last) = records.last() else {
-                drop(export.place);
-                return Ok(None);
-            };
+            let Some(last) = records.last() else { return Ok(None) };
             export.after = last.id;
             let page: String = records.iter().map(|record| export.format.line(record)).collect();
             Ok(Some((page, export)))

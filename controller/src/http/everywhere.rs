@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{BoxError, Json};
 use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::ids::InstanceId;
@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::access::Reader;
+use super::access::{Peer, Reader};
 use super::extract::Params;
 use super::problem::Problem;
-use super::streams::StreamPlace;
+use super::streams::Reading;
 use super::views::row::ContainerRow;
 use crate::fleet::search::{ContainerFilter, ContainerPlace, Found, Search};
 
@@ -88,24 +88,27 @@ pub async fn find_containers(
 pub async fn all_containers(
     State(app): State<Arc<App>>,
     Reader(person): Reader,
+    peer: Peer,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = app.streams.place(&person)?;
-    let fleet = app.services.fleet.clone();
-    let search = Search::new(fleet, ContainerFilter::default(), person.scope, None);
-    let lines = Body::from_stream(lines(search, place));
+    let scope = person.scope.clone();
+    let reading = Reading::new(&app, person, &headers, &peer)?;
+    let search = Search::new(app.services.fleet.clone(), ContainerFilter::default(), scope, None);
+    let lines = Body::from_stream(lines(search, reading));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
 /// Lines in portions, each made when its reader has taken the one before.
-fn lines(search: Search, place: StreamPlace) -> impl Stream<Item = serde_json::Result<Vec<u8>>> + Send {
-    stream::try_unfold((search, place), |(mut search, place)| async move {
+fn lines(search: Search, reading: Reading) -> impl Stream<Item = Result<Vec<u8>, BoxError>> + Send {
+    stream::try_unfold((search, reading), |(mut search, mut reading)| async move {
+        reading.goes_on().await?;
         let Some(found) = search.step(PORTION) else { return Ok(None) };
         let mut text = Vec::new();
         for row in rows(&found) {
             serde_json::to_writer(&mut text, &row)?;
             text.push(b'\n');
         }
-        Ok(Some((text, (search, place))))
+        Ok(Some((text, (search, reading))))
     })
 }
 

@@ -23,7 +23,7 @@ use super::access::{Peer, Reader};
 use super::extract::Params;
 use super::instances;
 use super::problem::Problem;
-use super::streams::{StreamPlace, Visit};
+use super::streams::{RECHECK, StreamPlace, Visit};
 use super::time::Time;
 use super::views::command::CommandView;
 use super::views::container::ContainersView;
@@ -45,9 +45,6 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// After a quiet time so many changes go at once, each by itself: a start or a stop is several, some milliseconds apart.
 const AT_ONCE: u32 = 8;
-
-/// How often a stream makes sure that its session is still open, and agents are asked for figures again.
-pub(super) const RECHECK: Duration = Duration::from_secs(10);
 
 /// After a view that comes without them, containers are told in portions of about so many.
 const AT_A_TIME: usize = 250;

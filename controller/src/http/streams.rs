@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
+use tokio::time::Instant;
 
 use super::App;
 use super::access::{Peer, credential};
@@ -15,6 +17,9 @@ pub(super) const STREAMS: usize = 256;
 
 /// Streams of one user, or of all guests together: nobody can take every place.
 pub(super) const STREAMS_PER_USER: usize = 64;
+
+/// How often a stream makes sure that its session is still open, and agents are asked for figures again.
+pub(super) const RECHECK: Duration = Duration::from_secs(10);
 
 /// The places that are taken, by user.
 #[derive(Clone, Default)]
@@ -33,6 +38,19 @@ pub(super) struct Visit {
     pub(super) person: Person,
     credential: Credential,
 }
+
+/// Somebody who reads something long, portion by portion, as slowly as they like.
+pub(super) struct Reading {
+    app: Arc<App>,
+    visit: Visit,
+    recheck_at: Instant,
+    _place: StreamPlace,
+}
+
+/// Whoever reads may not any more: the answer ends before its time, which is told from its end.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever reads this may not any more")]
+pub(super) struct Over;
 
 impl Streams {
     /// A place for `person`.
@@ -76,5 +94,28 @@ impl Visit {
     /// the browser opens another.
     pub(super) async fn goes_on(&self, app: &App) -> bool {
         app.services.accounts.is_still(&self.person, &self.credential).await.unwrap_or(false)
+    }
+}
+
+impl Reading {
+    /// `person`, who came with these headers, and takes a place.
+    pub(super) fn new(
+        app: &Arc<App>,
+        person: Person,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Result<Self, Problem> {
+        let place = app.streams.place(&person)?;
+        let (visit, recheck_at) = (Visit::new(person, headers, peer)?, Instant::now() + RECHECK);
+        Ok(Self { app: Arc::clone(app), visit, recheck_at, _place: place })
+    }
+
+    /// Asked before each portion.
+    pub(super) async fn goes_on(&mut self) -> Result<(), Over> {
+        if Instant::now() < self.recheck_at {
+            return Ok(());
+        }
+        self.recheck_at = Instant::now() + RECHECK;
+        if self.visit.goes_on(&self.app).await { Ok(()) } else { Err(Over) }
     }
 }

@@ -14,8 +14,8 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use roadstead_protocol::link::relayed::{Roots, RootsError};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, PeerIncompatible};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -145,7 +145,8 @@ impl Client {
         let name = ServerName::try_from(url.host().to_owned())
             .map_err(|error| OidcError::Unfit(format!("{url}: {error}")))?;
         let connector = TlsConnector::from(self.tls()?);
-        Ok(Box::new(connector.connect(name, stream).await.map_err(failed)?))
+        let connected = connector.connect(name, stream).await;
+        Ok(Box::new(connected.map_err(|error| unreachable(url, in_words(&error)))?))
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, OidcError> {
@@ -161,6 +162,22 @@ impl Client {
             error => OidcError::Authorities(error.to_string()),
         })?;
         Ok(Arc::clone(self.tls.get_or_init(|| roots.client())))
+    }
+}
+
+/// Why TLS did not come about. That it is too old is said in words that help.
+fn in_words(error: &io::Error) -> String {
+    use PeerIncompatible::{ServerDoesNotSupportTls12Or13, ServerTlsVersionIsDisabledByOurConfig};
+    let reason = error.get_ref().and_then(|error| error.downcast_ref());
+    match reason {
+        Some(
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+            | rustls::Error::PeerIncompatible(
+                ServerDoesNotSupportTls12Or13 | ServerTlsVersionIsDisabledByOurConfig,
+            ),
+        ) => "it does not speak TLS 1.3, which is to be turned on there, or at a proxy in front of it"
+            .to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -17,7 +17,13 @@ async fn pulled(agent: &DockerEngine, image: &str) -> Result<Vec<PullProgress>, 
 #[tokio::test]
 async fn a_pull_tells_the_bytes_of_every_layer_and_ends_with_the_registrys_digest() {
     let (maker, user, registry) = tokio::join!(Dockerd::start(), Dockerd::start(), Registry::start());
-    let digest = push_image(&maker, &registry, "app:1", &ImageOptions::default().layer(LAYER)).await;
+    let digest = push_image(
+        &maker,
+        &registry,
+        "app:1",
+        &ImageOptions::default().layer(LAYER).with("LABEL made.by=somebody"),
+    )
+    .await;
     let (agent, image) = (agent_of(&user), registry.image("app:1"));
     assert_eq!(agent.image(&image).await, Ok(None));
     assert_eq!(agent.registry_digest(&image).await, Ok(digest.clone()));
@@ -40,6 +46,7 @@ async fn a_pull_tells_the_bytes_of_every_layer_and_ends_with_the_registrys_diges
     let local = agent.image(&image).await.expect("the engine answers").expect("it was pulled");
     assert_eq!(local.repo_digests, [format!("{}@{digest}", registry.image("app"))]);
     assert!(local.id.starts_with("sha256:"));
+    assert_eq!(local.labels["made.by"], "somebody");
     let again = pulled(&agent, &format!("{}@{digest}", registry.image("app"))).await.expect("by digest");
     assert!(!again.iter().any(|line| line.status == "Downloading"), "nothing to do: {again:#?}");
 }

@@ -3,9 +3,9 @@
 use roadstead_protocol::message::command::{ServiceOutcome, ServiceResult};
 use roadstead_protocol::message::container::Container;
 
-use super::outcome;
 use super::plan::{Project, Service};
 use super::pulls::{Source, runs_only};
+use super::{members, outcome};
 use crate::commands::Context;
 use crate::commands::replace::{ran_once, runs};
 use crate::commands::verify::{Expectation, Verdict, verify};
@@ -20,7 +20,7 @@ pub(super) async fn look<E: Engine>(
     source: impl Fn(&Service) -> Option<Source>,
     expectation: Expectation,
 ) -> Result<Vec<ServiceOutcome>, EngineError> {
-    let containers = context.engine.containers().await?;
+    let containers = members::containers(context, &before.name).await?;
     let now = Project::find(&containers, &before.name, None).unwrap_or_else(|_| Project {
         name: before.name.clone(),
         services: Vec::new(),

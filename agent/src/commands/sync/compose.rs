@@ -8,6 +8,7 @@ mod yaml;
 use std::time::Duration;
 
 use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
+use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::progress::{Step, StepState};
 
 use super::outcome;
@@ -17,7 +18,7 @@ use super::{aftermath, exit_words};
 use crate::commands::program::ProgramError;
 use crate::commands::verify::Expectation;
 use crate::commands::{Context, failed};
-use crate::engine::Engine;
+use crate::engine::{Engine, Image};
 use crate::policy::Reach;
 pub(super) use tool::Tool;
 
@@ -36,7 +37,11 @@ impl Compose {
     /// # Errors
     /// If this cannot be done here, with the reason.
     pub async fn prepare<E: Engine>(context: &Context<E>, project: &Project) -> Result<Self, String> {
-        let tool = Tool::find(&context.options, project).await?;
+        let image = match project.told_by() {
+            Some(container) => image_of(context, container).await?,
+            None => Image::default(),
+        };
+        let tool = Tool::find(&context.options, project, &image.labels).await?;
         let config = config::read(&tool).await?;
         Ok(Self { tool, config })
     }
@@ -157,6 +162,14 @@ impl Compose {
         context.journal.step(Step::Compose, None, state, trouble.as_deref().unwrap_or_default());
         ended.map(|_| trouble)
     }
+}
+
+/// The image that a container was made from.
+async fn image_of<E: Engine>(context: &Context<E>, container: &Container) -> Result<Image, String> {
+    let image = context.engine.image(&container.image_id).await.map_err(|error| error.to_string())?;
+    let missing =
+        || format!("{} says where the files are, but its image is not here any more", container.name);
+    image.ok_or_else(missing)
 }
 
 /// Compose was to update every service: one that it left with its old image was not.

@@ -119,16 +119,21 @@ impl Project {
         self.services.iter().map(planned).collect()
     }
 
-    /// Where its compose files are.
+    /// The container whose labels say where its compose files are: the newest.
+    pub fn told_by(&self) -> Option<&Container> {
+        self.containers.iter().filter(|container| !is_leftover(container)).max_by_key(|c| c.created_at)
+    }
+
+    /// Where its compose files are. A label that comes from the container's `image` is not compose's word but that of
+    /// whoever made the image, and says nothing.
     ///
     /// # Errors
     /// If its containers' labels do not say.
-    pub fn files(&self) -> Result<Files, String> {
-        let newest =
-            self.containers.iter().filter(|container| !is_leftover(container)).max_by_key(|c| c.created_at);
+    pub fn files(&self, image: &BTreeMap<String, String>) -> Result<Files, String> {
+        let labels = self.told_by().map(|container| &container.labels);
         let label = |name: &str| {
-            let labels = newest.map(|container| &container.labels);
-            labels.and_then(|labels| labels.get(name)).filter(|value| !value.is_empty())
+            let value = labels.and_then(|labels| labels.get(name)).filter(|value| !value.is_empty());
+            value.filter(|value| image.get(name) != Some(value))
         };
         let missing =
             |what: &str| format!("the project's containers have no label that says where its {what}");
@@ -276,7 +281,7 @@ mod tests {
     #[test]
     fn files_are_found_by_labels() {
         let mut containers = shop();
-        assert!(Project::find(&containers, "shop", None).unwrap().files().is_err());
+        assert!(Project::find(&containers, "shop", None).unwrap().files(&BTreeMap::new()).is_err());
         for (label, value) in [
             ("project.working_dir", "/srv/shop"),
             ("project.config_files", "docker-compose.yml,/srv/more.yml"),
@@ -286,7 +291,7 @@ mod tests {
                 container.labels.insert(format!("com.docker.compose.{label}"), value.to_owned());
             }
         }
-        let files = Project::find(&containers, "shop", None).unwrap().files().unwrap();
+        let files = Project::find(&containers, "shop", None).unwrap().files(&BTreeMap::new()).unwrap();
         assert_eq!(files.directory, PathBuf::from("/srv/shop"));
         assert_eq!(files.files, ["docker-compose.yml", "/srv/more.yml"].map(PathBuf::from));
         assert_eq!(files.version, "1.29.2");

@@ -109,7 +109,8 @@ fn event(line: &[u8]) -> Option<EngineEvent> {
         }
         object => {
             let id = take("name").unwrap_or_else(|| clipped(&id));
-            let what = EventKind::Engine { object: object.to_owned(), id, action: clipped(&message.action) };
+            let (object, action) = (clipped(object), clipped(&message.action));
+            let what = EventKind::Engine { object, id, action };
             Some(EngineEvent { at, what: Some(what), container: None })
         }
     }
@@ -146,6 +147,14 @@ mod tests {
         );
         let kept: Vec<_> = attributes.iter().collect();
         assert_eq!(kept, [("com.docker.compose.project", "shop"), ("exitCode", "137")]);
+    }
+
+    #[test]
+    fn no_word_of_the_engine_is_longer_than_what_is_kept() {
+        let long = "x".repeat(MAX_ATTRIBUTE + 1);
+        let line = format!(r#"{{"Type":"{long}","Action":"{long}","Actor":{{"ID":"{long}"}},"timeNano":1}}"#);
+        let Some(EventKind::Engine { object, id, action }) = read(&line).unwrap().what else { panic!() };
+        assert_eq!([object, id, action].map(|word| word.len()), [MAX_ATTRIBUTE; 3]);
     }
 
     #[test]

@@ -177,8 +177,13 @@ impl FakeEngine {
             let mut model = self.model();
             let fresh = model.images.get(&reference).is_none_or(|known| known.id != image.id);
             let digest = format!("{}@{}", repository(&reference), image.id);
-            let pulled = Image { id: image.id.clone(), repo_digests: vec![digest] };
-            model.images.insert(reference.clone(), pulled);
+            let pulled = Image { id: image.id.clone(), repo_digests: vec![digest], ..Image::default() };
+            // One that lost its name stays as long as a container is made from it.
+            if let Some(before) = model.images.insert(reference.clone(), pulled)
+                && fresh
+            {
+                model.images.insert(before.id.clone(), before);
+            }
             let word = if fresh { "Downloaded newer image for" } else { "Image is up to date for" };
             Ok(PullProgress { status: format!("Status: {word} {reference}"), ..PullProgress::default() })
         });

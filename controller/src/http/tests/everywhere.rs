@@ -1,15 +1,45 @@
 //! The containers of all instances.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use roadstead_protocol::message::container::{Container, Figures};
+use axum::http::Method;
+use futures_util::StreamExt as _;
+use roadstead_protocol::message::container::{Container, ContainerState, Figures};
 use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::time::UnixMicros;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::{Agent, Site, container, request};
 use crate::accounts::Role;
+use crate::fixtures;
+
+#[tokio::test]
+async fn a_long_list_ends_with_the_session_of_its_reader() {
+    let site = Site::open().await;
+    for number in 0..3_u32 {
+        let id = site.register(&format!("host-{number}")).await;
+        let containers =
+            (0..400).map(|one| fixtures::container(number * 1000 + one, ContainerState::Running));
+        drop(site.connect(&id, containers.collect()));
+    }
+    let cookie = site.cookie_of("anna", Role::Viewer, &[]).await;
+    let response = site
+        .router
+        .clone()
+        .oneshot(request(Method::GET, "/api/containers/all", &cookie, None))
+        .await
+        .unwrap();
+    let mut body = response.into_body().into_data_stream();
+    assert!(!body.next().await.unwrap().unwrap().is_empty());
+    site.services.accounts.remove_user("anna").await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    assert!(body.next().await.unwrap().is_err(), "and not as if that had been all");
+}
 
 /// Three hosts with containers of a shop, and one whose name is not ASCII.
 async fn fleet(site: &Site) -> Vec<Agent> {
@@ -94,7 +124,7 @@ async fn everything_comes_as_lines_of_what_one_sees() {
     assert_eq!((&rows[0]["compose_project"], &rows[0]["state"]), (&json!("shop"), &json!("running")));
     let cookie = site.cookie_of("limited", Role::Viewer, &["elsewhere"]).await;
     for path in ["/api/containers/all", "/api/containers"] {
-        let seen = site.send(request(axum::http::Method::GET, path, &cookie, None)).await;
+        let seen = site.send(request(Method::GET, path, &cookie, None)).await;
         assert_eq!((seen.status.as_u16(), seen.text.contains("web-a")), (200, false), "{path}");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Agent, Site, container};
 use crate::accounts::Role;
 use crate::enrolment::InstanceChange;
-use crate::http::live::RECHECK;
+use crate::http::streams::RECHECK;
 
 struct Running {
     site: Site,

@@ -58,6 +58,49 @@ fn every_route_has_a_row_and_every_row_a_route() {
     }
 }
 
+/// Addresses are written down by browsers, proxies and logs. What stands there of a token is its id.
+#[test]
+fn no_secret_has_a_place_in_an_address() {
+    let document: Value = serde_json::from_str(&super::super::openapi()).unwrap();
+    let routes = document["paths"].as_object().unwrap();
+    let routes =
+        routes.iter().flat_map(|(path, item)| item.as_object().unwrap().values().map(move |it| (path, it)));
+    let mut names = BTreeSet::new();
+    for (path, route) in routes {
+        for parameter in route["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let secret =
+                ["secret", "password", "token", "code", "key"].iter().any(|word| name.contains(word));
+            assert!(!secret, "{path} takes {name}");
+            names.insert(name);
+        }
+    }
+    assert!(names.contains("id") && names.contains("cursor"), "{names:?}");
+}
+
+/// Routes without a description would be without a row: there is one, which lets in no person and no program.
+#[test]
+fn no_route_goes_past_the_description_but_that_of_the_agents() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut bare = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry {
+                tests if tests.ends_with("tests") || tests.ends_with("tests.rs") => {}
+                folder if folder.is_dir() => folders.push(folder),
+                file => {
+                    let text = std::fs::read_to_string(file).unwrap();
+                    let direct = [".route(", ".route_service(", ".nest(", ".nest_service(", ".merge("];
+                    let lines = text.lines().filter(|line| direct.iter().any(|word| line.contains(word)));
+                    bare.extend(lines.map(|line| line.trim().to_owned()));
+                }
+            }
+        }
+    }
+    assert_eq!(bare, [r#".route("/agent", get(agent::take_link))"#]);
+}
+
 /// Who asks: what is shown to be let in, and what the table says of it.
 struct Caller {
     name: &'static str,

@@ -1,5 +1,6 @@
 //! The compose program that a project was made with, if it is here.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,13 +23,17 @@ pub(in crate::commands::sync) struct Tool {
 }
 
 impl Tool {
-    /// The program for this project: of the generation that created it, since each generation takes the other's
-    /// containers for changed ones.
+    /// The program for this project, whose containers have these labels from their `image`: of the generation that
+    /// created it, since each generation takes the other's containers for changed ones.
     ///
     /// # Errors
     /// If the labels name no files, a file cannot be read here, or there is no such program; in words.
-    pub async fn find(options: &CommandOptions, project: &Project) -> Result<Self, String> {
-        let mut files = project.files()?;
+    pub async fn find(
+        options: &CommandOptions,
+        project: &Project,
+        image: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let mut files = project.files(image)?;
         let directory = files.directory.clone();
         for file in files.files.iter_mut().chain(&mut files.env_files) {
             *file = readable(&directory, file)?;

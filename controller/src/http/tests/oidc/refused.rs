@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use roadstead_protocol::message::time::UnixMicros;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::signing::{Key, hmac_with, unsigned};
@@ -220,6 +221,35 @@ async fn a_provider_that_is_away_or_silent_is_said_and_passwords_go_on() {
     // What failed just now is not waited for again.
     pair.post("/api/oidc/begin", json!({}), "").await.problem(502, "provider");
     assert!(!pair.provider.set().asked.contains_key("document"));
+}
+
+#[tokio::test]
+async fn a_provider_without_tls_1_3_is_told_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&ca_file, made.cert.pem()).unwrap();
+    // What one says that wants an earlier version, and the hello of one that answers in TLS 1.2 all the same.
+    let alert: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46];
+    let old_hello = [&[0x16, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    for answer in [alert.to_vec(), old_hello] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let config = settings(&issuer, &format!("ca-file = '{}'", ca_file.display()));
+        let oidc = Oidc::new(config.resolve().unwrap().oidc.unwrap()).unwrap();
+        let site = Site::with(false, Some(std::sync::Arc::new(oidc))).await;
+        let old = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 512];
+            let _ = stream.read(&mut hello).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
+            let _ = stream.read(&mut hello).await;
+        };
+        let begin = site.send(request(Method::POST, "/api/oidc/begin", "", Some(json!({}))));
+        let (refused, ()) = tokio::join!(begin, old);
+        let refused = refused.problem(502, "provider");
+        assert!(refused["detail"].as_str().unwrap().contains("it does not speak TLS 1.3"), "{refused}");
+    }
 }
 
 #[tokio::test]
