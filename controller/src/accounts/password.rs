@@ -27,9 +27,12 @@ const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 pub struct Hasher {
     room: Arc<Semaphore>,
     turns: Arc<Semaphore>,
-    /// Verified against when there is no such user, so that it takes as long as if there were.
-    dummy: Arc<str>,
 }
+
+/// Verified against when there is no such user, so that it takes as long as if there were: random bytes in the form of a
+/// hash with [`PARAMS`]. Nobody's password, and whoever found one for it would still be nobody.
+const DUMMY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$BFQCR6W8ZxoSImIxrRc1qw$vVz3djR2SirUYXp8jwPa06/ILZOMgZ6zx1qR+B/gPtI";
 
 /// Held by the hashing thread itself, so that a caller who goes away does not make room too early.
 struct Turn {
@@ -49,18 +52,10 @@ pub enum HashError {
 }
 
 impl Hasher {
-    /// A hasher; computes one hash, for users that do not exist.
-    ///
-    /// # Errors
-    /// If hashing does not work here.
-    pub async fn new() -> Result<Self, HashError> {
-        let mut hasher = Self {
-            room: Arc::new(Semaphore::new(WAITING)),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            dummy: Arc::from(""),
-        };
-        hasher.dummy = hasher.hash(generate()).await?.into();
-        Ok(hasher)
+    /// A hasher.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { room: Arc::new(Semaphore::new(WAITING)), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Hashes a password into a PHC string.
@@ -85,7 +80,7 @@ impl Hasher {
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, HashError> {
         let turn = self.turn().await?;
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.dummy.to_string());
+        let hash = hash.unwrap_or_else(|| DUMMY.to_owned());
         blocking(turn, move || {
             let hash = PasswordHash::new(&hash).map_err(|error| HashError::Failed(error.to_string()))?;
             Ok(argon2().verify_password(password.as_bytes(), &hash).is_ok() && known)
@@ -136,13 +131,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_fits_its_password_alone_and_no_hash_fits_none() {
-        let hasher = Hasher::new().await.unwrap();
+        let hasher = Hasher::new();
         let hash = hasher.hash("correct horse".to_owned()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(hasher.verify("correct horse".to_owned(), Some(hash.clone())).await.unwrap());
         assert!(!hasher.verify("wrong horse".to_owned(), Some(hash)).await.unwrap());
         assert!(!hasher.verify("correct horse".to_owned(), None).await.unwrap());
         assert!(hasher.verify("x".to_owned(), Some("garbage".to_owned())).await.is_err());
+    }
+
+    #[test]
+    fn who_does_not_exist_takes_as_long() {
+        let dummy = PasswordHash::new(DUMMY).unwrap();
+        assert_eq!(
+            (dummy.algorithm, dummy.version),
+            (Algorithm::Argon2id.ident(), Some(Version::V0x13.into()))
+        );
+        let params = Params::try_from(&dummy).unwrap();
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        assert_eq!(cost(&params), cost(&PARAMS));
+        assert_eq!(dummy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);
     }
 
     #[test]
