@@ -19,6 +19,12 @@ const PART = 6
 const SOONEST = 16
 const LATEST = 250
 
+/** What a person has just done goes first: changes wait until so long after it, in milliseconds, … */
+const AFTER_INPUT = 150
+
+/** … but no longer than this in all. */
+const WAITED = 600
+
 /** How often the containers of a host that is looked at are asked for again: it keeps their figures fresh. */
 const LIST_EVERY = 20_000
 
@@ -31,6 +37,9 @@ class LiveStore {
   #pending: ReturnType<typeof setTimeout> | undefined
   #shownAt = 0
   #pause = SOONEST
+  /** When changes began to wait to be shown, and when a person last did something. */
+  #waitsSince = 0
+  #inputAt = -Infinity
   /** The version of the controller that this page came from. */
   #loaded: string | null = null
   #names = new Map<string, string>()
@@ -51,6 +60,9 @@ class LiveStore {
   now = $state(Date.now())
 
   constructor() {
+    for (const kind of ['keydown', 'input', 'pointerdown', 'wheel', 'touchmove']) {
+      addEventListener(kind, () => (this.#inputAt = performance.now()), { capture: true, passive: true })
+    }
     setInterval(() => {
       this.now = Date.now() + this.#offset
       // While connected, silence means that nothing changed.
@@ -102,9 +114,10 @@ class LiveStore {
     return this.#model.hosts
   }
 
-  get commands(): Command[] {
+  /** Newest first. */
+  get commands(): readonly Command[] {
     void this.#version
-    return [...this.#model.commands.values()].sort((one, other) => (one.id < other.id ? 1 : -1))
+    return this.#model.ordered
   }
 
   get events(): readonly Event[] {
@@ -210,7 +223,17 @@ class LiveStore {
 
   /** Shows what has changed: at once after a quiet time, and less often the longer it takes. */
   #soon(): void {
-    this.#pending ??= setTimeout(() => this.#show(), Math.max(0, this.#shownAt + this.#pause - performance.now()))
+    if (this.#pending !== undefined) return
+    this.#waitsSince = performance.now()
+    this.#wait(this.#shownAt + this.#pause - this.#waitsSince)
+  }
+
+  #wait(pause: number): void {
+    this.#pending = setTimeout(() => {
+      const rest = Math.min(this.#inputAt + AFTER_INPUT, this.#waitsSince + WAITED) - performance.now()
+      if (rest > 0) this.#wait(rest)
+      else this.#show()
+    }, Math.max(0, pause))
   }
 
   #aside(kind: Aside, text: string): void {
