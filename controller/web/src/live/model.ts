@@ -11,6 +11,7 @@ import type {
   Instance,
   Live,
 } from '../api/types'
+import { EVENTS } from './gathered'
 
 export interface Host {
   instance: Instance
@@ -22,9 +23,6 @@ export interface Host {
 
 /** Most ended commands that are kept for pages that show the latest. */
 const KEPT = 200
-
-/** Most events that are kept: more than come between two moments of showing them, even when hundreds a second do. */
-export const EVENTS = 1000
 
 export class Model {
   readonly hosts = new Map<string, Host>()
@@ -67,8 +65,9 @@ export class Model {
     }
   }
 
-  isLooked(id: string): boolean {
-    return this.#looked.has(id)
+  /** The hosts that pages look at. */
+  get looked(): string[] {
+    return [...this.#looked.keys()]
   }
 
   /** The list of a host's containers is asked for: what is told from here on is newer than the answer may be. */
