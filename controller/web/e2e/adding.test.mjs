@@ -59,12 +59,14 @@ describe('adding', () => {
     await look(page, 'this-instance', problems)
     await own.getByRole('link', { name: 'pier', exact: true }).click()
     await page.getByText('systemctl status docker').waitFor()
+    await page.getByText('Which containers this host has is not known').waitFor()
     await look(page, 'engine-away', problems)
   })
 
   test('a join token that has expired is said to have, and another is one touch away', LIMIT, async () => {
-    const joining = await add('slow', { token_ttl: '3s' })
-    await joining.getByText('The join token has expired before the host joined.').waitFor()
+    const joining = await add('slow', { token_ttl: '1m' })
+    await joining.getByText(/Expires in \d+ s\./).waitFor()
+    await joining.getByText('The join token has expired before the host joined.').waitFor({ timeout: 90_000 })
     assert.equal(await joining.locator('pre').count(), 0, 'a command that is of no use is not shown')
     await look(page, 'join-expired', problems)
     await joining.getByRole('button', { name: 'New join token' }).click()

@@ -9,6 +9,7 @@ export const hosts = {
   editTagsWhy: 'Wörter mit Leerzeichen dazwischen. Wer nur einige Tags sieht, sieht diesen Host danach vielleicht, oder nicht mehr.',
   editAddressWhy: 'Wo der Controller den Agenten anwählt. Eine andere Adresse beendet die Verbindung und wählt neu.',
   editDeclared: 'In der Konfigurationsdatei des Controllers deklariert; sie bestimmt Name, Adresse, Umgebung und Tags. Die Beschreibung lässt sich hier ändern.',
+  noContainersKnown: 'Welche Container dieser Host hat, ist nicht bekannt: seine Docker-Engine antwortet nicht.',
   kindContainer: 'Container',
   kindEngine: 'Image, Netz oder Volume',
   kindEngineLost: 'Engine verloren',

@@ -9,6 +9,7 @@ export const hosts = {
   editTagsWhy: 'Words with spaces between them. People who see only some tags may see this host, or no longer see it.',
   editAddressWhy: 'Where the controller dials the agent. Another address ends the link and dials anew.',
   editDeclared: "Declared in the controller's configuration file, which decides about name, address, environment and tags. The description can be changed here.",
+  noContainersKnown: 'Which containers this host has is not known: its Docker engine does not answer.',
   kindContainer: 'container',
   kindEngine: 'image, network or volume',
   kindEngineLost: 'engine lost',
