@@ -28,6 +28,7 @@ mod slot;
 mod tests;
 
 pub use feed::{Feed, NoLongerFed, PictureTooLarge, Pulse};
+pub(crate) use health::bare;
 pub use health::{Health, health};
 pub use host::{Host, LinkState, LinkStatus};
 pub(crate) use kept::Pool;

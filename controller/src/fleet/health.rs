@@ -53,7 +53,7 @@ fn connected(host: &Host) -> (Health, String) {
         }
         None => (Health::Unknown, "The agent has not told about its engine yet.".to_owned()),
         Some(EngineState::Unreachable { reason }) => {
-            (Health::Unhealthy, with_reason("The Docker engine does not answer", Some(reason)))
+            (Health::Unhealthy, with_reason("The Docker engine does not answer", Some(bare(reason))))
         }
         Some(EngineState::Unknown) => {
             (Health::Unknown, "The agent reports an engine state of a newer version.".to_owned())
@@ -66,6 +66,11 @@ fn connected(host: &Host) -> (Health, String) {
             (Health::Healthy, "The agent is connected and the engine answers.".to_owned())
         }
     }
+}
+
+/// Why an engine does not answer, without saying again that it does not: agents begin their reason with it.
+pub(crate) fn bare(reason: &str) -> &str {
+    reason.strip_prefix("the Docker engine does not answer: ").unwrap_or(reason)
 }
 
 fn with_reason(what: &str, reason: Option<&str>) -> String {

@@ -177,6 +177,7 @@ fn an_engine_that_does_not_answer_is_unhealthy() {
     let (health, reason) = health(&host(&fleet, "a"));
     assert_eq!(health, Health::Unhealthy);
     assert_eq!(reason, "The Docker engine does not answer: connection refused.");
+    assert_eq!(super::bare("the Docker engine does not answer: no such file"), "no such file");
     assert_eq!(host(&fleet, "a").containers.len(), 1);
 }
 

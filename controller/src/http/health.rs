@@ -18,7 +18,7 @@ use super::instances::host;
 use super::problem::Problem;
 use super::time::Time;
 use super::views::instance::{EngineView, HealthView, LinkView};
-use crate::fleet::health;
+use crate::fleet::{bare, health};
 use crate::probes::ProbeResult;
 
 /// How long an agent may take to answer.
@@ -128,7 +128,7 @@ fn judge(probe: &ProbeResult) -> (HealthView, String) {
         }
         EngineState::Unreachable { reason } => (
             HealthView::Unhealthy,
-            format!("The agent is connected; the Docker engine does not answer: {reason}"),
+            format!("The agent is connected; the Docker engine does not answer: {}", bare(reason)),
         ),
         EngineState::Unknown => {
             (HealthView::Unknown, "The agent reports an engine state of a newer version.".to_owned())

@@ -22,13 +22,15 @@ pub struct JoinView {
     pub commands: JoinCommands,
 }
 
-/// The same agent, started in three ways.
+/// The same agent, started in four ways.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct JoinCommands {
     /// With `docker run`.
     pub docker_run: String,
     /// As a compose file.
     pub compose: String,
+    /// As a unit of systemd.
+    pub systemd: String,
     /// As a program on the host.
     pub binary: String,
 }
@@ -56,13 +58,14 @@ const DEFAULT_PORT: u16 = 8082;
 
 impl JoinCommands {
     fn new(token: &str, port: Option<u16>, image: &str) -> Self {
-        let publish = port.map(|port| format!(" -p {port}:{port} -e ROADSTEAD_LISTEN=0.0.0.0:{port}"));
-        let docker_run = format!(
-            "docker run -d --name roadstead-agent --restart unless-stopped \
-             -v /var/run/docker.sock:/var/run/docker.sock -v roadstead-agent:/data \
-             -e ROADSTEAD_DATA_DIR=/data{} -e ROADSTEAD_JOIN={token} {image}",
-            publish.unwrap_or_default()
-        );
+        let mut words = vec![
+            "docker run -d --name roadstead-agent --restart unless-stopped".to_owned(),
+            "-v /var/run/docker.sock:/var/run/docker.sock -v roadstead-agent:/data".to_owned(),
+            "-e ROADSTEAD_DATA_DIR=/data".to_owned(),
+        ];
+        words.extend(port.map(|port| format!("-p {port}:{port} -e ROADSTEAD_LISTEN=0.0.0.0:{port}")));
+        words.extend([format!("-e ROADSTEAD_JOIN={token}"), image.to_owned()]);
+        let docker_run = words.join(" \\\n  ");
         let (listen, ports) = match port {
             Some(port) => (
                 format!("      ROADSTEAD_LISTEN: 0.0.0.0:{port}\n"),
@@ -76,9 +79,15 @@ impl JoinCommands {
              - /var/run/docker.sock:/var/run/docker.sock\n      - roadstead-agent:/data\nvolumes:\n  \
              roadstead-agent:\n"
         );
+        let listen = port.map(|port| format!("ROADSTEAD_LISTEN=0.0.0.0:{port}\n")).unwrap_or_default();
+        let systemd = format!(
+            "# with the program as /usr/local/bin/roadstead-agent and docker/systemd/roadstead-agent.service installed\n\
+             sudo install -D -m 0600 /dev/stdin /etc/roadstead/agent.env <<'END'\nROADSTEAD_JOIN={token}\n{listen}END\n\
+             sudo systemctl enable roadstead-agent\nsudo systemctl restart roadstead-agent\n"
+        );
         let listen = port.map(|port| format!(" ROADSTEAD_LISTEN=0.0.0.0:{port}")).unwrap_or_default();
         let binary = format!("ROADSTEAD_JOIN={token}{listen} roadstead-agent");
-        Self { docker_run, compose, binary }
+        Self { docker_run, compose, systemd, binary }
     }
 }
 
@@ -95,7 +104,10 @@ mod tests {
         assert_eq!(port_of("wss://[2001:db8::1]:9443/"), Some(9443));
         let commands = JoinCommands::new("rsj_x", Some(9443), "agent:1");
         assert!(commands.docker_run.contains("-p 9443:9443 -e ROADSTEAD_LISTEN=0.0.0.0:9443"));
-        assert!(commands.docker_run.ends_with("-e ROADSTEAD_JOIN=rsj_x agent:1"));
+        assert!(commands.docker_run.ends_with("-e ROADSTEAD_JOIN=rsj_x \\\n  agent:1"));
+        assert!(
+            commands.systemd.contains("<<'END'\nROADSTEAD_JOIN=rsj_x\nROADSTEAD_LISTEN=0.0.0.0:9443\nEND\n")
+        );
         assert!(commands.compose.contains("\n      ROADSTEAD_LISTEN: 0.0.0.0:9443\n"));
         assert!(commands.compose.contains("\n    ports:\n      - \"9443:9443\"\n"));
         assert_eq!(commands.binary, "ROADSTEAD_JOIN=rsj_x ROADSTEAD_LISTEN=0.0.0.0:9443 roadstead-agent");
@@ -104,7 +116,7 @@ mod tests {
     #[test]
     fn an_outbound_agent_publishes_nothing() {
         let commands = JoinCommands::new("rsj_x", None, "agent:1");
-        for text in [&commands.docker_run, &commands.compose, &commands.binary] {
+        for text in [&commands.docker_run, &commands.compose, &commands.systemd, &commands.binary] {
             assert!(!text.contains("LISTEN") && !text.contains("ports"), "{text}");
         }
     }

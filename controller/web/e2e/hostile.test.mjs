@@ -49,6 +49,8 @@ const command = (text, n) => ({
 
 /** Runs in the page before its scripts: a stream that tells what it is given. */
 function madeUp(view, lines, ended) {
+  // What is made up here is told in the page itself.
+  window.Worker = undefined
   window.EventSource = class extends EventTarget {
     constructor(path) {
       super()

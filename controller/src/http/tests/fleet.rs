@@ -22,7 +22,7 @@ async fn registering_answers_with_a_token_and_commands() {
     assert_eq!(registered["instance"]["health"], "unknown");
     assert_eq!(registered["instance"]["link"]["state"], "never");
     let token = registered["join"]["token"].as_str().unwrap();
-    for way in ["docker_run", "compose", "binary"] {
+    for way in ["docker_run", "compose", "systemd", "binary"] {
         assert!(registered["join"]["commands"][way].as_str().unwrap().contains(token), "{way}");
     }
 

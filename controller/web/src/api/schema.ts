@@ -1840,7 +1840,7 @@ export interface components {
             /** @description How many there are. */
             total_count: number;
         };
-        /** @description The same agent, started in three ways. */
+        /** @description The same agent, started in four ways. */
         JoinCommands: {
             /** @description As a program on the host. */
             binary: string;
@@ -1848,6 +1848,8 @@ export interface components {
             compose: string;
             /** @description With `docker run`. */
             docker_run: string;
+            /** @description As a unit of systemd. */
+            systemd: string;
         };
         /** @description A join token to make. */
         JoinTokenRequest: {

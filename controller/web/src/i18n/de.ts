@@ -1,11 +1,13 @@
 // German. A text that is missing or too many is an error of the type checker.
 import { accounts } from './de.accounts'
+import { hosts } from './de.hosts'
 import { joining } from './de.joining'
 import { rollouts } from './de.rollouts'
 import type { Catalogue } from './i18n.svelte'
 
 export const de: Catalogue = {
   ...accounts,
+  ...hosts,
   ...joining,
   ...rollouts,
   home: 'Roadstead, zu den Instanzen',

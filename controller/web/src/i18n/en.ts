@@ -1,10 +1,12 @@
 // Every text of the UI, in English. `{name}` is replaced; `one|other` is chosen by `{count}`.
 import { accounts } from './en.accounts'
+import { hosts } from './en.hosts'
 import { joining } from './en.joining'
 import { rollouts } from './en.rollouts'
 
 export const en = {
   ...accounts,
+  ...hosts,
   ...joining,
   ...rollouts,
   // Everywhere

@@ -22,13 +22,22 @@ export function fill(text: string, values: Record<string, string | number>, lang
   const count = values.count
   if (typeof count === 'number' && text.includes('|')) {
     const [one = '', other = ''] = text.split('|')
-    text = new Intl.PluralRules(lang).select(count) === 'one' ? one : other
+    text = inLanguage(lang).plurals.select(count) === 'one' ? one : other
   }
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name]
     if (value === undefined) return whole
-    return typeof value === 'number' ? value.toLocaleString(lang) : value
+    return typeof value === 'number' ? inLanguage(lang).numbers.format(value) : value
   })
+}
+
+const languages = new Map<string, { plurals: Intl.PluralRules; numbers: Intl.NumberFormat }>()
+
+/** How a language counts; made once, since making it takes far longer than using it. */
+function inLanguage(lang: string) {
+  const known = languages.get(lang) ?? { plurals: new Intl.PluralRules(lang), numbers: new Intl.NumberFormat(lang) }
+  languages.set(lang, known)
+  return known
 }
 
 export function currentLanguage(): Language {

@@ -16,6 +16,24 @@ export const KINDS = [
   'gap',
 ] as const
 
+/** The name of each, as people read it. */
+export const kindName = (kind: string): string =>
+  (
+    ({
+      container: t('kindContainer'),
+      engine: t('kindEngine'),
+      engine_lost: t('kindEngineLost'),
+      engine_found: t('kindEngineFound'),
+      agent_started: t('kindAgentStarted'),
+      command_ended: t('kindCommandEnded'),
+      refused: t('kindRefused'),
+      gap: t('kindGap'),
+    }) as Record<string, string>
+  )[kind] ?? plain(kind)
+
+/** Digests and whole ids by their first twelve digits, as Docker's own tools show them. */
+const short = (text: string): string => text.replace(/(sha256:)?\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1$2')
+
 export function eventText({ what }: Event): string {
   switch (what.kind) {
     case 'container': {
@@ -25,7 +43,7 @@ export function eventText({ what }: Event): string {
       return `${plain(what.name)}: ${plain(what.action)}${exit}${noticed}`
     }
     case 'engine':
-      return `${plain(what.object)} ${plain(what.id).slice(0, 80)}: ${plain(what.action)}`
+      return `${plain(what.object)} ${short(plain(what.id)).slice(0, 80)}: ${plain(what.action)}`
     case 'engine_lost':
       return t('eventEngineLost', { reason: plain(what.reason) })
     case 'engine_found':

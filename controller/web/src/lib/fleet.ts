@@ -42,32 +42,54 @@ export function rows(hosts: Iterable<Host>, commands: readonly Command[]): Row[]
     if (!ofHost.has(project)) latest.set(command.instance, ofHost.set(project, command))
   }
   const all = [...hosts]
-  const order = places(all)
-  return all.map((host) => ({
-    host,
-    place: order.get(host.instance.id) ?? 0,
-    instance: host.instance,
-    cpu: share(host.instance.load?.cpu_percent, host.instance.engine?.cpus),
-    memory: share(host.instance.load?.memory_mb, mebibytes(host.instance.engine?.memory_bytes), 100),
-    running: running.get(host.instance.id) ?? [],
-    attention: [...(latest.get(host.instance.id)?.values() ?? [])].filter(needsAttention),
-  }))
+  const { places } = inOrder(all)
+  return all.map((host) => {
+    const one = host.instance
+    const place = places.get(one.id) ?? 0
+    const [now, due] = [running.get(one.id) ?? NONE, [...(latest.get(one.id)?.values() ?? NONE)].filter(needsAttention)]
+    const known = made.get(one)
+    if (known && known.host === host && known.place === place && same(known.running, now) && same(known.attention, due)) return known
+    const cpu = share(one.load?.cpu_percent, one.engine?.cpus)
+    const memory = share(one.load?.memory_mb, mebibytes(one.engine?.memory_bytes), 100)
+    const row: Row = { host, place, instance: one, cpu, memory, running: now, attention: due }
+    made.set(one, row)
+    return row
+  })
 }
+
+const NONE: Command[] = []
+
+/** Rows as they were made last: of what has not changed, nothing has to be drawn again. */
+const made = new WeakMap<Instance, Row>()
+
+const same = <T>(one: readonly T[], other: readonly T[]): boolean =>
+  one.length === other.length && one.every((each, at) => each === other[at])
 
 /** As people count and read; made once, since making it costs more than comparing a hundred names. */
 export const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare
 
-/** Names as they were last put in order: to compare a thousand of them takes longer than all the rest of a page. */
-let known: { names: string[]; places: Map<string, number> } = { names: [], places: new Map() }
+interface Order {
+  names: string[]
+  places: Map<string, number>
+  named: Named[]
+}
 
-function places(hosts: readonly Host[]): Map<string, number> {
+export type Named = Pick<Instance, 'id' | 'name'>
+
+/** Names as they were last put in order: to compare a thousand of them takes longer than all the rest of a page. */
+let known: Order = { names: [], places: new Map(), named: [] }
+
+function inOrder(hosts: readonly Host[]): Order {
   const same = hosts.length === known.names.length && hosts.every(({ instance }, at) => known.names[at] === instance.name && known.places.has(instance.id))
   if (!same) {
-    const ordered = hosts.map((host) => host.instance).sort((one, other) => byName(one.name, other.name))
-    known = { names: hosts.map((host) => host.instance.name), places: new Map(ordered.map((one, at) => [one.id, at])) }
+    const named = hosts.map(({ instance: { id, name } }) => ({ id, name })).sort((one, other) => byName(one.name, other.name))
+    known = { names: hosts.map((host) => host.instance.name), places: new Map(named.map((one, at) => [one.id, at])), named }
   }
-  return known.places
+  return known
 }
+
+/** All hosts by name, to choose one from: the same list as before as long as none comes, goes or is renamed. */
+export const byNames = (hosts: Iterable<Host>): readonly Named[] => inOrder([...hosts]).named
 
 /** The project that a sync or check is about. */
 export function projectOf(command: Command): string | null {
@@ -143,18 +165,21 @@ const LINK = { lost: 0, late: 1, never: 2, live: 3 }
 
 /** In the order of `by` (`-` in front: backwards); what is unknown comes last, equals by name. */
 export function sorted(all: readonly Row[], by: string): Row[] {
-  const backwards = by.startsWith('-')
-  const key = keyOf(by.replace(/^-/, '') as Sort)
-  const direction = backwards ? -1 : 1
-  return [...all].sort((one, other) => {
-    const [a, b] = [key(one), key(other)]
-    if (a === null || b === null) {
-      if (a !== b) return a === null ? 1 : -1
-    } else if (a !== b) {
-      return (a < b ? -1 : 1) * direction
+  const direction = by.startsWith('-') ? -1 : 1
+  const sort = by.replace(/^-/, '') as Sort
+  if (sort === 'name') return [...all].sort((one, other) => (one.place - other.place) * direction)
+  const key = keyOf(sort)
+  // The key of each once, not of two at each comparison.
+  const keyed = all.map((row) => ({ row, key: key(row) }))
+  keyed.sort((one, other) => {
+    if (one.key === null || other.key === null) {
+      if (one.key !== other.key) return one.key === null ? 1 : -1
+    } else if (one.key !== other.key) {
+      return (one.key < other.key ? -1 : 1) * direction
     }
-    return (one.place - other.place) * (by === '-name' ? -1 : 1)
+    return one.row.place - other.row.place
   })
+  return keyed.map((one) => one.row)
 }
 
 function keyOf(sort: Sort): (row: Row) => number | string | null {

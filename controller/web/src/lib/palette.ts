@@ -55,6 +55,7 @@ export function find(
     offer({ kind: 'host', text: instance.name, detail: instance.environment ?? '' }, page)
     // Without a word there would be too many of everything else.
     if (words.length === 0) continue
+    if (mayChange) offer({ kind: 'action', text: t('editHostName', { name: instance.name }), detail: instance.environment ?? '' }, page, { edit: 'host' })
     for (const project of instance.projects) {
       offer({ kind: 'project', text: project, detail }, page, { q: project })
       if (mayChange) offer({ kind: 'action', text: t('syncProject', { project }), detail }, page, { sync: project })

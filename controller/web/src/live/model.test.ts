@@ -99,9 +99,9 @@ describe('the model of the fleet', () => {
 
   test('an event told twice is kept once, and only so many are kept', () => {
     const event = (id: number) => ({ id, instance: 'one' }) as Event
-    for (let id = 1; id <= 300; id += 1) model.event(event(id))
-    model.event(event(299))
-    expect(model.events.length).toBe(200)
-    expect(model.events[0]?.id).toBe(300)
+    for (let id = 1; id <= 2300; id += 1) model.event(event(id))
+    model.event(event(2299))
+    expect(model.events.length).toBe(1000)
+    expect(model.events[0]?.id).toBe(2300)
   })
 })

@@ -11,6 +11,7 @@ import type {
   Instance,
   Live,
 } from '../api/types'
+import { EVENTS } from './gathered'
 
 export interface Host {
   instance: Instance
@@ -20,14 +21,17 @@ export interface Host {
   listed: boolean
 }
 
-/** Most events and ended commands that are kept for pages that show the latest. */
+/** Most ended commands that are kept for pages that show the latest. */
 const KEPT = 200
 
 export class Model {
   readonly hosts = new Map<string, Host>()
   readonly commands = new Map<string, Command>()
-  /** Newest first. */
-  events: Event[] = []
+  /** Oldest first. */
+  #events: Event[] = []
+  /** What of both is shown, in its order, until something comes. */
+  #newest: Event[] | null = null
+  #ordered: Command[] | null = null
 
   /** Hosts that pages look at: how many do, and which containers were told of since the list was asked for. */
   #looked = new Map<string, { pages: number; since: Set<string> }>()
@@ -44,6 +48,7 @@ export class Model {
     // What ended while nobody listened is no longer among the unfinished: it must not go on running here.
     for (const [id, one] of this.commands) if (!one.ended) this.commands.delete(id)
     for (const command of view.commands) this.commands.set(command.id, command)
+    this.#ordered = null
   }
 
   /** A page looks at a host's containers, until the function that is returned is called. */
@@ -60,8 +65,9 @@ export class Model {
     }
   }
 
-  isLooked(id: string): boolean {
-    return this.#looked.has(id)
+  /** The hosts that pages look at. */
+  get looked(): string[] {
+    return [...this.#looked.keys()]
   }
 
   /** The list of a host's containers is asked for: what is told from here on is newer than the answer may be. */
@@ -119,11 +125,24 @@ export class Model {
     }
   }
 
+  /** The latest events, newest first. */
+  get events(): readonly Event[] {
+    this.#newest ??= this.#events.slice(-EVENTS).reverse()
+    return this.#newest
+  }
+
+  /** Commands, newest first. */
+  get ordered(): readonly Command[] {
+    this.#ordered ??= [...this.commands.values()].sort((one, other) => (one.id < other.id ? 1 : -1))
+    return this.#ordered
+  }
+
   removed({ instance }: { instance: string }): void {
     this.hosts.delete(instance)
   }
 
   command(command: Command): void {
+    this.#ordered = null
     this.commands.delete(command.id)
     this.commands.set(command.id, command)
     if (this.commands.size <= KEPT) return
@@ -134,7 +153,11 @@ export class Model {
   }
 
   event(event: Event): void {
-    if (this.events[0] && event.id <= this.events[0].id && this.events.some((one) => one.id === event.id)) return
-    this.events = [event, ...this.events].slice(0, KEPT)
+    const last = this.#events.at(-1)
+    if (last && event.id <= last.id && this.#events.some((one) => one.id === event.id)) return
+    this.#events.push(event)
+    // Now and then, since there may be hundreds a second.
+    if (this.#events.length >= 2 * EVENTS) this.#events = this.#events.slice(-EVENTS)
+    this.#newest = null
   }
 }

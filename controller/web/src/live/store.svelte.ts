@@ -4,7 +4,9 @@ import { flushSync } from 'svelte'
 import { read, url } from '../api/client'
 import type { Command, Commands, Containers, ContainersPage, Event, Instance, Live } from '../api/types'
 import { type Host, Model } from './model'
-import { type Aside, type Kind, Stream } from './stream'
+import { prepare } from './feeds'
+import { type Aside, ASIDE, type Kind, type Told } from './gathered'
+import { Stream } from './stream'
 
 /** A page that follows what the model does not keep. */
 export interface Follower {
@@ -19,18 +21,32 @@ const PART = 6
 const SOONEST = 16
 const LATEST = 250
 
+/** What a person has just done goes first: changes wait until so long after it, in milliseconds, … */
+const AFTER_INPUT = 150
+
+/** … but no longer than this in all. */
+const WAITED = 600
+
 /** How often the containers of a host that is looked at are asked for again: it keeps their figures fresh. */
 const LIST_EVERY = 20_000
 
 /** Names of containers that are remembered. */
 const NAMES = 1000
 
+const isAside = (kind: Kind | Aside): kind is Aside => ASIDE.includes(kind as Aside)
+
 class LiveStore {
   #model = new Model()
   #version = $state(0)
   #pending: ReturnType<typeof setTimeout> | undefined
+  /** Told, and not taken in yet. */
+  #waiting: Told[] = []
+  #granting: ReturnType<typeof setTimeout> | undefined
   #shownAt = 0
   #pause = SOONEST
+  /** When changes began to wait to be shown, and when a person last did something. */
+  #waitsSince = 0
+  #inputAt = -Infinity
   /** The version of the controller that this page came from. */
   #loaded: string | null = null
   #names = new Map<string, string>()
@@ -51,6 +67,10 @@ class LiveStore {
   now = $state(Date.now())
 
   constructor() {
+    prepare()
+    for (const kind of ['keydown', 'input', 'pointerdown', 'wheel', 'touchmove']) {
+      addEventListener(kind, () => (this.#inputAt = performance.now()), { capture: true, passive: true })
+    }
     setInterval(() => {
       this.now = Date.now() + this.#offset
       // While connected, silence means that nothing changed.
@@ -62,9 +82,7 @@ class LiveStore {
   open(ended: () => Promise<boolean>): void {
     this.close()
     this.#stream = new Stream('/api/live?containers=changes', {
-      told: (kind, data) => this.#told(kind, data),
-      follows: (instance) => this.#model.isLooked(instance),
-      aside: (kind, text) => this.#aside(kind, text),
+      told: (told) => this.#arrived(told),
       lost: () => {
         this.connected = false
         return ended()
@@ -75,6 +93,8 @@ class LiveStore {
   close(): void {
     this.#stream?.close()
     this.#stream = null
+    this.#waiting = []
+    clearTimeout(this.#granting)
     this.connected = false
   }
 
@@ -102,9 +122,10 @@ class LiveStore {
     return this.#model.hosts
   }
 
-  get commands(): Command[] {
+  /** Newest first. */
+  get commands(): readonly Command[] {
     void this.#version
-    return [...this.#model.commands.values()].sort((one, other) => (one.id < other.id ? 1 : -1))
+    return this.#model.ordered
   }
 
   get events(): readonly Event[] {
@@ -130,8 +151,11 @@ class LiveStore {
   look(id: string): () => void {
     const model = this.#model
     const end = model.look(id)
+    const watch = () => this.#stream?.watch(model.looked)
     const list = async () => {
       if (document.visibilityState === 'hidden') return
+      // From here on the stream tells of them: nothing can happen between it and the list.
+      await watch()
       model.asked(id)
       try {
         model.list(await read<Containers>(url(['instances', id, 'containers'])))
@@ -147,6 +171,7 @@ class LiveStore {
       clearInterval(timer)
       this.#lists.delete(list)
       end()
+      void watch()
     }
   }
 
@@ -188,6 +213,13 @@ class LiveStore {
     return this.#toldAt
   }
 
+  #arrived(told: Told[]): void {
+    this.#waiting = this.#waiting.length > 0 ? [...this.#waiting, ...told] : told
+    // The whole picture is what everybody waits for.
+    if (told.some(([kind]) => kind === 'view')) this.#show()
+    else this.#soon()
+  }
+
   #told(kind: Kind, data: unknown): void {
     if (kind === 'view') {
       const view = data as Live
@@ -199,18 +231,26 @@ class LiveStore {
       this.#toldAt = this.now
       this.#loaded ??= view.version
       this.upgraded = view.version === this.#loaded ? null : view.version
-      this.#show()
       void this.#history()
       for (const list of this.#lists) void list()
       return
     }
     this.#model[kind](data as never)
-    this.#soon()
   }
 
   /** Shows what has changed: at once after a quiet time, and less often the longer it takes. */
   #soon(): void {
-    this.#pending ??= setTimeout(() => this.#show(), Math.max(0, this.#shownAt + this.#pause - performance.now()))
+    if (this.#pending !== undefined) return
+    this.#waitsSince = performance.now()
+    this.#wait(this.#shownAt + this.#pause - this.#waitsSince)
+  }
+
+  #wait(pause: number): void {
+    this.#pending = setTimeout(() => {
+      const rest = Math.min(this.#inputAt + AFTER_INPUT, this.#waitsSince + WAITED) - performance.now()
+      if (rest > 0) this.#wait(rest)
+      else this.#show()
+    }, Math.max(0, pause))
   }
 
   #aside(kind: Aside, text: string): void {
@@ -235,10 +275,26 @@ class LiveStore {
     clearTimeout(this.#pending)
     this.#pending = undefined
     const began = performance.now()
+    const told = this.#waiting
+    this.#waiting = []
+    for (const [kind, text] of told) {
+      try {
+        if (isAside(kind)) this.#aside(kind, text)
+        else this.#told(kind, JSON.parse(text))
+      } catch (error) {
+        // One that cannot be taken in must not take the others with it.
+        reportError(error)
+      }
+    }
     this.#version += 1
-    flushSync()
+    try {
+      flushSync()
+    } catch (error) {
+      reportError(error)
+    }
     this.#shownAt = performance.now()
     this.#pause = Math.min(LATEST, Math.max(SOONEST, (this.#shownAt - began) * PART))
+    if (told.length > 0) this.#granting = setTimeout(() => this.#stream?.grant(), this.#pause)
   }
 }
 

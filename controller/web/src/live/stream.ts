@@ -1,22 +1,11 @@
 // The connection to `/api/live`: opened again with growing pauses whenever it ends, closed while nobody looks.
 
-import type { LiveEvent } from '../api/types'
-
-/** Names of the events that the model has a method for. */
-export const KINDS = ['view', 'instance', 'containers', 'figures', 'removed', 'command', 'event'] as const satisfies
-  LiveEvent['event'][]
-export type Kind = (typeof KINDS)[number]
-
-/** Those that only some pages follow: they are not even read for the others. */
-export const ASIDE = ['progress', 'rollout'] as const satisfies LiveEvent['event'][]
-export type Aside = (typeof ASIDE)[number]
+import { type Connection, connect } from './feeds'
+import type { Told } from './gathered'
 
 export interface Listener {
-  told(kind: Kind, data: unknown): void
-  /** Whether what is told of this instance's containers is worth reading. */
-  follows(instance: string): boolean
-  /** What only some pages follow, as text. */
-  aside(kind: Aside, text: string): void
+  /** Told so much since the last time that it was granted. */
+  told(told: Told[]): void
   /** The stream ended or could not be opened. Answers whether it is of any use to go on trying. */
   lost(): Promise<boolean>
 }
@@ -33,14 +22,9 @@ export function pause(attempt: number, random: number): number {
   return longest / 2 + (longest / 2) * random
 }
 
-/** Whose containers a text tells of, without reading all of it; none if it tells of something else. */
-export function ofContainers(kind: Kind, text: string): string | null {
-  if (kind !== 'containers' && kind !== 'figures') return null
-  return /^\{"instance":"([a-z0-9-]+)"/.exec(text)?.[1] ?? null
-}
-
 export class Stream {
-  #source: EventSource | null = null
+  #source: Connection | null = null
+  #watched: readonly string[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #hiding: ReturnType<typeof setTimeout> | undefined
   #attempt = 0
@@ -70,27 +54,37 @@ export class Stream {
     this.#open()
   }
 
-  #open(): void {
-    this.#drop()
-    const source = new EventSource(this.path)
-    this.#source = source
-    for (const kind of KINDS) {
-      source.addEventListener(kind, (event) => {
-        this.#attempt = 0
-        const text = (event as MessageEvent<string>).data
-        const instance = ofContainers(kind, text)
-        if (instance === null || this.listener.follows(instance)) this.listener.told(kind, JSON.parse(text))
-      })
-    }
-    for (const kind of ASIDE) {
-      source.addEventListener(kind, (event) => this.listener.aside(kind, (event as MessageEvent<string>).data))
-    }
-    source.onerror = () => void this.#failed(source)
+  /** Asks for what is told next: it is given once. */
+  grant(): void {
+    this.#source?.grant()
   }
 
-  async #failed(source: EventSource): Promise<void> {
-    if (source !== this.#source) return
+  /** From when this resolves, the containers of these instances are told of. */
+  async watch(instances: readonly string[]): Promise<void> {
+    this.#watched = instances
+    await this.#source?.watch(instances)
+  }
+
+  #open(): void {
     this.#drop()
+    const source = connect(
+      this.path,
+      this.#watched,
+      (told) => {
+        this.#attempt = 0
+        this.listener.told(told)
+      },
+      (told) => {
+        if (told.length > 0) this.listener.told(told)
+        void this.#failed(source)
+      },
+    )
+    this.#source = source
+  }
+
+  async #failed(source: Connection): Promise<void> {
+    if (source !== this.#source) return
+    this.#source = null
     const goOn = await this.listener.lost()
     if (this.#stopped || this.#source || !goOn) return
     this.#timer = setTimeout(() => this.#open(), pause(this.#attempt, Math.random()))

@@ -1,0 +1,21 @@
+// Die Texte über das Ändern eines Hosts und die Arten von Ereignissen.
+export const hosts = {
+  editHost: 'Bearbeiten',
+  editHostName: '{name} bearbeiten',
+  editTitle: '{name} bearbeiten',
+  edited: '{name} wurde geändert.',
+  description: 'Beschreibung',
+  descriptionWhy: 'Wozu dieser Host dient; auch der Filter findet ihn darüber.',
+  editTagsWhy: 'Wörter mit Leerzeichen dazwischen. Wer nur einige Tags sieht, sieht diesen Host danach vielleicht, oder nicht mehr.',
+  editAddressWhy: 'Wo der Controller den Agenten anwählt. Eine andere Adresse beendet die Verbindung und wählt neu.',
+  editDeclared: 'In der Konfigurationsdatei des Controllers deklariert; sie bestimmt Name, Adresse, Umgebung und Tags. Die Beschreibung lässt sich hier ändern.',
+  noContainersKnown: 'Welche Container dieser Host hat, ist nicht bekannt: seine Docker-Engine antwortet nicht.',
+  kindContainer: 'Container',
+  kindEngine: 'Image, Netz oder Volume',
+  kindEngineLost: 'Engine verloren',
+  kindEngineFound: 'Engine gefunden',
+  kindAgentStarted: 'Agent gestartet',
+  kindCommandEnded: 'Befehl beendet',
+  kindRefused: 'vom Agenten abgelehnt',
+  kindGap: 'Lücke',
+}

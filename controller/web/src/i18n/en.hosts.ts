@@ -1,0 +1,21 @@
+// The texts about changing a host, and the kinds of events, in English.
+export const hosts = {
+  editHost: 'Edit',
+  editHostName: 'Edit {name}',
+  editTitle: 'Edit {name}',
+  edited: '{name} was changed.',
+  description: 'Description',
+  descriptionWhy: 'What this host is for; the filter finds it too.',
+  editTagsWhy: 'Words with spaces between them. People who see only some tags may see this host, or no longer see it.',
+  editAddressWhy: 'Where the controller dials the agent. Another address ends the link and dials anew.',
+  editDeclared: "Declared in the controller's configuration file, which decides about name, address, environment and tags. The description can be changed here.",
+  noContainersKnown: 'Which containers this host has is not known: its Docker engine does not answer.',
+  kindContainer: 'container',
+  kindEngine: 'image, network or volume',
+  kindEngineLost: 'engine lost',
+  kindEngineFound: 'engine found',
+  kindAgentStarted: 'agent started',
+  kindCommandEnded: 'command ended',
+  kindRefused: 'refused by the agent',
+  kindGap: 'gap',
+} as const
