@@ -165,6 +165,7 @@ impl Controller {
             rotation,
             reload,
             relay,
+            fleet_threads: tokio::runtime::Handle::current(),
             about: About {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 this_instance,

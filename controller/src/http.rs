@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use roadstead_protocol::message::ids::InstanceId;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -119,6 +120,8 @@ pub struct Services {
     pub reload: Reload,
     /// Where agents that come through a web server are handed over.
     pub relay: Relay,
+    /// The threads that serve agents; those that serve people are where this is asked.
+    pub fleet_threads: Handle,
     /// The controller itself.
     pub about: About,
 }

@@ -50,6 +50,10 @@ pub async fn after_reconnects(site: &Site, hosts: &[Host], controller: u32) -> V
     wrong.extend(compare("controller", controller, CONTROLLER));
     let now = site.tasks().await;
     say(format!("tasks of the controller: {tasks} -> {now}"));
+    // Each link has a task at least: fewer would mean that they are not counted.
+    if tasks < hosts.len() {
+        wrong.push(format!("the controller says that it has {tasks} tasks with {} links", hosts.len()));
+    }
     if now > tasks + MARGIN {
         wrong.push(format!("the controller has {now} tasks and had {tasks} before its links were cut"));
     }

@@ -22,8 +22,10 @@ use crate::store::{Store, StoreError};
 /// How often changed pictures are saved: what a killed controller forgets at most. Agents tell it again.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Ticks of that after which the last contacts of those are saved that are connected: it is now, and will be later.
-const CONTACTS_EVERY: u32 = 4;
+/// Ticks of that after which the last contacts of those are saved that are connected: five minutes, since the last contact
+/// of who is connected is now, and to write it for ten thousand takes more than a second of a core. It is what is shown of
+/// an agent that does not come back after the controller was killed.
+const CONTACTS_EVERY: u32 = 20;
 
 /// How long agents have after a restart of the controller before they count as lost: longer than the longest
 /// back-off of an agent that the controller was away from.

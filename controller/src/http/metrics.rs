@@ -91,12 +91,25 @@ pub async fn metrics(State(app): State<Arc<App>>, _: Scraper) -> Result<Response
     gauge(&mut registry, "web_sessions", "Web sessions that are open", sessions);
     let streams = u64::try_from(app.streams.open()).unwrap_or(u64::MAX);
     gauge(&mut registry, "live_connections", "Live views and followed logs that are open", streams);
-    let tasks = u64::try_from(Handle::current().metrics().num_alive_tasks()).unwrap_or(u64::MAX);
-    gauge(&mut registry, "tasks", "Things that the controller does at once", tasks);
+    gauge(
+        &mut registry,
+        "tasks",
+        "Things that the controller does at once",
+        tasks(&app.services.fleet_threads),
+    );
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Problem::internal())?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// Tasks on the threads that serve agents, and on those that serve people.
+fn tasks(fleet_threads: &Handle) -> u64 {
+    let people = Handle::current();
+    let own = (people.id() != fleet_threads.id()).then_some(&people);
+    let alive =
+        [Some(fleet_threads), own].into_iter().flatten().map(|handle| handle.metrics().num_alive_tasks());
+    u64::try_from(alive.sum::<usize>()).unwrap_or(u64::MAX)
 }
 
 fn fleet(app: &App, registry: &mut Registry) {

@@ -14,6 +14,7 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -145,6 +146,7 @@ impl Site {
             rotation,
             reload,
             relay: Relay::new().0,
+            fleet_threads: Handle::current(),
             store,
         };
         let ending = CancellationToken::new();
