@@ -106,7 +106,7 @@ impl Accounts {
     /// # Errors
     /// If the store fails.
     pub async fn of(store: Store, demo_mode: bool) -> Result<Self, AccountsError> {
-        let hasher = Hasher::new();
+        let hasher = Hasher::default();
         let attempts = Attempts::new(device_key(&store).await?);
         Ok(Self { store, hasher, attempts, pending: Mutex::default(), demo_mode })
     }

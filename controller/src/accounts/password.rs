@@ -51,13 +51,13 @@ pub enum HashError {
     Failed(String),
 }
 
-impl Hasher {
-    /// A hasher.
-    #[must_use]
-    pub fn new() -> Self {
+impl Default for Hasher {
+    fn default() -> Self {
         Self { room: Arc::new(Semaphore::new(WAITING)), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
+}
 
+impl Hasher {
     /// Hashes a password into a PHC string.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_fits_its_password_alone_and_no_hash_fits_none() {
-        let hasher = Hasher::new();
+        let hasher = Hasher::default();
         let hash = hasher.hash("correct horse".to_owned()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(hasher.verify("correct horse".to_owned(), Some(hash.clone())).await.unwrap());
