@@ -1,8 +1,7 @@
 // What goes wrong while a host is added, shown where the person is looking; and the controller's own host. No engine.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { freePort, Parts, PASSWORD } from './parts.mjs'
 
 const NO_ENGINE = { host: 'unix:///nowhere/docker.sock' }
@@ -23,14 +22,7 @@ describe('adding', () => {
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = problems.splice(0)
-    if (context.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }))
 
   /** Fills in the sheet; what it asks the controller for is changed by `other`. */
   async function add(name, { address, ...other } = {}) {

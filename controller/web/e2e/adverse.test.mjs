@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { cuttable, freePort, Parts, PASSWORD } from './parts.mjs'
 
 /** A heartbeat comes every 20 s with some jitter; without any for 45 s a link is lost. */
@@ -32,14 +32,7 @@ describe('what goes wrong', () => {
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = problems.splice(0)
-    if (context.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }))
 
   const card = (name) => page.getByRole('article', { name })
 

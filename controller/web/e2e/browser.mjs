@@ -76,6 +76,19 @@ export async function look(page, name, problems) {
   await page.setViewportSize(before)
 }
 
+/** After a test: shows what a failed one left on the pages that were `open`ed, and finds that none of them had a problem. */
+export async function judge(test, controller, ...opened) {
+  const found = opened.flatMap(({ problems }) => problems.splice(0))
+  if (test.passed === false) {
+    for (const [number, { page }] of opened.entries()) {
+      const name = `failed-${test.name.slice(0, 40)}${number === 0 ? '' : `-${number + 1}`}.png`
+      await page.screenshot({ path: join(SHOTS, name) })
+    }
+    console.error(...opened.map(({ page }) => page.url()), found, controller.output().slice(-2000))
+  }
+  assert.deepEqual(found, [])
+}
+
 export async function signIn(page, password) {
   await page.goto('/')
   await page.getByLabel('Password').fill(password)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const SECRET = 'a-secret-of-the-declared-agent-0123456789abc'
@@ -28,14 +28,7 @@ describe('joining', () => {
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = problems.splice(0)
-    if (context.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }))
 
   const section = (name) => page.getByRole('region', { name, exact: true })
 

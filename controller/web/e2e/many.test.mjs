@@ -1,8 +1,7 @@
 // Many hosts at once: a sync batch after batch, actions on many containers, lifecycles. On real engines.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const PROJECT = (image) => `version: "3"
@@ -34,14 +33,7 @@ describe('many at once', () => {
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = problems.splice(0)
-    if (context.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }))
 
   /** Puts a new image into both registries alone, so that it has to be pulled. */
   async function publish(marker, command) {

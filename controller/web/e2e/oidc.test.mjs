@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { freePort, Parts, PASSWORD } from './parts.mjs'
 import { CLIENT, startProvider } from './provider.mjs'
 
@@ -39,12 +39,7 @@ describe('signing in at a provider', () => {
   })
 
   afterEach(async (test) => {
-    const found = problems.splice(0)
-    if (test.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${test.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
+    await judge(test, controller, { page, problems })
     for (const secret of secrets()) assert(!controller.output().includes(secret), 'a secret is in the log')
   })
 

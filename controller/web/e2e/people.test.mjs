@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import decode from 'qr/decode.js'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 /** The code of an authenticator app (RFC 6238) for `secret`, `steps` half minutes from now. */
@@ -54,16 +54,7 @@ describe('people and accounts', () => {
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = [...problems.splice(0), ...anna.problems.splice(0)]
-    if (context.passed === false) {
-      const name = context.name.slice(0, 40)
-      await page.screenshot({ path: join(SHOTS, `failed-${name}.png`) })
-      await anna.page.screenshot({ path: join(SHOTS, `failed-${name}-anna.png`) })
-      console.error(page.url(), anna.page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }, anna))
 
   /** Fills in the sign-in page as anna. */
   async function annaSignsIn() {

@@ -1,8 +1,7 @@
 // The UI in a real browser, on a real controller with a real agent and a real Docker engine.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { launch, LIMIT, look, open, SHOTS, signIn } from './browser.mjs'
+import { judge, launch, LIMIT, look, open, signIn } from './browser.mjs'
 import { Parts, PASSWORD, until } from './parts.mjs'
 
 const HOSTILE = '<img src=x onerror="document.title=\'owned\'">\u202e"\''
@@ -43,14 +42,7 @@ services:
     await parts.end()
   })
 
-  afterEach(async (context) => {
-    const found = problems.splice(0)
-    if (context.passed === false) {
-      await page.screenshot({ path: join(SHOTS, `failed-${context.name.slice(0, 40)}.png`) })
-      console.error(page.url(), found, controller.output().slice(-2000))
-    }
-    assert.deepEqual(found, [])
-  })
+  afterEach((test) => judge(test, controller, { page, problems }))
 
   test('a wrong password is refused with words, the right one lets in', LIMIT, async () => {
     await page.goto('/')

@@ -96,8 +96,8 @@ pub enum SessionEnd {
 
 /// Opens a session over `link`. The caller spawns the returned pump; it ends with the session, and dropping it cuts
 /// the connection. The pump calls `heard` at every heartbeat of the peer, the only sign of life of an idle one; it is to
-/// return at once, and false ends the session. (A call, since to wake another task for it would be half of what ten
-/// thousand idle sessions cost.)
+/// return at once, and false ends the session. (A call, since another task would be woken for it alone, ten thousand times
+/// in twenty seconds.)
 pub fn open<S, Tx, Rx>(
     mut link: Link<S>,
     heartbeat: Heartbeat,

@@ -1,11 +1,7 @@
 //! The audit log through the API: what a command leaves in it, and the whole of it as a file.
 
-use std::time::Duration;
-
 use axum::http::{Method, header};
-use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 use super::{Site, container, request};
 use crate::accounts::Role;
@@ -59,15 +55,7 @@ async fn the_whole_log_is_given_out_as_a_chain() {
 async fn an_export_ends_with_the_session_of_its_reader() {
     let site = Site::open().await;
     site.services.audit.write((0..1100).map(|_| entry("somebody").to_store()).collect()).await;
-    let cookie = site.cookie_of("anna", Role::Admin, &[]).await;
-    let ask = request(Method::GET, "/api/audit/export", &cookie, None);
-    let mut body = site.router.clone().oneshot(ask).await.unwrap().into_body().into_data_stream();
-    assert!(!body.next().await.unwrap().unwrap().is_empty());
-    site.services.accounts.remove_user("anna").await.unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(11)).await;
-    tokio::time::resume();
-    assert!(body.next().await.unwrap().is_err(), "and not as if that had been all");
+    site.reads_until_the_session_ends(Role::Admin, "/api/audit/export").await;
 }
 
 fn entry(who: &str) -> crate::audit::Entry<'_> {

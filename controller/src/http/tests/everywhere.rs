@@ -1,16 +1,13 @@
 //! The containers of all instances.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::http::Method;
-use futures_util::StreamExt as _;
 use roadstead_protocol::message::container::{Container, ContainerState, Figures};
 use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::time::UnixMicros;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 use super::{Agent, Site, container, request};
 use crate::accounts::Role;
@@ -25,20 +22,7 @@ async fn a_long_list_ends_with_the_session_of_its_reader() {
             (0..400).map(|one| fixtures::container(number * 1000 + one, ContainerState::Running));
         drop(site.connect(&id, containers.collect()));
     }
-    let cookie = site.cookie_of("anna", Role::Viewer, &[]).await;
-    let response = site
-        .router
-        .clone()
-        .oneshot(request(Method::GET, "/api/containers/all", &cookie, None))
-        .await
-        .unwrap();
-    let mut body = response.into_body().into_data_stream();
-    assert!(!body.next().await.unwrap().unwrap().is_empty());
-    site.services.accounts.remove_user("anna").await.unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(11)).await;
-    tokio::time::resume();
-    assert!(body.next().await.unwrap().is_err(), "and not as if that had been all");
+    site.reads_until_the_session_ends(Role::Viewer, "/api/containers/all").await;
 }
 
 /// Three hosts with containers of a shop, and one whose name is not ASCII.
