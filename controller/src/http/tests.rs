@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::streams::RECHECK;
 use super::{About, Services, router};
 use crate::accounts::{
     Accounts, By, NewApiToken, Person, Role, SESSION_LENGTH, UserChange, UserRecord, WebSessionRecord,
@@ -234,19 +233,6 @@ impl Site {
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
         }
-    }
-
-    /// Somebody reads something long; their session ends meanwhile, and that is found out before the next portion.
-    async fn reads_until_the_session_ends(&self, role: Role, path: &str) {
-        let cookie = self.cookie_of("anna", role, &[]).await;
-        let ask = request(Method::GET, path, &cookie, None);
-        let mut body = self.router.clone().oneshot(ask).await.unwrap().into_body().into_data_stream();
-        assert!(!body.next().await.unwrap().unwrap().is_empty());
-        self.services.accounts.remove_user("anna").await.unwrap();
-        tokio::time::pause();
-        tokio::time::advance(RECHECK + Duration::from_secs(1)).await;
-        tokio::time::resume();
-        assert!(body.next().await.unwrap().is_err(), "and not as if that had been all");
     }
 
     async fn get(&self, path: &str) -> Answer {

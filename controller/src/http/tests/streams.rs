@@ -1,15 +1,35 @@
-//! The live view.
+//! The live view, and who reads something long.
 
+use std::time::Duration;
+
+use axum::http::Method;
+use futures_util::StreamExt as _;
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
 use roadstead_protocol::message::ids::{Epoch, EventSeq};
 use roadstead_protocol::message::snapshot::Change;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::json;
+use tower::ServiceExt as _;
 
-use super::super::streams::{STREAMS, STREAMS_PER_USER};
-use super::{Site, container};
+use super::super::streams::{RECHECK, STREAMS, STREAMS_PER_USER};
+use super::{Site, container, request};
 use crate::accounts::Role;
+
+impl Site {
+    /// Somebody reads something long; their session ends meanwhile, and that is found out before the next portion.
+    pub(super) async fn reads_until_the_session_ends(&self, role: Role, path: &str) {
+        let cookie = self.cookie_of("anna", role, &[]).await;
+        let ask = request(Method::GET, path, &cookie, None);
+        let mut body = self.router.clone().oneshot(ask).await.unwrap().into_body().into_data_stream();
+        assert!(!body.next().await.unwrap().unwrap().is_empty());
+        self.services.accounts.remove_user("anna").await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(RECHECK + Duration::from_secs(1)).await;
+        tokio::time::resume();
+        assert!(body.next().await.unwrap().is_err(), "and not as if that had been all");
+    }
+}
 
 #[tokio::test]
 async fn everything_first_then_changes() {
@@ -118,7 +138,7 @@ async fn there_are_only_so_many_streams_and_each_user_has_a_share() {
     let mut open = Vec::new();
     let mut fill = async |cookie: String| {
         loop {
-            let request = super::request(axum::http::Method::GET, "/api/live", &cookie, None);
+            let request = request(Method::GET, "/api/live", &cookie, None);
             let answer = tower::ServiceExt::oneshot(site.router.clone(), request).await.unwrap();
             if answer.status() != 200 {
                 return open.len();
