@@ -53,12 +53,15 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 fn entry(dist: &Path, file: &Path) -> String {
     let name = file.strip_prefix(dist).unwrap_or(file).to_string_lossy().replace('\\', "/");
     let compressed = COMPRESSED.map(|ending| {
-        let path = PathBuf::from(format!("{}.{ending}", file.display()));
-        if path.exists() { format!("Some(include_bytes!({path:?}))") } else { "None".to_owned() }
+        let name = format!("{name}.{ending}");
+        if dist.join(&name).exists() { format!("Some({})", include(&name)) } else { "None".to_owned() }
     });
     let [brotli, gzip] = compressed;
-    format!(
-        "File {{ name: {name:?}, plain: include_bytes!({file:?}), brotli: {brotli}, gzip: {gzip} }}",
-        file = file.display().to_string()
-    )
+    format!("File {{ name: {name:?}, plain: {}, brotli: {brotli}, gzip: {gzip} }}", include(&name))
+}
+
+/// What embeds the file of this name. The list says nothing of the folder it is in: the compiler numbers the lines of
+/// every later file behind it, and a longer path would give another program.
+fn include(name: &str) -> String {
+    format!("include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/web/dist/\", {name:?}))")
 }

@@ -10,12 +10,14 @@ cd "$(dirname "$0")/.."
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 folders=("$place/a" "$place/another-folder-with-a-much-longer-name")
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+# What is committed meanwhile is not built.
+commit=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 unset CARGO_TARGET_DIR
 for folder in "${folders[@]}"; do
     mkdir "$folder"
-    git archive HEAD | tar -x -C "$folder"
+    git archive "$commit" | tar -x -C "$folder"
     PROGRAMS="$*" "$folder/scripts/images.sh" --no-images
 done
 result=0

@@ -132,6 +132,12 @@ mod tests {
         File { name: "assets/a-1.js", plain: b"plain", brotli: Some(b"brotli"), gzip: Some(b"gzip") };
 
     #[test]
+    fn the_list_is_the_same_in_every_folder_it_is_built_in() {
+        let list = include_str!(concat!(env!("OUT_DIR"), "/web_files.rs"));
+        assert!(!list.contains(env!("CARGO_MANIFEST_DIR")), "{list}");
+    }
+
+    #[test]
     fn the_best_form_that_the_browser_takes_is_sent() {
         static FILE: File = SCRIPT;
         for (takes, coding) in [
