@@ -61,7 +61,7 @@ describe('many at once', () => {
     await page.getByLabel('At once').fill('1')
     await page.getByPlaceholder(/Filter by name/).fill('alpha')
     await page.getByText('1 sync in 1 batch').waitFor()
-    assert.match(page.url(), /q=alpha/)
+    await page.waitForURL(/q=alpha/)
     await page.getByPlaceholder(/Filter by name/).fill('')
     await page.getByText('2 syncs in 2 batches').waitFor()
   })

@@ -100,7 +100,7 @@ services:
     await page.keyboard.press('/')
     await page.keyboard.type('nothing-like-this')
     await page.getByText('Nothing matches.').waitFor()
-    assert.match(page.url(), /q=nothing-like-this/)
+    await page.waitForURL(/q=nothing-like-this/)
     await page.reload()
     await page.getByText('Nothing matches.').waitFor()
     await page.getByRole('button', { name: 'Clear the filters' }).click()
@@ -269,7 +269,7 @@ services:
     await dialog.getByRole('button', { name: 'Sign in' }).click()
     // What was asked for goes on by itself.
     await page.locator('.notice').filter({ hasText: 'nas-cellar: healthy' }).waitFor()
-    assert.match(page.url(), /q=nas/)
+    await page.waitForURL(/q=nas/)
   })
 
   test('two browsers see the same, and an agent that is away is shown as lost', LIMIT, async () => {

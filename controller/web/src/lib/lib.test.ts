@@ -8,7 +8,7 @@ import { age, bytes, digest, duration, percent, plain } from './format'
 import { find, meant } from './palette'
 import { pageAt, paths } from './paths'
 import { container, instance } from './samples'
-import { visible } from './virtual'
+import { HURRIED, visible } from './virtual'
 
 describe('formats', () => {
   test.each([[0, '0 B'], [1023, '1023 B'], [1536, '1.5 KiB'], [200 * 1024, '200 KiB'], [2 ** 50 * 3000, '3000 PiB']])('%d bytes', (count, text) => {
@@ -57,6 +57,7 @@ test('only rows in sight are drawn, and the others keep their room', () => {
   expect(visible(1000, 10, 400, 500).from).toBe(0)
   const end = visible(1000, 10, -1e6, 500)
   expect([end.from, end.to, end.above]).toEqual([1000, 1000, 10_000])
+  expect(visible(50, 10, 0, 100, HURRIED)).toEqual({ from: 0, to: 12, above: 0, below: 380 })
 })
 
 describe('containers', () => {

@@ -4,15 +4,21 @@ import { type Page, pageAt } from './paths'
 
 export { paths, type Tab, TABS } from './paths'
 
+/** How long no key follows, in milliseconds, until what was typed is put into the address bar. */
+const TYPED = 250
+
 class Router {
   #path = $state(location.pathname)
   #search = $state(location.search)
+  /** Will bring the address bar up to date; none if it is. */
+  #behind: ReturnType<typeof setTimeout> | undefined
 
   readonly page: Page = $derived(pageAt(this.#path))
   readonly query: URLSearchParams = $derived(new URLSearchParams(this.#search))
 
   constructor() {
     addEventListener('popstate', () => this.#read())
+    addEventListener('pagehide', () => this.#catchUp())
   }
 
   get path(): string {
@@ -20,6 +26,7 @@ class Router {
   }
 
   go(href: string): void {
+    this.#catchUp()
     history.pushState(null, '', href)
     this.#read()
     scrollTo(0, 0)
@@ -33,14 +40,42 @@ class Router {
 
   /** Changes filters in the address bar; empty ones are taken out. Does not add to the history. */
   set(values: Record<string, string | null>): void {
+    this.#search = this.#with(values)
+    this.#write()
+  }
+
+  /**
+   * The same for what is being typed: shown at once, and in the address bar when no key has followed for a moment. Chromium
+   * takes some 10 ms for each change of it, and Safari refuses more than a hundred in half a minute.
+   */
+  typed(values: Record<string, string>): void {
+    this.#search = this.#with(values)
+    clearTimeout(this.#behind)
+    this.#behind = setTimeout(() => this.#catchUp(), TYPED)
+  }
+
+  #with(values: Record<string, string | null>): string {
     const query = new URLSearchParams(this.#search)
     for (const [name, value] of Object.entries(values)) {
       if (value === null || value === '') query.delete(name)
       else query.set(name, value)
     }
     const search = query.toString()
-    history.replaceState(null, '', this.#path + (search ? `?${search}` : ''))
-    this.#read()
+    return search ? `?${search}` : ''
+  }
+
+  #catchUp(): void {
+    if (this.#behind !== undefined) this.#write()
+  }
+
+  #write(): void {
+    this.#upToDate()
+    history.replaceState(null, '', this.#path + this.#search)
+  }
+
+  #upToDate(): void {
+    clearTimeout(this.#behind)
+    this.#behind = undefined
   }
 
   /** For `onclick` at the root: links within the UI change the page without loading it anew. */
@@ -54,6 +89,7 @@ class Router {
   }
 
   #read(): void {
+    this.#upToDate()
     this.#path = location.pathname
     this.#search = location.search
   }
