@@ -14,6 +14,9 @@ use super::{AGENTS, happened};
 /// Events of a host until they begin again.
 const ROUND: u64 = 40;
 
+/// Most rows of one transaction, as in the store (`EVENTS` in the controller's `store/writer.rs`).
+const TOGETHER: u64 = 4096;
+
 /// Bytes of disk for each event of the store in `folder`: everything that is there for events alone.
 ///
 /// # Errors
@@ -25,8 +28,8 @@ pub fn bytes_per_event(folder: &Path) -> anyhow::Result<f64> {
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
-/// Rows stored in a second: each transaction holds a message of `events` events of every agent. The bytes of the rows
-/// are made beforehand, as the agents' messages are.
+/// Rows stored in a second: each transaction holds a message of `events` events of every agent, or of as many as the store
+/// takes into one. The bytes of the rows are made beforehand, as the agents' messages are.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -43,6 +46,10 @@ pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
     let of_agent = |agent| (0..ROUND).map(|seq| encoded(agent, seq)).collect::<anyhow::Result<Vec<_>>>();
     let bodies = (0..AGENTS).map(of_agent).collect::<anyhow::Result<Vec<_>>>()?;
     let (mut seq, mut rows) = (0, 0_u32);
+    let agents: Vec<_> = bodies.iter().enumerate().collect();
+    let of_one = usize::try_from(TOGETHER / events)?;
+    let mut parts = agents.chunks(of_one).cycle();
+    let mut part = 0;
     let began = Instant::now();
     while began.elapsed() < time {
         let transaction = connection.transaction()?;
@@ -50,7 +57,7 @@ pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
             let mut append = transaction
                 .prepare_cached("INSERT INTO log (agent, seq, at, body) VALUES (?1, ?2, ?3, ?4)")?;
             let mut mark = transaction.prepare_cached("REPLACE INTO marks (agent, seq) VALUES (?1, ?2)")?;
-            for (agent, bodies) in bodies.iter().enumerate() {
+            for (agent, bodies) in parts.next().into_iter().flatten().copied() {
                 let number = i64::try_from(agent)?;
                 for one in 1..=events {
                     let body = &bodies[usize::try_from((seq + one) % ROUND)?];
@@ -61,7 +68,10 @@ pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
             }
         }
         transaction.commit()?;
-        seq += events;
+        part += 1;
+        if part % agents.len().div_ceil(of_one) == 0 {
+            seq += events;
+        }
     }
     let rate = f64::from(rows) / began.elapsed().as_secs_f64();
     drop(connection);
