@@ -29,7 +29,15 @@ function precompress() {
 
 export default defineConfig({
   plugins: [svelte(), precompress()],
-  build: { outDir: out, emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: {
+    outDir: out,
+    emptyOutDir: true,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    // How long plugins took is no news to whoever builds.
+    rolldownOptions: { checks: { pluginTimings: false } },
+  },
   // `npm run dev` beside a running controller.
   server: { proxy: { '/api': { target: process.env.ROADSTEAD_URL ?? 'http://127.0.0.1:8080' } } },
   test: { include: ['src/**/*.test.ts'] },
