@@ -1,7 +1,6 @@
 //! Pictures on disk, so that a restarted controller shows each host as it was, with its age, instead of nothing.
 
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,39 +54,18 @@ struct Picture<'a> {
 /// # Errors
 /// If the store cannot be read. A picture that cannot be read is left out, with a warning: its agent brings it anew.
 pub async fn load(fleet: &Fleet, store: &Store) -> Result<(), StoreError> {
-    let (records, pictures) = tokio::try_join!(store.instances(), store.pictures())?;
-    let mut pictures: HashMap<InstanceId, Vec<u8>> = pictures.into_iter().collect();
-    let saved: Vec<_> = records.into_iter().map(|record| (pictures.remove(&record.id), record)).collect();
-    enter(fleet, saved);
-    Ok(())
-}
-
-/// Reads pictures on every processor, since nothing is answered before all are read: ten thousand take half a second of
-/// one.
-fn enter(fleet: &Fleet, mut saved: Vec<(Option<Vec<u8>>, InstanceRecord)>) {
+    let mut pictures: HashMap<InstanceId, Vec<u8>> = store.pictures().await?.into_iter().collect();
     let now = UnixMicros::now();
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let of_each = saved.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        while !saved.is_empty() {
-            let some = saved.split_off(saved.len().saturating_sub(of_each));
-            scope.spawn(move || {
-                for (picture, record) in some {
-                    let slot = slot(record, picture, &fleet.inner.pool, now);
-                    fleet.lock().insert(slot.id(), slot);
-                }
-            });
-        }
-    });
-}
-
-fn slot(record: InstanceRecord, picture: Option<Vec<u8>>, pool: &Pool, now: UnixMicros) -> Slot {
-    let known = picture.and_then(|bytes| read(&record.id, &bytes, pool));
-    match known {
-        Some(known) => Slot::with_host(restored(record, known, now)),
-        None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
-        None => Slot::new(record),
+    for record in store.instances().await? {
+        let read = |bytes: Vec<u8>| read(&record.id, &bytes, &fleet.inner.pool);
+        let slot = match pictures.remove(&record.id).and_then(read) {
+            Some(known) => Slot::with_host(restored(record, known, now)),
+            None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
+            None => Slot::new(record),
+        };
+        fleet.lock().insert(slot.id(), slot);
     }
+    Ok(())
 }
 
 /// Saves changed pictures every 15 seconds until `shutdown`, and once more then. Also does what falls due with time.

@@ -9,8 +9,13 @@ use std::time::Duration;
 use anyhow::ensure;
 use futures_util::stream::{self, StreamExt as _};
 use reqwest::Method;
+use roadstead_tests::Api;
+use roadstead_tests::processes::PASSWORD;
 use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::fsync::Probe;
 use crate::options::Options;
@@ -168,14 +173,14 @@ async fn back(section: &mut Section, crowd: &mut Crowd, bare: &Yardstick) -> any
     crowd.controller.start_again().await;
     crowd.api = crowd.controller.api().await;
     let up = Instant::now();
-    let returned = async {
-        let live = crowd.fleet.all_live(ALL_LIVE).await?;
-        crowd.healthy().await?;
-        anyhow::Ok((live.as_secs_f64(), up.elapsed().as_secs_f64()))
-    };
-    let (returned, probed) = tokio::join!(returned, probe(crowd, up));
-    let (live, healthy) = returned?;
-    let (probed, failed) = probed?;
+    let until = CancellationToken::new();
+    let probing = probe(crowd.controller.url(), until.clone());
+    let until = until.drop_guard();
+    let live = crowd.fleet.all_live(ALL_LIVE).await?.as_secs_f64();
+    drop(until);
+    crowd.healthy().await?;
+    let healthy = up.elapsed().as_secs_f64();
+    let (probed, failed) = probing.await??;
     let peak = memory(crowd.controller.id())?.peak;
     let now = crowd.fleet.summary();
     section.note(format!(
@@ -200,15 +205,23 @@ async fn back(section: &mut Section, crowd: &mut Crowd, bare: &Yardstick) -> any
     Ok(())
 }
 
-/// Asks for one instance again and again while agents come back, and gives milliseconds and how many failed.
-async fn probe(crowd: &Crowd, since: Instant) -> anyhow::Result<(Samples, usize)> {
+/// Asks for events again and again while agents come back, and gives milliseconds and how many requests failed. On a
+/// thread of its own: among the simulated agents an answer would wait for its turn, and that is not the controller's doing.
+fn probe(url: String, until: CancellationToken) -> JoinHandle<anyhow::Result<(Samples, usize)>> {
+    tokio::task::spawn_blocking(move || {
+        Builder::new_current_thread().enable_all().build()?.block_on(probed(&url, until))
+    })
+}
+
+async fn probed(url: &str, until: CancellationToken) -> anyhow::Result<(Samples, usize)> {
+    let api = Api::anonymous(url);
+    api.login(PASSWORD).await.expect_status(200);
     let (mut took, mut failed) = (Samples::default(), 0);
     let mut ticks = interval(Duration::from_secs_f64(1.0 / PROBES));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while crowd.fleet.live() < crowd.agents && since.elapsed() < ALL_LIVE {
-        ticks.tick().await;
+    while until.run_until_cancelled(ticks.tick()).await.is_some() {
         let began = Instant::now();
-        let asked = crowd.api.request(Method::GET, "/api/events?limit=50").send();
+        let asked = api.request(Method::GET, "/api/events?limit=50").send();
         match timeout(Duration::from_secs(10), asked).await {
             Ok(Ok(answer)) if answer.status().is_success() => {
                 answer.bytes().await?;
