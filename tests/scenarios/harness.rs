@@ -1,5 +1,7 @@
 //! The harness itself: engines and a registry that start, fail, come back and leave nothing behind.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use roadstead_tests::images::push_image;
@@ -54,6 +56,42 @@ async fn an_engine_survives_stop_kill_and_power_cut_with_its_containers() {
         })
         .await;
     }
+}
+
+/// The bridge of the machine's own engine, made for as long as this is there where there is none.
+struct MachinesBridge {
+    made: bool,
+}
+
+impl MachinesBridge {
+    const NAME: &str = "docker0";
+
+    async fn make() -> Self {
+        let made = tool::run("ip", ["link", "add", "name", Self::NAME, "type", "bridge"]).await.is_ok();
+        assert!(Self::is_there(), "neither made nor there before");
+        Self { made }
+    }
+
+    fn is_there() -> bool {
+        Path::new("/sys/class/net").join(Self::NAME).exists()
+    }
+}
+
+impl Drop for MachinesBridge {
+    fn drop(&mut self) {
+        if let (true, Ok(ip)) = (self.made, tool::find("ip")) {
+            let _ = Command::new(ip).args(["link", "delete", Self::NAME]).output();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_starts_again_leaves_the_bridge_of_the_machines_own_engine_alone() {
+    let _bridge = MachinesBridge::make().await;
+    let mut engine = Dockerd::start().await;
+    engine.stop().await;
+    engine.start_again().await;
+    assert!(MachinesBridge::is_there());
 }
 
 #[tokio::test]

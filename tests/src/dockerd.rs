@@ -89,7 +89,7 @@ impl Dockerd {
         });
         let tls = tls.transpose()?;
         let mut engine = Self { options, tls, daemon: None, namespace: None, block, scratch };
-        engine.launch().await?;
+        engine.launch(&[engine.address_pool()]).await?;
         Ok(engine)
     }
 
@@ -228,12 +228,19 @@ impl Dockerd {
     /// # Panics
     /// When it does not start.
     pub async fn start_again(&mut self) {
-        if let Err(error) = self.launch().await {
+        if let Err(error) = self.launch(&[]).await {
             panic!("no Docker engine again: {error:#}");
         }
     }
 
-    async fn launch(&mut self) -> anyhow::Result<()> {
+    /// Where the networks that it makes come from. For its first start only: an engine that has a pool, and finds the
+    /// default network that it had before, removes the interface `docker0`, which the machine's own engine lives by
+    /// (`initNetworkController` of moby 20.10).
+    fn address_pool(&self) -> String {
+        format!("--default-address-pool=base={}/23,size=27", self.block.address(512))
+    }
+
+    async fn launch(&mut self, flags: &[String]) -> anyhow::Result<()> {
         if self.namespace.is_none() {
             let groups = ControlGroups::of(self.scratch.path());
             self.namespace = Some(Namespace::new(&self.mounts(), groups)?);
@@ -257,12 +264,12 @@ impl Dockerd {
             .arg(folder.join("docker.pid"))
             .arg(format!("--bridge={bridge}"))
             .arg(format!("--cgroup-parent={}", ControlGroups::of(folder).parent()))
-            .arg(format!("--default-address-pool=base={}/23,size=27", self.block.address(512)))
             .args(["--iptables=false", "--ip6tables=false", "--storage-driver=overlay2", "--group=root"])
             .arg("--config-file")
             .arg(&settings)
             .args(self.tls_flags())
             .args(&self.options.flags)
+            .args(flags)
             .stdout(log.try_clone()?)
             .stderr(log)
             .stdin(Stdio::null());
