@@ -36,6 +36,8 @@ pub mod users;
 pub mod web_sessions;
 mod writer;
 
+pub use writer::TRANSACTION_EVENTS;
+
 use seal::{Seal, State};
 
 /// A handle on the store; cheap to clone. The database closes when the last handle is gone.

@@ -18,7 +18,7 @@ const BATCH: usize = 1024;
 
 /// Events after which a transaction ends: who waits for the first of them should not wait for many more, and can make
 /// the next ones ready meanwhile.
-const EVENTS: usize = 4096;
+pub const TRANSACTION_EVENTS: usize = 4096;
 
 /// Something to be written.
 pub(super) enum Job {
@@ -194,7 +194,7 @@ fn at_once(waiting: &[Job]) -> usize {
     let mut events = 0;
     let fit = waiting.iter().take_while(|job| {
         events += job.events();
-        events <= EVENTS
+        events <= TRANSACTION_EVENTS
     });
     fit.count().max(1)
 }

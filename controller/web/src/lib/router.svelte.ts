@@ -1,4 +1,4 @@
-// Which page is shown: the address bar is the only place that knows. Filters live in its query.
+// Which page is shown: what is in the address bar. Filters live in its query; one that is being typed gets there a moment later.
 
 import { type Page, pageAt } from './paths'
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roadstead_controller::store::TRANSACTION_EVENTS;
 use roadstead_protocol::message::codec;
 use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::{Connection, params};
@@ -13,9 +14,6 @@ use super::{AGENTS, happened};
 
 /// Events of a host until they begin again.
 const ROUND: u64 = 40;
-
-/// Most rows of one transaction, as in the store (`EVENTS` in the controller's `store/writer.rs`).
-const TOGETHER: u64 = 4096;
 
 /// Bytes of disk for each event of the store in `folder`: everything that is there for events alone.
 ///
@@ -45,19 +43,18 @@ pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
         |agent, seq| codec::encode(&happened(agent, seq), codec::MAX_MESSAGE).ok().context("too large");
     let of_agent = |agent| (0..ROUND).map(|seq| encoded(agent, seq)).collect::<anyhow::Result<Vec<_>>>();
     let bodies = (0..AGENTS).map(of_agent).collect::<anyhow::Result<Vec<_>>>()?;
-    let (mut seq, mut rows) = (0, 0_u32);
     let agents: Vec<_> = bodies.iter().enumerate().collect();
-    let of_one = usize::try_from(TOGETHER / events)?;
-    let mut parts = agents.chunks(of_one).cycle();
-    let mut part = 0;
+    let of_one = TRANSACTION_EVENTS / usize::try_from(events)?;
+    let parts = (0..).flat_map(|turn| agents.chunks(of_one).map(move |part| (turn * events, part)));
+    let mut rows = 0_u32;
     let began = Instant::now();
-    while began.elapsed() < time {
+    for (seq, part) in parts.take_while(|_| began.elapsed() < time) {
         let transaction = connection.transaction()?;
         {
             let mut append = transaction
                 .prepare_cached("INSERT INTO log (agent, seq, at, body) VALUES (?1, ?2, ?3, ?4)")?;
             let mut mark = transaction.prepare_cached("REPLACE INTO marks (agent, seq) VALUES (?1, ?2)")?;
-            for (agent, bodies) in parts.next().into_iter().flatten().copied() {
+            for &(agent, bodies) in part {
                 let number = i64::try_from(agent)?;
                 for one in 1..=events {
                     let body = &bodies[usize::try_from((seq + one) % ROUND)?];
@@ -68,10 +65,6 @@ pub fn rate(folder: &Path, events: u64, time: Duration) -> anyhow::Result<f64> {
             }
         }
         transaction.commit()?;
-        part += 1;
-        if part % agents.len().div_ceil(of_one) == 0 {
-            seq += events;
-        }
     }
     let rate = f64::from(rows) / began.elapsed().as_secs_f64();
     drop(connection);
