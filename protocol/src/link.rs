@@ -10,6 +10,7 @@ pub mod dialer;
 pub mod handshake;
 pub mod identity;
 pub mod listener;
+mod lobby;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 mod metered;

@@ -3,10 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::task::{JoinError, JoinSet};
@@ -18,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::Link;
 use super::carrier::Carrier;
 use super::identity::Identity;
+use super::lobby::{Lobby, has_said_hello};
 use super::metered::Metered;
 use super::places::{Place, Places, source};
 use super::tls::{self, Trust};
@@ -27,9 +26,6 @@ use crate::message::ids::PeerKey;
 
 /// How long to leave the socket alone when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// As much of a first record is waited for; an agent's has some 1,500 bytes.
-const HELLO: usize = 1024;
 
 /// How long a client whose handshake failed may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -44,9 +40,10 @@ pub struct ListenLimits {
     pub handshakes: usize,
     /// As many from one IPv4 address or IPv6 network (/64).
     pub handshakes_per_source: usize,
-    /// Connections that may wait, half of them from one source, 20 s at most. One beyond it is dropped.
+    /// Connections that have no place yet, half of them from one source: they have not said hello, or wait for their turn,
+    /// 20 s at most. One beyond it is dropped, or the one that has been silent for longest.
     pub waiting: usize,
-    /// How long TLS and the WebSocket upgrade may take together.
+    /// How long a client may take to say hello, and TLS and the WebSocket upgrade together after that.
     pub deadline: Duration,
 }
 
@@ -62,10 +59,20 @@ pub struct Listener {
     door: Door,
     deadline: Duration,
     handshakes: JoinSet<Handshake>,
+    seats: Places,
+    lobby: Lobby,
     places: Places,
-    waiting: Waiting<(TcpStream, SocketAddr)>,
+    waiting: Waiting<Caller>,
     paused_until: Option<Instant>,
     dropped: u64,
+}
+
+/// Who has connected and has no place yet.
+struct Caller {
+    stream: TcpStream,
+    remote: SocketAddr,
+    /// What it takes up meanwhile.
+    _seat: Place,
 }
 
 /// As whom it answers, and whom it lets through.
@@ -110,6 +117,7 @@ struct Handshake {
 
 enum Happened {
     Connected(io::Result<(TcpStream, SocketAddr)>),
+    SaidHello(Place, TcpStream, SocketAddr),
     Finished(Result<Handshake, JoinError>),
     PlaceFree,
     PauseOver,
@@ -124,8 +132,10 @@ impl Listener {
             door: Door::new(&identity, None, trust),
             deadline: limits.deadline,
             handshakes: JoinSet::new(),
+            seats: Places::new(limits.waiting, limits.waiting.div_ceil(2)),
+            lobby: Lobby::default(),
             places: Places::new(limits.handshakes, limits.handshakes_per_source),
-            waiting: Waiting::new(limits.waiting, |(stream, _)| has_said_hello(stream)),
+            waiting: Waiting::default(),
             paused_until: None,
             dropped: 0,
         }
@@ -146,6 +156,7 @@ impl Listener {
             let pause = self.paused_until;
             let happened = select! {
                 Some(finished) = self.handshakes.join_next() => Happened::Finished(finished),
+                Some((seat, stream, remote)) = self.lobby.next() => Happened::SaidHello(seat, stream, remote),
                 () = self.places.given_up(), if !self.waiting.is_empty() => Happened::PlaceFree,
                 connected = self.socket.accept(), if pause.is_none() => Happened::Connected(connected),
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => Happened::PauseOver,
@@ -153,6 +164,7 @@ impl Listener {
             match happened {
                 Happened::Connected(Ok((stream, remote))) => self.connected(stream, remote),
                 Happened::Connected(Err(error)) => self.failed(error)?,
+                Happened::SaidHello(seat, stream, remote) => self.said_hello(seat, stream, remote),
                 Happened::PlaceFree => self.begin_waiting(),
                 Happened::PauseOver => self.paused_until = None,
                 Happened::Finished(finished) => {
@@ -179,20 +191,32 @@ impl Listener {
     }
 
     fn connected(&mut self, stream: TcpStream, remote: SocketAddr) {
-        if let Some(place) = self.places.take(remote.ip()) {
-            self.begin(stream, remote, place);
-        } else if !self.waiting.push(source(remote.ip()), (stream, remote), Instant::now()) {
+        if self.seats.are_full() && self.lobby.send_away_oldest() {
+            self.dropped += 1;
+        }
+        let Some(seat) = self.seats.take(remote.ip()) else {
             self.dropped += 1;
             tracing::debug!(%remote, dropped = self.dropped, "too many handshakes, connection dropped");
+            return;
+        };
+        if has_said_hello(&stream) {
+            self.said_hello(seat, stream, remote);
+        } else {
+            self.lobby.enter(seat, stream, remote, self.deadline);
         }
+    }
+
+    fn said_hello(&mut self, seat: Place, stream: TcpStream, remote: SocketAddr) {
+        self.waiting.push(source(remote.ip()), Caller { stream, remote, _seat: seat }, Instant::now());
+        self.begin_waiting();
     }
 
     fn begin_waiting(&mut self) {
         let now = Instant::now();
         while !self.places.are_full()
-            && let Some((place, (stream, remote))) = self.waiting.next(now, |source| self.places.take(source))
+            && let Some((place, caller)) = self.waiting.next(now, |source| self.places.take(source))
         {
-            self.begin(stream, remote, place);
+            self.begin(caller.stream, caller.remote, place);
         }
     }
 
@@ -224,16 +248,6 @@ impl Listener {
             }
         }
     }
-}
-
-/// Whether what a client begins with has come in: the first record of TLS, as long as it says it is.
-fn has_said_hello(stream: &TcpStream) -> bool {
-    let mut bytes = [0; HELLO];
-    let mut read = ReadBuf::new(&mut bytes);
-    let looked = stream.poll_peek(&mut Context::from_waker(Waker::noop()), &mut read);
-    let (Poll::Ready(Ok(_)), [_, _, _, high, low, ..]) = (looked, read.filled()) else { return false };
-    let length = usize::from(u16::from_be_bytes([*high, *low])) + 5;
-    read.filled().len() >= length.min(HELLO)
 }
 
 async fn upgrade(

@@ -1,7 +1,8 @@
 //! Dialler and listener together, over real TCP.
 
+mod crowds;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -10,7 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{ListenLimits, Listener};
@@ -18,10 +18,7 @@ use crate::link::Link;
 use crate::link::address::AgentAddress;
 use crate::link::dialer::{DialError, dial, dial_socket};
 use crate::link::identity::Identity;
-use crate::link::session::{self, Heartbeat};
 use crate::link::tls::{self, Trust};
-use crate::message::to_agent::ToAgent;
-use crate::message::to_controller::ToController;
 
 /// A listener at work.
 struct Listening {
@@ -244,70 +241,6 @@ async fn another_path_is_not_found() {
 }
 
 #[tokio::test]
-async fn silent_and_babbling_clients_stall_nobody_and_lose_their_place() {
-    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    let limits = ListenLimits { deadline: Duration::from_secs(2), ..ListenLimits::default() };
-    let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
-    let mut silent = listening.connect().await;
-    let mut half = listening.connect().await;
-    half.write_all(&client_hello_of_tls_1_2()[..20]).await.unwrap();
-    let mut babbling = listening.connect().await;
-    babbling.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-
-    dial(&listening.address, &ours, Trust::Only(theirs.key())).await.unwrap();
-    listening.links.recv().await.unwrap();
-
-    assert!(ended(&mut silent).await.is_empty());
-    assert!(ended(&mut half).await.is_empty());
-    ended(&mut babbling).await;
-    assert_eq!(listening.dropped().await, 0);
-}
-
-#[tokio::test]
-async fn too_many_handshakes_drop_the_newest_until_there_is_room() {
-    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    for limits in [
-        ListenLimits { handshakes_per_source: 2, waiting: 0, ..ListenLimits::default() },
-        ListenLimits { handshakes: 2, waiting: 0, ..ListenLimits::default() },
-    ] {
-        let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
-        let first = listening.connect().await;
-        let _second = listening.connect().await;
-        let mut third = listening.connect().await;
-        assert!(ended(&mut third).await.is_empty());
-
-        drop(first);
-        let mut attempts = 1;
-        while dial(&listening.address, &ours, Trust::Only(theirs.key())).await.is_err() {
-            attempts += 1;
-        }
-        listening.links.recv().await.unwrap();
-        assert_eq!(listening.dropped().await, attempts);
-    }
-}
-
-#[tokio::test]
-async fn one_too_many_waits_until_there_is_room() {
-    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    for limits in [
-        ListenLimits { handshakes_per_source: 2, waiting: 2, ..ListenLimits::default() },
-        ListenLimits { handshakes: 2, waiting: 2, ..ListenLimits::default() },
-    ] {
-        let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
-        let first = listening.connect().await;
-        let _second = listening.connect().await;
-        let address = listening.address.clone();
-        let third = dial(&address, &ours, Trust::Only(theirs.key()));
-        tokio::pin!(third);
-        assert!(timeout(Duration::from_millis(200), &mut third).await.is_err());
-        drop(first);
-        third.await.unwrap();
-        listening.links.recv().await.unwrap();
-        assert_eq!(listening.dropped().await, 0);
-    }
-}
-
-#[tokio::test]
 async fn giving_up_on_accept_loses_nothing() {
     let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -324,21 +257,6 @@ async fn giving_up_on_accept_loses_nothing() {
     }
     assert!(given_up > 0);
     dialling.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_link_keeps_its_place_until_it_is_a_session() {
-    let (ours, theirs) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    let limits = ListenLimits { handshakes_per_source: 2, waiting: 0, ..ListenLimits::default() };
-    let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
-    let dial = || dial(&listening.address, &ours, Trust::Only(theirs.key()));
-    // They have proven some key, and never say Hello.
-    let _strangers = (dial().await.unwrap(), dial().await.unwrap());
-    assert!(dial().await.is_err(), "there is no place for a third");
-    let (first, _second) = (listening.links.recv().await.unwrap(), listening.links.recv().await.unwrap());
-    assert!(dial().await.is_err(), "being accepted frees no place");
-    let (_session, _pump) = session::open::<_, ToAgent, ToController>(first, Heartbeat::Expect, || true);
-    dial().await.unwrap();
 }
 
 #[tokio::test]
