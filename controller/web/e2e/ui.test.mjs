@@ -6,6 +6,20 @@ import { Parts, PASSWORD, until } from './parts.mjs'
 
 const HOSTILE = '<img src=x onerror="document.title=\'owned\'">\u202e"\''
 
+/** How many charts show a figure: have pixels of the colour of its line. */
+const drawnCharts = (part) =>
+  part.locator('.u-wrap canvas').evaluateAll((canvases) => {
+    const shows = (canvas) => {
+      const colour = getComputedStyle(canvas.closest('[role=img]')).outlineColor.match(/\d+/g).map(Number)
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+      for (let at = 0; at < data.length; at += 4) {
+        if (data[at + 3] > 200 && colour.slice(0, 3).every((part, index) => Math.abs(data[at + index] - part) < 8)) return true
+      }
+      return false
+    }
+    return canvases.filter(shows).length
+  })
+
 describe('the UI', () => {
   const parts = new Parts()
   let browser, controller, engine, agent, page, problems, context
@@ -157,6 +171,8 @@ services:
     await page.getByRole('button', { name: 'shop_web_1', exact: true }).waitFor()
     assert.equal(await page.getByRole('row', { name: /exited/ }).getByText('exit code 1').count(), 1)
     await until('figures come', async () => /\d MiB|\d KiB/.test(await page.getByRole('row', { name: /shop_web_1/ }).innerText()))
+    await page.getByRole('img', { name: /^Memory since you have been looking: between \d/ }).waitFor()
+    await until('both charts are drawn', async () => (await drawnCharts(page)) === 2)
     await look(page, 'containers', problems)
     await page.getByRole('button', { name: 'shop_web_1', exact: true }).click()
     const drawer = page.getByRole('dialog', { name: 'shop_web_1' })
@@ -167,6 +183,8 @@ services:
     await drawer.getByText('blue', { exact: true }).waitFor()
     await drawer.getByText('•••••• hidden by the agent').waitFor()
     assert.equal(await drawer.getByText('never-to-be-seen').count(), 0)
+    await drawer.getByRole('img', { name: /^CPU since you have been looking: between/ }).waitFor()
+    await until('the charts of the container are drawn', async () => (await drawnCharts(drawer)) === 2)
     await look(page, 'container', problems)
     assert.notEqual(await page.title(), 'owned')
     await page.keyboard.press('Escape')

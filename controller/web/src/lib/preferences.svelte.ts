@@ -9,6 +9,9 @@ class Preferences {
   /** None: by the number of hosts. */
   #layout = $state<Layout | null>(stored('layout', ['table', 'cards'] as const))
 
+  /** Whether a host's page shows its chart: until somebody decides, where there is room. */
+  #trend = $state(stored('trend', ['open', 'closed'] as const) ?? (innerWidth > 860 ? 'open' : 'closed'))
+
   constructor() {
     this.#apply()
   }
@@ -30,6 +33,15 @@ class Preferences {
   set layout(layout: Layout | null) {
     this.#layout = layout
     if (layout) localStorage.setItem('roadstead.layout', layout)
+  }
+
+  get trend(): boolean {
+    return this.#trend === 'open'
+  }
+
+  set trend(open: boolean) {
+    this.#trend = open ? 'open' : 'closed'
+    localStorage.setItem('roadstead.trend', this.#trend)
   }
 
   #apply(): void {
