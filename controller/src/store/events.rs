@@ -1,7 +1,8 @@
 //! The event log and how far each outbox has been stored.
 //!
 //! Appending is what it is made for: rows go to the log's end, what many events share is written once (`subjects`), and
-//! the index by instance is filled in many events at a time (`INDEXED_AT_ONCE`).
+//! events that came together share
+//! a row (`rows`), and the index by instance is filled in many events at a time (`INDEXED_AT_ONCE`).
 
 use std::collections::HashSet;
 use std::hash::RandomState;
@@ -26,9 +27,9 @@ mod subjects;
 
 pub(super) use append::{Append, Log, Message};
 pub use marks::Mark;
-use row::COLUMNS;
 pub(super) use row::JOINS;
 pub use row::kind;
+use row::{COLUMNS, Reader};
 
 /// Which events to show. What is none is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,30 +150,33 @@ impl Store {
     }
 }
 
-const OLD: &str = "SELECT id, instance
-    FROM (SELECT id, instance, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
+const OLD: &str = "SELECT id, instance, more
+    FROM (SELECT id, instance, more, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
     WHERE received_at < ?2";
 
 const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
     AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
 
-/// The events about containers after `after` and up to `last`, oldest first.
+/// The events about containers after `after` among those of at most `rows` rows, oldest first, and the id of the last event
+/// looked at; `after` if there is none.
 pub(super) fn read_containers_events(
     connection: &Connection,
     after: i64,
-    last: i64,
-) -> Result<Vec<EventRecord>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 AND e.id <= ?2 AND e.subject IS NOT NULL \
-         ORDER BY e.id"
-    );
+    rows: usize,
+) -> Result<(Vec<EventRecord>, i64), StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 ORDER BY e.id LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([after, last])?;
-    let mut events = Vec::new();
+    let mut rows = statement.query((after, i64::try_from(rows).unwrap_or(i64::MAX)))?;
+    let (mut events, mut last, mut reader) = (Vec::new(), after, Reader::new(connection)?);
     while let Some(found) = rows.next()? {
-        events.push(row::read(found)?);
+        for entry in row::entries(found)? {
+            if entry.id > after && entry.subject.is_some() {
+                events.push(reader.read(found, &entry)?);
+            }
+            last = last.max(entry.id);
+        }
     }
-    Ok(events)
+    Ok((events, last))
 }
 
 /// The id of the newest event, which is never deleted; 0 if there was none.

@@ -68,24 +68,16 @@ impl Store {
         .await
     }
 
-    /// The events about containers among the at most `limit` events after `id`, oldest first, and the id of the last
-    /// event looked at; `id` if there is none.
+    /// The events about containers among those after `id` in at most `rows` rows of the log, oldest first, and the id of the
+    /// last event looked at; `id` if there is none.
     ///
     /// # Errors
     /// If they cannot be read.
     pub async fn container_events_after(
         &self,
         id: i64,
-        limit: usize,
+        rows: usize,
     ) -> Result<(Vec<EventRecord>, i64), StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(move |connection| {
-            let sql = "SELECT max(id) FROM (SELECT id FROM events WHERE id > ?1 ORDER BY id LIMIT ?2)";
-            let last: Option<i64> =
-                connection.prepare_cached(sql)?.query_row([id, limit], |row| row.get(0))?;
-            let Some(last) = last else { return Ok((Vec::new(), id)) };
-            Ok((events::read_containers_events(connection, id, last)?, last))
-        })
-        .await
+        self.read(move |connection| events::read_containers_events(connection, id, rows)).await
     }
 }

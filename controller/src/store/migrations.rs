@@ -9,7 +9,7 @@ use super::StoreError;
 use super::audit::chained::chain_old_entries;
 
 /// Each step brings the schema from its index to the next version.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     include_str!("migrations/001-first.sql"),
     include_str!("migrations/002-lifecycles.sql"),
     AUDIT_CHAIN,
@@ -19,6 +19,7 @@ const STEPS: [&str; 9] = [
     include_str!("migrations/007-compact-events.sql"),
     include_str!("migrations/008-marks-by-number.sql"),
     include_str!("migrations/009-external-users.sql"),
+    include_str!("migrations/010-events-together.sql"),
 ];
 
 /// The step that hashes what is there, which SQL cannot do.

@@ -3,6 +3,7 @@
 mod corruptions;
 mod intake;
 mod plans;
+mod together;
 
 use super::Store;
 

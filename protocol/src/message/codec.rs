@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Directed;
 
+/// What reads bytes that stay where they are.
+type Reader<'a> = rmp_serde::Deserializer<rmp_serde::decode::ReadRefReader<'a, [u8]>>;
+
 /// Largest message of a session in bytes. Checked before decoding, and by the WebSocket before assembling.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
@@ -90,12 +93,33 @@ pub fn encode_after<M: Serialize>(bytes: &mut Vec<u8>, message: &M, limit: usize
 /// # Errors
 /// If the bytes are too many, too deeply nested, malformed, not an `M`, or go on after it.
 pub fn decode<'a, M: Deserialize<'a>>(bytes: &'a [u8], limit: usize) -> Result<M, DecodeError> {
+    read(bytes, limit, |deserializer| M::deserialize(deserializer))
+}
+
+/// Decodes exactly so many values that [`encode_after`] wrote one after the other, of at most `limit` bytes together.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_several<'a, M: Deserialize<'a>>(
+    bytes: &'a [u8],
+    count: usize,
+    limit: usize,
+) -> Result<Vec<M>, DecodeError> {
+    read(bytes, limit, |deserializer| (0..count).map(|_| M::deserialize(&mut *deserializer)).collect())
+}
+
+/// Reads exactly what there is.
+fn read<'a, T>(
+    bytes: &'a [u8],
+    limit: usize,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, rmp_serde::decode::Error>,
+) -> Result<T, DecodeError> {
     if bytes.len() > limit {
         return Err(DecodeError::TooLarge { size: bytes.len(), limit });
     }
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     deserializer.set_max_depth(MAX_DEPTH);
-    let message = M::deserialize(&mut deserializer)?;
+    let message = read(&mut deserializer)?;
     // The deserializer does not tell where it stands. Asked for one more flat value, it fails to read a first byte at
     // the end and only there.
     match bool::deserialize(&mut deserializer) {

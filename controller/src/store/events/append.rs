@@ -19,8 +19,8 @@ use crate::store::Answer;
 use crate::store::writer::{cause, conclude};
 
 /// In the order of the index, so that each of its pages is touched once.
-const ENTER: &str = "INSERT INTO events_of (instance, event)
-    SELECT instance, id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
+const ENTER: &str = "INSERT INTO events_of (instance, event, more)
+    SELECT instance, id, more FROM events WHERE id > ?1 AND id <= ?2 ORDER BY instance, id";
 
 /// Events that are told at once: what waits for a slow listener is counted in such pieces.
 const TOLD_AT_ONCE: usize = 256;

@@ -7,7 +7,7 @@ use roadstead_protocol::message::event::{Event, EventKind, Fork};
 use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, Print};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::row::{self, COLUMNS, JOINS};
+use super::row::{self, COLUMNS, JOINS, Reader};
 use super::{StoreError, indexed, newest};
 
 /// Up to where an outbox has been stored.
@@ -180,7 +180,7 @@ pub(super) fn is_out_of_step(
     first <= mark.seq && (last, print) != (mark.seq, mark.print)
 }
 
-/// Events of an instance that are looked through, the newest first. An outbox that is not alone is found out within minutes.
+/// Rows of an instance's events that are looked through, the newest first. An outbox that is not alone is found out within minutes.
 const LOOKED_THROUGH: i64 = 200_000;
 
 const NEWEST_OF: &str = "SELECT * FROM (SELECT event FROM events_of WHERE instance = ?1 AND event <= ?2 ORDER BY event DESC LIMIT ?3)
@@ -203,19 +203,22 @@ pub(super) fn told_before<'a>(
     let upto = indexed(newest(connection)?);
     let sql = format!(
         "WITH o (event) AS ({NEWEST_OF}) SELECT {COLUMNS} FROM o CROSS JOIN events AS e ON e.id = o.event {JOINS} \
-         WHERE e.seq BETWEEN ?4 AND ?5"
+         WHERE e.more > 0 OR e.seq BETWEEN ?4 AND ?5"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![number, upto, LOOKED_THROUGH, to_i64(*from)?, to_i64(*to)?])?;
-    let mut before = HashSet::new();
+    let (mut before, mut reader) = (HashSet::new(), Reader::new(connection)?);
     while let Some(found) = rows.next()? {
-        // One that cannot be read is like none.
-        let Ok(record) = row::read(found) else { continue };
-        let Some(event) = record.origin.and_then(|(_, seq)| told.get(&seq)) else { continue };
-        // A gap is as old as its last reading.
-        let same_time = record.at == event.at || matches!(event.what, EventKind::Gap { .. });
-        if same_time && record.what == event.what {
-            before.insert(event.seq);
+        // What cannot be read is like none.
+        for entry in row::entries(found).unwrap_or_default() {
+            let seq = entry.seq.and_then(|seq| u64::try_from(seq).ok());
+            let Some(event) = seq.and_then(|seq| told.get(&EventSeq(seq))) else { continue };
+            let Ok(record) = reader.read(found, &entry) else { continue };
+            // A gap is as old as its last reading.
+            let same_time = record.at == event.at || matches!(event.what, EventKind::Gap { .. });
+            if same_time && record.what == event.what {
+                before.insert(event.seq);
+            }
         }
     }
     Ok(before)

@@ -1,9 +1,13 @@
 //! Pages of the event log. Those of one instance go through its index, and through the newest events, which are not in
 //! it yet.
 
+use std::collections::HashSet;
+
+use roadstead_protocol::message::ids::ContainerId;
 use rusqlite::{Connection, ToSql};
 
-use super::row::{self, COLUMNS, JOINS};
+use super::row::{self, COLUMNS, Entry, JOINS, Reader};
+use super::rows::OF_ONE_ROW;
 use super::{EventFilter, StoreError, indexed};
 use crate::model::EventRecord;
 use crate::store::instances::ids;
@@ -24,38 +28,88 @@ pub(super) fn before(
     cursor: i64,
     limit: usize,
 ) -> Result<Vec<EventRecord>, StoreError> {
+    let mut page = Page { wanted: Wanted::new(connection, filter, cursor)?, events: Vec::new(), limit };
+    // A row has the place of its last event: one of the next rows may begin before the cursor.
+    let rows = cursor.saturating_add(OF_ONE_ROW - 1);
     let Some(_) = &filter.instance else {
-        return read(connection, &Query::new(filter, From::Log(0), cursor, limit)?);
+        page.read(connection, &Query::new(filter, From::Log(0), rows)?)?;
+        return Ok(page.events);
     };
     let upto = indexed(super::newest(connection)?);
-    let mut events = read(connection, &Query::new(filter, From::Log(upto), cursor, limit)?)?;
-    if events.len() < limit {
-        // What was entered into the index meanwhile was read from the log.
-        let (cursor, left) = (cursor.min(upto + 1), limit - events.len());
-        events.extend(read(connection, &Query::new(filter, From::Index, cursor, left)?)?);
-    }
-    Ok(events)
+    page.read(connection, &Query::new(filter, From::Log(upto), rows)?)?;
+    // What was entered into the index meanwhile was read from the log.
+    page.read(connection, &Query::new(filter, From::Index, rows.min(upto + 1))?)?;
+    Ok(page.events)
 }
 
-fn read(connection: &Connection, query: &Query) -> Result<Vec<EventRecord>, StoreError> {
-    let mut statement = connection.prepare_cached(&query.sql)?;
-    let values: Vec<&dyn ToSql> = query.values.iter().map(AsRef::as_ref).collect();
-    let mut rows = statement.query(values.as_slice())?;
-    let mut events = Vec::new();
-    while let Some(found) = rows.next()? {
-        events.push(row::read(found)?);
-    }
-    Ok(events)
+/// Which events of the rows that are found are asked for: a row's columns tell of its last event only.
+struct Wanted {
+    cursor: i64,
+    kind: Option<Option<i64>>,
+    since: i64,
+    subjects: Option<HashSet<i64>>,
 }
 
-/// A page's SQL. The last column compared is always the id, so that each form walks a key backwards.
+impl Wanted {
+    fn new(connection: &Connection, filter: &EventFilter, cursor: i64) -> Result<Self, StoreError> {
+        let subjects = |container: &ContainerId| {
+            let sql = "SELECT id FROM event_subjects WHERE container = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_map([container.as_str()], |row| row.get(0))?;
+            found.collect::<rusqlite::Result<_>>()
+        };
+        Ok(Self {
+            cursor,
+            kind: filter.kind.as_deref().map(row::kind_named),
+            since: filter.since.map_or(i64::MIN, |since| since.0),
+            subjects: filter.container.as_ref().map(subjects).transpose()?,
+        })
+    }
+
+    fn wants(&self, entry: &Entry<'_>) -> bool {
+        entry.id < self.cursor
+            && entry.at >= self.since
+            && self.kind.is_none_or(|kind| kind == Some(entry.kind))
+            && self
+                .subjects
+                .as_ref()
+                .is_none_or(|these| entry.subject.is_some_and(|one| these.contains(&one)))
+    }
+}
+
+/// What has been found.
+struct Page {
+    wanted: Wanted,
+    events: Vec<EventRecord>,
+    limit: usize,
+}
+
+impl Page {
+    /// Adds what a query finds, until it is enough.
+    fn read(&mut self, connection: &Connection, query: &Query) -> Result<(), StoreError> {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        let values: Vec<&dyn ToSql> = query.values.iter().map(AsRef::as_ref).collect();
+        let (mut rows, mut reader) = (statement.query(values.as_slice())?, Reader::new(connection)?);
+        while self.events.len() < self.limit
+            && let Some(found) = rows.next()?
+        {
+            for entry in row::entries(found)?.iter().rev().filter(|entry| self.wanted.wants(entry)) {
+                self.events.push(reader.read(found, entry)?);
+            }
+        }
+        self.events.truncate(self.limit);
+        Ok(())
+    }
+}
+
+/// A page's SQL, for rows before a place. The last column compared is always the id, so that each form walks a key backwards.
 pub(super) struct Query {
     pub sql: String,
     values: Vec<Box<dyn ToSql>>,
 }
 
 impl Query {
-    pub fn new(filter: &EventFilter, from: From, cursor: i64, limit: usize) -> Result<Self, StoreError> {
+    pub fn new(filter: &EventFilter, from: From, before: i64) -> Result<Self, StoreError> {
         let (tables, of, id) = match from {
             From::Log(_) => ("events AS e", "+e.instance", "e.id"),
             From::Index => {
@@ -76,17 +130,17 @@ impl Query {
             query.add("+n.instance IN (SELECT value FROM json_each(?)) AND ", ids(instances)?);
         }
         if let Some(container) = &filter.container {
-            let named = "+e.subject IN (SELECT id FROM event_subjects WHERE container = ?) AND ";
+            let named =
+                "(e.more > 0 OR +e.subject IN (SELECT id FROM event_subjects WHERE container = ?)) AND ";
             query.add(named, container.as_str().to_owned());
         }
         if let Some(kind) = &filter.kind {
-            query.add("e.kind = ? AND ", row::kind_named(kind));
+            query.add("(e.more > 0 OR e.kind = ?) AND ", row::kind_named(kind));
         }
         if let Some(since) = filter.since {
-            query.add("e.at >= ? AND ", since.0);
+            query.add("(e.more > 0 OR e.at >= ?) AND ", since.0);
         }
-        query.add(&format!("{id} < ? ORDER BY {id} DESC "), cursor);
-        query.add("LIMIT ?", i64::try_from(limit).unwrap_or(i64::MAX));
+        query.add(&format!("{id} < ? ORDER BY {id} DESC"), before);
         Ok(query)
     }
 
@@ -115,9 +169,9 @@ mod tests {
                 kind: (named & 4 > 0).then(|| "container".to_owned()),
                 since: (named & 8 > 0).then_some(UnixMicros(1)),
             };
-            statements.push((Query::new(&filter, From::Log(named % 2), 10, 10).unwrap().sql, "SEARCH e "));
+            statements.push((Query::new(&filter, From::Log(named % 2), 10).unwrap().sql, "SEARCH e "));
             if filter.instance.is_some() {
-                statements.push((Query::new(&filter, From::Index, 10, 10).unwrap().sql, "SEARCH i "));
+                statements.push((Query::new(&filter, From::Index, 10).unwrap().sql, "SEARCH i "));
             }
         }
         store

@@ -1,18 +1,21 @@
 //! An event as a row: what many events share is written elsewhere once.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
 
 use roadstead_protocol::message::attributes::Attributes;
 use roadstead_protocol::message::codec;
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::ids::{ContainerId, Epoch, EventSeq};
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::Row;
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::rows::Earlier;
 use crate::model::EventRecord;
 
 /// The words for kinds of events in filters and API; a kind is stored as its place.
@@ -28,13 +31,12 @@ const KINDS: [&str; 9] = [
     "gap",
 ];
 
-/// What an event is read from: the event `e`, its instance `n`, its subject `s`.
-pub(super) const COLUMNS: &str = "e.id, n.instance, e.epoch, e.seq, e.at, e.received_at, e.what, s.container, s.name, \
-                                  s.image";
+/// What events are read from: the row `e`, its instance `n`.
+pub(super) const COLUMNS: &str =
+    "e.id, n.instance, e.epoch, e.received_at, e.seq, e.at, e.kind, e.subject, e.what, e.more, e.earlier";
 
 /// What follows the tables that `e` comes from.
-pub(in crate::store) const JOINS: &str =
-    "CROSS JOIN event_instances AS n ON n.id = e.instance LEFT JOIN event_subjects AS s ON s.id = e.subject";
+pub(in crate::store) const JOINS: &str = "CROSS JOIN event_instances AS n ON n.id = e.instance";
 
 /// What an event says of its container beyond what the subject says.
 #[derive(Serialize, Deserialize)]
@@ -106,41 +108,144 @@ pub(super) fn encode(bytes: &mut Vec<u8>, what: &EventKind) -> Result<(), StoreE
     written.map_err(|_| StoreError::Corrupt("event"))
 }
 
-/// Reads an event from [`COLUMNS`].
+/// An event of a row, before it is read whole.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    /// Its place in the log.
+    pub id: i64,
+    pub seq: Option<i64>,
+    pub at: i64,
+    pub kind: i64,
+    pub subject: Option<i64>,
+    bytes: &'a [u8],
+}
+
+/// The events of a row, the oldest first.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if it is not what was written.
-pub(super) fn read(row: &Row<'_>) -> Result<EventRecord, StoreError> {
-    let corrupt = || StoreError::Corrupt("events");
-    let origin = match (row.get::<_, Option<[u8; 16]>>(2)?, row.get::<_, Option<i64>>(3)?) {
-        (Some(epoch), Some(seq)) => {
-            Some((Epoch(Uuid::from_bytes(epoch)), EventSeq(u64::try_from(seq).map_err(|_| corrupt())?)))
+pub(super) fn entries<'a>(row: &'a Row<'_>) -> Result<Vec<Entry<'a>>, StoreError> {
+    let (id, more): (i64, i64) = (row.get(0)?, row.get(9)?);
+    let mut entries = match row.get_ref(10)?.as_blob_or_null().map_err(|_| CORRUPT)? {
+        None => Vec::new(),
+        Some(earlier) => {
+            let count = usize::try_from(more).map_err(|_| CORRUPT)?;
+            let earlier: Vec<Earlier<'_>> =
+                codec::decode_several(earlier, count, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?;
+            let entry = |((seq, at, kind, subject, bytes), id): (Earlier<'a>, i64)| Entry {
+                id,
+                seq,
+                at,
+                kind: i64::from(kind),
+                subject,
+                bytes,
+            };
+            earlier.into_iter().zip(id - more..).map(entry).collect()
         }
-        _ => None,
     };
-    let bytes = row.get_ref(6)?.as_blob().map_err(|_| corrupt())?;
-    // A subject without a name is of an event from before there were any.
-    let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str_or_null()?.map(SmolStr::new));
-    let what = match text(8)? {
-        None => codec::decode(bytes, codec::MAX_MESSAGE).map_err(|_| corrupt())?,
-        Some(name) => {
-            let told: Told<'_> = codec::decode(bytes, codec::MAX_MESSAGE).map_err(|_| corrupt())?;
-            EventKind::Container {
-                id: text(7)?.ok_or_else(corrupt)?.parse().map_err(|_| corrupt())?,
-                name,
-                image: text(9)?.ok_or_else(corrupt)?,
-                action: told.action.into_owned(),
-                attributes: told.attributes.into_owned(),
-                inferred: told.inferred,
+    let bytes = row.get_ref(8)?.as_blob().map_err(|_| CORRUPT)?;
+    let (seq, at, kind, subject) = (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
+    entries.push(Entry { id, seq, at, kind, subject, bytes });
+    Ok(entries)
+}
+
+/// The bytes of the events of a row that are not its last.
+///
+/// # Errors
+/// Never, of what was read from a row.
+pub(super) fn encode_earlier(entries: &[Entry<'_>]) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    for Entry { seq, at, kind, subject, bytes: told, .. } in entries {
+        let kind = u8::try_from(*kind).map_err(|_| CORRUPT)?;
+        let earlier: Earlier<'_> = (*seq, *at, kind, *subject, Bytes::new(told));
+        codec::encode_after(&mut bytes, &earlier, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?;
+    }
+    Ok(bytes)
+}
+
+const CORRUPT: StoreError = StoreError::Corrupt("events");
+
+/// Reads events whole, and remembers the containers that they are about.
+pub(super) struct Reader<'c> {
+    subjects: CachedStatement<'c>,
+    known: HashMap<i64, Option<Subject>>,
+}
+
+/// A container. One without a name is of an event from before names were kept here; the event itself has it then.
+type Subject = (ContainerId, Option<(SmolStr, SmolStr)>);
+
+impl<'c> Reader<'c> {
+    pub fn new(connection: &'c Connection) -> Result<Self, StoreError> {
+        let subjects =
+            connection.prepare_cached("SELECT container, name, image FROM event_subjects WHERE id = ?1")?;
+        Ok(Self { subjects, known: HashMap::new() })
+    }
+
+    /// An event of a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is not what was written.
+    pub fn read(&mut self, row: &Row<'_>, entry: &Entry<'_>) -> Result<EventRecord, StoreError> {
+        let origin = match (row.get::<_, Option<[u8; 16]>>(2)?, entry.seq) {
+            (Some(epoch), Some(seq)) => {
+                Some((Epoch(Uuid::from_bytes(epoch)), EventSeq(u64::try_from(seq).map_err(|_| CORRUPT)?)))
             }
-        }
-    };
-    Ok(EventRecord {
-        id: row.get(0)?,
-        instance: text(1)?.ok_or_else(corrupt)?.parse().map_err(|_| corrupt())?,
-        origin,
-        at: UnixMicros(row.get(4)?),
-        received_at: UnixMicros(row.get(5)?),
-        what,
-    })
+            _ => None,
+        };
+        let named = match entry.subject {
+            Some(subject) => self.subject(subject)?.and_then(|(id, names)| Some((id, names.as_ref()?))),
+            None => None,
+        };
+        let what = match named {
+            None => codec::decode(entry.bytes, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?,
+            Some((id, (name, image))) => {
+                let told: Told<'_> = codec::decode(entry.bytes, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?;
+                EventKind::Container {
+                    id: id.clone(),
+                    name: name.clone(),
+                    image: image.clone(),
+                    action: told.action.into_owned(),
+                    attributes: told.attributes.into_owned(),
+                    inferred: told.inferred,
+                }
+            }
+        };
+        let instance = row.get_ref(1)?.as_str().map_err(|_| CORRUPT)?;
+        Ok(EventRecord {
+            id: entry.id,
+            instance: instance.parse().map_err(|_| CORRUPT)?,
+            origin,
+            at: UnixMicros(entry.at),
+            received_at: UnixMicros(row.get(3)?),
+            what,
+        })
+    }
+
+    fn subject(&mut self, number: i64) -> Result<Option<&Subject>, StoreError> {
+        let found = match self.known.entry(number) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(unknown) => {
+                let read = |row: &Row<'_>| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, Option<String>>(1)?,
+                        row.get::<_, Option<String>>(2)?,
+                    ))
+                };
+                let found = match self.subjects.query_row([number], read).optional()? {
+                    None => None,
+                    Some((container, name, image)) => {
+                        let names = match (name, image) {
+                            (Some(name), Some(image)) => Some((name.into(), image.into())),
+                            (None, _) => None,
+                            (Some(_), None) => return Err(CORRUPT),
+                        };
+                        Some((container.parse().map_err(|_| CORRUPT)?, names))
+                    }
+                };
+                unknown.insert(found)
+            }
+        };
+        Ok(found.as_ref())
+    }
 }

@@ -1,15 +1,24 @@
-//! Rows on their way into the log, many in one statement: SQLite takes a third less time for each than one by one.
+//! Rows on their way into the log: events that came together share one, and many go into one statement, since SQLite takes
+//! most of its time for each row and each statement.
 
 use std::sync::LazyLock;
 
-use rusqlite::{Connection, Statement};
+use roadstead_protocol::message::codec;
+use rusqlite::{Connection, Statement, params};
+use serde_bytes::Bytes;
 
 use super::StoreError;
 
 /// Rows of one statement.
 const TOGETHER: usize = 32;
 
-/// Columns of a row.
+/// Events of one row, …
+pub(super) const OF_ONE_ROW: i64 = 64;
+
+/// … and the bytes after which no further one joins them: a large row is read in many pieces.
+const EARLIER_BYTES: usize = 16 * 1024;
+
+/// Columns of a row with a single event.
 const COLUMNS: usize = 8;
 
 const APPEND: &str =
@@ -33,36 +42,81 @@ pub(super) struct Row {
     pub subject: Option<i64>,
 }
 
+/// An event of a row that is not its last, as its bytes have it: number, time, kind, subject, and what is told.
+pub(super) type Earlier<'a> = (Option<i64>, i64, u8, Option<i64>, &'a Bytes);
+
+/// A row that waits. Its bytes, and those of its earlier events, begin where those of the row before end.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    row: Row,
+    /// Its place in the log.
+    id: i64,
+    more: i64,
+    bytes_end: usize,
+    earlier_end: usize,
+}
+
 /// Rows that wait to be inserted together.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// Each with where its bytes end.
-    rows: Vec<(Row, usize)>,
+    rows: Vec<Waiting>,
     bytes: Vec<u8>,
-    /// The place of the last one in the log.
+    earlier: Vec<u8>,
+    /// The place of the last event in the log.
     last: i64,
 }
 
 impl Rows {
     /// Begins after an event with this place.
     pub fn begin(&mut self, newest: i64) {
-        self.rows.clear();
-        self.bytes.clear();
+        self.clear();
         self.last = newest;
     }
 
-    /// Takes a row, and gives it its place; [`insert`](Self::insert) has to follow in the same transaction.
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.bytes.clear();
+        self.earlier.clear();
+    }
+
+    /// Takes an event, and gives it its place; [`insert`](Self::insert) has to follow in the same transaction.
     pub fn push(&mut self, connection: &Connection, row: Row, bytes: &[u8]) -> Result<i64, StoreError> {
-        self.bytes.extend_from_slice(bytes);
-        self.rows.push((row, self.bytes.len()));
-        self.last += 1;
-        if self.rows.len() == TOGETHER {
+        let joined = self.join_last(&row)?;
+        if !joined && self.rows.len() == TOGETHER {
             self.insert(connection)?;
+        }
+        self.last += 1;
+        self.bytes.extend_from_slice(bytes);
+        let (id, bytes_end, earlier_end) = (self.last, self.bytes.len(), self.earlier.len());
+        match self.rows.last_mut() {
+            Some(open) if joined => {
+                *open = Waiting { row, id, more: open.more + 1, bytes_end, earlier_end };
+            }
+            _ => self.rows.push(Waiting { row, id, more: 0, bytes_end, earlier_end }),
         }
         Ok(self.last)
     }
 
-    /// The place of the last row.
+    /// Makes the last event that waits an earlier one of the row that `next` is to be the last of, if they may share one.
+    fn join_last(&mut self, next: &Row) -> Result<bool, StoreError> {
+        let [.., open] = self.rows.as_slice() else { return Ok(false) };
+        let before = self.rows.len().checked_sub(2).map(|before| self.rows[before]);
+        let (bytes_begin, earlier_begin) =
+            before.map_or((0, 0), |before| (before.bytes_end, before.earlier_end));
+        let size = open.bytes_end - bytes_begin + open.earlier_end - earlier_begin;
+        let same = next.shared().is_some() && open.row.shared() == next.shared();
+        if !same || open.more + 1 >= OF_ONE_ROW || size > EARLIER_BYTES {
+            return Ok(false);
+        }
+        let Row { seq, at, kind, subject, .. } = open.row;
+        let earlier: Earlier<'_> = (seq, at, kind, subject, Bytes::new(&self.bytes[bytes_begin..]));
+        codec::encode_after(&mut self.earlier, &earlier, codec::MAX_MESSAGE)
+            .map_err(|_| StoreError::Corrupt("event"))?;
+        self.bytes.truncate(bytes_begin);
+        Ok(true)
+    }
+
+    /// The place of the last event.
     pub fn last(&self) -> i64 {
         self.last
     }
@@ -72,24 +126,63 @@ impl Rows {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let many = self.rows.len() == TOGETHER;
+        let many = self.rows.len() == TOGETHER && self.rows.iter().all(|waiting| waiting.more == 0);
         let mut statement = connection.prepare_cached(if many { &APPEND_MANY } else { &APPEND_ONE })?;
-        let mut begins = 0;
-        for (place, (row, ends)) in self.rows.iter().enumerate() {
-            bind(&mut statement, if many { place } else { 0 }, row, &self.bytes[begins..*ends])?;
-            begins = *ends;
-            if !many || place + 1 == TOGETHER {
-                statement.raw_execute()?;
+        let (mut bytes_begin, mut earlier_begin) = (0, 0);
+        for (place, waiting) in self.rows.iter().enumerate() {
+            let bytes = &self.bytes[bytes_begin..waiting.bytes_end];
+            if waiting.more > 0 {
+                insert_shared(connection, waiting, bytes, &self.earlier[earlier_begin..waiting.earlier_end])?;
+            } else {
+                bind(&mut statement, if many { place } else { 0 }, &waiting.row, bytes)?;
+                if !many || place + 1 == TOGETHER {
+                    statement.raw_execute()?;
+                }
             }
+            (bytes_begin, earlier_begin) = (waiting.bytes_end, waiting.earlier_end);
         }
-        self.rows.clear();
-        self.bytes.clear();
+        self.clear();
         // What was promised to each of them: SQLite counts on from the highest place there is.
         if connection.last_insert_rowid() == self.last {
             return Ok(());
         }
         Err(StoreError::Commit("the event log ends elsewhere than it did".to_owned()))
     }
+}
+
+impl Row {
+    /// What all events of a row have in common. One without a number has no message that it came in, and stands alone.
+    fn shared(&self) -> Option<(i64, [u8; 16], i64)> {
+        self.seq.and(self.epoch).map(|epoch| (self.instance, epoch, self.received_at))
+    }
+}
+
+/// A row of several events. Its place is given: SQLite would count on by one.
+fn insert_shared(
+    connection: &Connection,
+    waiting: &Waiting,
+    bytes: &[u8],
+    earlier: &[u8],
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO events
+        (id, instance, epoch, seq, at, received_at, kind, subject, what, more, earlier)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let Waiting { row, id, more, .. } = waiting;
+    let Row { instance, epoch, seq, at, received_at, kind, subject } = row;
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        instance,
+        epoch,
+        seq,
+        at,
+        received_at,
+        kind,
+        subject,
+        bytes,
+        more,
+        earlier
+    ])?;
+    Ok(())
 }
 
 fn bind(statement: &mut Statement<'_>, place: usize, row: &Row, bytes: &[u8]) -> rusqlite::Result<()> {

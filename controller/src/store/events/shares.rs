@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
+use super::row::{self, COLUMNS, JOINS};
 use super::{FORGET_SUBJECTS, OLD, indexed, newest};
 use crate::store::{Store, StoreError};
 
@@ -18,8 +19,8 @@ pub struct Excess {
 }
 
 impl Store {
-    /// Deletes at most `chunk` of the oldest events, if they were received before `before`. The newest event always
-    /// stays, so that ids never begin again. Returns how many went.
+    /// Deletes the events of at most `chunk` of the oldest rows, if they were received before `before`. The newest event
+    /// always stays, so that ids never begin again. Returns how many went; fewer than `chunk` if nothing is left to go.
     ///
     /// # Errors
     /// If they cannot be deleted.
@@ -27,13 +28,25 @@ impl Store {
         let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
         self.write(move |transaction| {
             let newest = newest(transaction)?;
+            let read = |row: &Row<'_>| {
+                Ok(Old { id: row.get(0)?, instance: row.get(1)?, events: 1 + row.get::<_, i64>(2)? })
+            };
             let mut old = transaction.prepare_cached(OLD)?;
-            let old: Vec<(i64, i64)> = old
-                .query_map(params![newest, before.0, chunk], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
+            let mut old: Vec<Old> =
+                old.query_map(params![newest, before.0, chunk], read)?.collect::<Result<_, _>>()?;
             delete(transaction, &old)?;
+            if len(&old) < chunk {
+                // Of the newest event's row the others.
+                let sql = "SELECT id, instance, more - 1 FROM events
+                    WHERE id = ?1 AND received_at < ?2 AND more > 0";
+                let mut last = transaction.prepare_cached(sql)?;
+                if let Some(last) = last.query_row(params![newest, before.0], read).optional()? {
+                    shorten(transaction, &last)?;
+                    old.push(last);
+                }
+            }
             transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
-            Ok(old.len())
+            Ok(count(&old))
         })
         .await
     }
@@ -44,7 +57,8 @@ impl Store {
     /// If they cannot be counted.
     pub async fn crowding_events(&self, keep: u64) -> Result<Vec<Excess>, StoreError> {
         self.read(move |connection| {
-            let sql = "SELECT (SELECT min(id) FROM events), (SELECT max(id) FROM events)";
+            let sql = "SELECT (SELECT id - more FROM events WHERE id = (SELECT min(id) FROM events)),
+                (SELECT max(id) FROM events)";
             let ends: (Option<i64>, Option<i64>) =
                 connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let (Some(oldest), Some(newest)) = ends else { return Ok(Vec::new()) };
@@ -55,13 +69,13 @@ impl Store {
             let mut add = |(instance, count): (i64, i64)| {
                 *counts.entry(instance).or_insert(0) += u64::try_from(count).unwrap_or(0);
             };
-            let sql = "SELECT instance, count(*) FROM events_of GROUP BY instance";
+            let sql = "SELECT instance, sum(1 + more) FROM events_of GROUP BY instance";
             for found in
                 connection.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             {
                 add(found?);
             }
-            let sql = "SELECT instance, count(*) FROM events WHERE id > ?1 GROUP BY instance";
+            let sql = "SELECT instance, sum(1 + more) FROM events WHERE id > ?1 GROUP BY instance";
             let mut tail = connection.prepare_cached(sql)?;
             for found in tail.query_map([indexed(newest)], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 add(found?);
@@ -71,34 +85,36 @@ impl Store {
         .await
     }
 
-    /// Deletes at most `chunk` of the events that an instance has too many, the oldest first. Returns how many went.
+    /// Deletes events that an instance has too many, those of at most `chunk` rows, the oldest first. Returns how many went.
     ///
     /// # Errors
     /// If they cannot be deleted.
     pub async fn prune_crowding(&self, excess: Excess, chunk: usize) -> Result<usize, StoreError> {
         let Excess { instance, events } = excess;
-        let most = i64::try_from(events).unwrap_or(i64::MAX).min(i64::try_from(chunk).unwrap_or(i64::MAX));
+        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
         self.write(move |transaction| {
             let newest = newest(transaction)?;
-            let sql =
-                "SELECT event FROM events_of WHERE instance = ?1 AND event < ?2 ORDER BY event LIMIT ?3";
-            let mut statement = transaction.prepare_cached(sql)?;
-            let mut old: Vec<i64> =
-                statement.query_map([instance, newest, most], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            let missing = most - i64::try_from(old.len()).unwrap_or(most);
-            if missing > 0 {
-                let sql = "SELECT id FROM events WHERE id > ?1 AND id < ?2 AND instance = ?3 \
-                           ORDER BY id LIMIT ?4";
+            let mut left = i64::try_from(events).unwrap_or(i64::MAX);
+            let mut old = Vec::new();
+            for (sql, upto) in [(OLDEST_INDEXED, 0), (OLDEST_OTHERS, indexed(newest))] {
                 let mut statement = transaction.prepare_cached(sql)?;
-                for id in statement
-                    .query_map([indexed(newest), newest, instance, missing], |row| row.get::<_, i64>(0))?
+                let mut rows = statement.query([instance, newest, upto, chunk - len(&old)])?;
+                while left > 0
+                    && let Some(row) = rows.next()?
                 {
-                    old.push(id?);
+                    let (id, more): (i64, i64) = (row.get(0)?, row.get(1)?);
+                    let of_row = if id == newest { more } else { 1 + more };
+                    old.push(Old { id, instance, events: left.min(of_row) });
+                    left -= of_row;
                 }
             }
-            let old: Vec<_> = old.into_iter().map(|id| (id, instance)).collect();
+            let shorter = old.pop_if(|last| left < 0 || last.id == newest);
             delete(transaction, &old)?;
-            Ok(old.len())
+            if let Some(row) = shorter {
+                shorten(transaction, &row)?;
+                old.push(row);
+            }
+            Ok(count(&old))
         })
         .await
     }
@@ -118,10 +134,17 @@ impl Store {
                 .query_map([newest], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             if !unused.is_empty() {
-                let sql = "SELECT subject FROM events WHERE id <= ?1 AND subject IS NOT NULL";
-                let mut used = connection.prepare_cached(sql)?;
-                for subject in used.query_map([newest], |row| row.get::<_, i64>(0))? {
-                    unused.remove(&subject?);
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id <= ?1 AND (e.more > 0 OR e.subject IS NOT NULL)"
+                );
+                let mut used = connection.prepare_cached(&sql)?;
+                let mut rows = used.query([newest])?;
+                while let Some(row) = rows.next()? {
+                    for entry in row::entries(row)? {
+                        if let Some(subject) = entry.subject {
+                            unused.remove(&subject);
+                        }
+                    }
                 }
             }
             Ok(Vec::from_iter(unused))
@@ -142,15 +165,52 @@ impl Store {
     }
 }
 
-/// Deletes events, each given with its instance's number.
-fn delete(transaction: &Transaction<'_>, events: &[(i64, i64)]) -> Result<(), StoreError> {
+/// What is deleted of a row: so many of its events, the oldest first.
+struct Old {
+    id: i64,
+    instance: i64,
+    events: i64,
+}
+
+const OLDEST_INDEXED: &str = "SELECT event, more FROM events_of WHERE instance = ?1 AND event <= ?2 AND event > ?3 ORDER BY event LIMIT ?4";
+
+const OLDEST_OTHERS: &str =
+    "SELECT id, more FROM events WHERE +instance = ?1 AND id <= ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+
+fn len(old: &[Old]) -> i64 {
+    i64::try_from(old.len()).unwrap_or(i64::MAX)
+}
+
+fn count(old: &[Old]) -> usize {
+    usize::try_from(old.iter().map(|old| old.events).sum::<i64>()).unwrap_or(usize::MAX)
+}
+
+/// Deletes whole rows.
+fn delete(transaction: &Transaction<'_>, rows: &[Old]) -> Result<(), StoreError> {
     let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
     let mut entry = transaction.prepare_cached(sql)?;
     let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-    for (id, instance) in events {
+    for Old { id, instance, .. } in rows {
         entry.execute([instance, id])?;
         event.execute([id])?;
     }
+    Ok(())
+}
+
+/// Deletes some of the earlier events of a row.
+fn shorten(transaction: &Transaction<'_>, row: &Old) -> Result<(), StoreError> {
+    let Old { id, instance, events } = row;
+    let sql = format!("SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id = ?1");
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut rows = statement.query([id])?;
+    let Some(found) = rows.next()? else { return Ok(()) };
+    let (entries, gone) = (row::entries(found)?, usize::try_from(*events).unwrap_or(usize::MAX));
+    let Some([earlier @ .., _]) = entries.get(gone..) else { return Ok(()) };
+    let (more, earlier) = (i64::try_from(earlier.len()).unwrap_or(0), row::encode_earlier(earlier)?);
+    let sql = "UPDATE events SET more = ?2, earlier = ?3 WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute(params![id, more, earlier])?;
+    let sql = "UPDATE events_of SET more = ?3 WHERE instance = ?1 AND event = ?2";
+    transaction.prepare_cached(sql)?.execute([instance, id, &more])?;
     Ok(())
 }
 

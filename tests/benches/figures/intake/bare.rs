@@ -21,7 +21,7 @@ const ROUND: u64 = 40;
 /// When it cannot be read.
 pub fn bytes_per_event(folder: &Path) -> anyhow::Result<f64> {
     let connection = Connection::open(folder.join("roadstead.db"))?;
-    let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM events) FROM dbstat
+    let sql = "SELECT sum(pgsize) * 1.0 / (SELECT sum(1 + more) FROM events) FROM dbstat
                WHERE name LIKE 'event%' OR name LIKE 'sqlite_autoindex_event%'";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
