@@ -119,7 +119,10 @@ async fn ten_thousand_strangers_who_trickle_bytes_put_nobody_out_and_keep_nobody
         start.elapsed(),
         crowd.let_go.load(Relaxed),
     );
+    // Ten thousand that go in the middle of what they had to say hold nobody up either.
     strangers.shutdown().await;
+    site.join(Dial::Outbound, &engine, "afterwards").await;
+    assert_eq!(site.instance(&member.id).await["link"]["since"], before["link"]["since"]);
 }
 
 #[tokio::test]

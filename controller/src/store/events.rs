@@ -1,8 +1,8 @@
 //! The event log and how far each outbox has been stored.
 //!
-//! Appending is what it is made for: rows go to the log's end, what many events share is written once (`subjects`), and
-//! events that came together share
-//! a row (`rows`), and the index by instance is filled in many events at a time (`INDEXED_AT_ONCE`).
+//! Appending is what it is made for: rows go to the log's end, events that came together share one (`rows`), what many
+//! events share is written once (`subjects`), and the index by instance is filled in many events at a time
+//! (`INDEXED_AT_ONCE`).
 
 use std::collections::HashSet;
 use std::hash::RandomState;
@@ -150,30 +150,26 @@ impl Store {
     }
 }
 
-const OLD: &str = "SELECT id, instance, more
-    FROM (SELECT id, instance, more, received_at FROM events WHERE id < ?1 ORDER BY id LIMIT ?3)
-    WHERE received_at < ?2";
-
-const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects WHERE last < (SELECT min(id) FROM events)
-    AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
-
-/// The events about containers after `after` among those of at most `rows` rows, oldest first, and the id of the last event
-/// looked at; `after` if there is none.
+/// The events about containers after `after`, oldest first, and the id of the last event looked at; `after` if there is
+/// none. Ends with the row in which `most` events have been looked at.
 pub(super) fn read_containers_events(
     connection: &Connection,
     after: i64,
-    rows: usize,
+    most: usize,
 ) -> Result<(Vec<EventRecord>, i64), StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 ORDER BY e.id LIMIT ?2");
+    let sql = format!("SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id > ?1 ORDER BY e.id");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query((after, i64::try_from(rows).unwrap_or(i64::MAX)))?;
-    let (mut events, mut last, mut reader) = (Vec::new(), after, Reader::new(connection)?);
-    while let Some(found) = rows.next()? {
-        for entry in row::entries(found)? {
-            if entry.id > after && entry.subject.is_some() {
-                events.push(reader.read(found, &entry)?);
+    let mut rows = statement.query([after])?;
+    let (mut events, mut looked_at, mut last) = (Vec::new(), 0, after);
+    let mut reader = Reader::new(connection)?;
+    while looked_at < most
+        && let Some(found) = rows.next()?
+    {
+        for entry in row::entries(found)?.iter().filter(|entry| entry.id > after) {
+            if entry.subject.is_some() {
+                events.push(reader.read(found, entry)?);
             }
-            last = last.max(entry.id);
+            (looked_at, last) = (looked_at + 1, entry.id);
         }
     }
     Ok((events, last))

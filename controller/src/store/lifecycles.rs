@@ -68,16 +68,16 @@ impl Store {
         .await
     }
 
-    /// The events about containers among those after `id` in at most `rows` rows of the log, oldest first, and the id of the
-    /// last event looked at; `id` if there is none.
+    /// The events about containers after `id`, oldest first, and the id of the last event looked at; `id` if there is none.
+    /// Hardly more than `most` are looked at.
     ///
     /// # Errors
     /// If they cannot be read.
     pub async fn container_events_after(
         &self,
         id: i64,
-        rows: usize,
+        most: usize,
     ) -> Result<(Vec<EventRecord>, i64), StoreError> {
-        self.read(move |connection| events::read_containers_events(connection, id, rows)).await
+        self.read(move |connection| events::read_containers_events(connection, id, most)).await
     }
 }

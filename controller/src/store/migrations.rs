@@ -25,6 +25,9 @@ const STEPS: [&str; 10] = [
 /// The step that hashes what is there, which SQL cannot do.
 const AUDIT_CHAIN: &str = include_str!("migrations/003-audit-chain.sql");
 
+/// The schema since which the event log is as it is.
+const COMPACT_EVENTS: i64 = 7;
+
 /// Brings the schema up to date, all steps in one transaction, which also finds out where it stands: another process
 /// may be at it.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
@@ -38,8 +41,12 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
         tracing::info!(
             from = found,
             to = known,
-            "bringing the store to a newer schema; a large one may take a minute, and until then up to three times its \
-             size of free disk"
+            "bringing the store to a newer schema; a large one may take a minute"
+        );
+    }
+    if (1..COMPACT_EVENTS).contains(&found) {
+        tracing::info!(
+            "every event is copied: until that is done it takes up to three times the store's size of free disk"
         );
     }
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {

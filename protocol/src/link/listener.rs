@@ -1,7 +1,7 @@
 //! Listening: many handshakes at a time, each with a deadline, so that a silent client stalls nobody.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ const HURRIED: Duration = Duration::from_secs(4);
 pub struct ListenLimits {
     /// Connections at a time that are no sessions yet, Hello and Welcome included. One beyond it waits for its turn.
     pub handshakes: usize,
-    /// As many from one IPv4 address or IPv6 network (/64).
+    /// As many from one IPv4 address or IPv6 network (/64), once half of all are taken.
     pub handshakes_per_source: usize,
     /// Connections that have no place yet, half of them from one source: they have not said hello, or wait for their turn,
     /// 20 s at most. One beyond it is dropped, or the one that has been silent for longest.
@@ -191,10 +191,8 @@ impl Listener {
     }
 
     fn connected(&mut self, stream: TcpStream, remote: SocketAddr) {
-        if self.seats.are_full() && self.lobby.send_away_oldest() {
-            self.dropped += 1;
-        }
-        let Some(seat) = self.seats.take(remote.ip()) else {
+        let seat = self.seats.take(remote.ip());
+        let Some(seat) = seat.or_else(|| self.make_room(remote.ip())) else {
             self.dropped += 1;
             tracing::debug!(%remote, dropped = self.dropped, "too many handshakes, connection dropped");
             return;
@@ -204,6 +202,18 @@ impl Listener {
         } else {
             self.lobby.enter(seat, stream, remote, self.deadline);
         }
+    }
+
+    /// The seat of somebody who is sent away for a client from `address`: who has been silent for long, of the same source
+    /// where that has its share, else the last of a source that has more waiting.
+    fn make_room(&mut self, address: IpAddr) -> Option<Place> {
+        let gone = if self.seats.has_share(address) {
+            self.lobby.make_room(Some(source(address)))
+        } else {
+            self.lobby.make_room(None) || self.waiting.make_room(self.seats.of(address))
+        };
+        self.dropped += u64::from(gone);
+        self.seats.take(address)
     }
 
     fn said_hello(&mut self, seat: Place, stream: TcpStream, remote: SocketAddr) {
@@ -222,7 +232,8 @@ impl Listener {
 
     fn begin(&mut self, stream: TcpStream, remote: SocketAddr, place: Place) {
         let door = self.door.clone();
-        let deadline = if self.waiting.is_empty() { self.deadline } else { self.deadline.min(HURRIED) };
+        let others_wait = self.places.are_full() || self.waiting.has(source(remote.ip()));
+        let deadline = if others_wait { self.deadline.min(HURRIED) } else { self.deadline };
         self.handshakes.spawn(async move {
             let handshake = timeout(deadline, upgrade(stream, remote, place, door));
             let link = handshake.await.unwrap_or(Err(HandshakeError::Deadline));

@@ -1,9 +1,10 @@
 //! Connections that have not said yet what begins a handshake. They take up no place for one, so whoever trickles it keeps
 //! nobody out.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ const HELLO: usize = 1024;
 
 /// What a first record of TLS begins with (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
+
+/// So many of those who came first are looked at to find the one that goes.
+const LOOKS: usize = 64;
 
 /// Who has come and not said hello, each on a seat.
 #[derive(Default)]
@@ -44,7 +48,7 @@ impl Lobby {
     /// The next that has said hello, and its seat; none if nobody is here. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<(Place, TcpStream, SocketAddr)> {
         loop {
-            // What was sent away ends as cancelled, and may have said hello in the same moment.
+            // What was sent away ends as cancelled.
             let Ok((number, remote, stream)) = self.listening.join_next().await? else { continue };
             let seat = self.seated.remove(&number);
             if let (Some((_, seat)), Some(stream)) = (seat, stream) {
@@ -53,19 +57,36 @@ impl Lobby {
         }
     }
 
-    /// Frees the seat of the one who has been silent for longest; false if nobody is here.
-    pub(super) fn send_away_oldest(&mut self) -> bool {
-        let oldest = self.seated.pop_first();
-        oldest.is_some_and(|(_, (listening, _))| {
+    /// Frees the seat of one who has been silent for long, of the source that has most, or of `source`; false if there is
+    /// nobody like that.
+    pub(super) fn make_room(&mut self, source: Option<IpAddr>) -> bool {
+        let silent = self.seated.iter().take(LOOKS).filter(|(_, (listening, seat))| {
+            !listening.is_finished() && source.is_none_or(|source| seat.source() == source)
+        });
+        // Of equals the one that came first.
+        let goes = silent.min_by_key(|(_, (_, seat))| Reverse(seat.of_source())).map(|(number, _)| *number);
+        let gone = goes.and_then(|number| self.seated.remove(&number));
+        gone.is_some_and(|(listening, _)| {
             listening.abort();
             true
         })
     }
 }
 
+/// Waits until a client has said hello, or will say nothing more.
 async fn hello(stream: &TcpStream) -> io::Result<()> {
-    let look = || if has_said_hello(stream) { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) };
-    stream.async_io(Interest::READABLE, look).await
+    loop {
+        let ready = stream.ready(Interest::READABLE).await?;
+        let look = || if has_said_hello(stream) { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        match stream.try_io(Interest::READABLE, look) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            said => return said,
+        }
+        // From now on it counts as readable at once and for ever.
+        if ready.is_read_closed() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
 }
 
 /// Whether there is something for a handshake to begin with: the first record of TLS, as long as it says it is. What cannot
@@ -131,12 +152,61 @@ mod tests {
     #[tokio::test]
     async fn the_one_who_has_been_silent_for_longest_makes_room() {
         let (mut lobby, seats, mut clients) = seated(2).await;
-        assert!(seats.are_full() && lobby.send_away_oldest() && !seats.are_full());
+        assert!(seats.are_full() && lobby.make_room(None) && !seats.are_full());
         for client in &mut clients {
             client.write_all(&[HANDSHAKE, 3, 1, 0, 0]).await.unwrap();
         }
         assert_eq!(lobby.next().await.unwrap().2, clients[1].local_addr().unwrap());
-        assert!(lobby.next().await.is_none() && !lobby.send_away_oldest());
+        assert!(lobby.next().await.is_none() && !lobby.make_room(None));
+    }
+
+    #[tokio::test]
+    async fn a_source_with_many_seats_makes_room_before_one_that_came_earlier() {
+        let (mut lobby, seats) = (Lobby::default(), Places::new(4, 4));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut clients = Vec::new();
+        for source in [1, 2, 2, 3_u8] {
+            clients.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+            let (stream, remote) = listener.accept().await.unwrap();
+            let seat = seats.take([192, 0, 2, source].into()).unwrap();
+            lobby.enter(seat, stream, remote, Duration::from_secs(3600));
+        }
+        assert!(lobby.make_room(None));
+        let gone = clients.remove(1);
+        gone.readable().await.unwrap();
+        for client in &mut clients {
+            client.write_all(b"GET").await.unwrap();
+        }
+        let mut left = Vec::new();
+        while let Some((_, _, remote)) = lobby.next().await {
+            left.push(remote);
+        }
+        left.sort_unstable();
+        let mut expected: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+    }
+
+    /// Half a hello and then the end, in whichever way: nobody may wait for the rest, least of all without a pause.
+    #[tokio::test]
+    async fn who_goes_in_the_middle_of_a_hello_is_let_go() {
+        let half = [HANDSHAKE, 3, 1];
+        for end in ["shutdown", "close", "reset"] {
+            let (mut lobby, seats, mut clients) = seated(1).await;
+            let mut client = clients.remove(0);
+            client.write_all(&half).await.unwrap();
+            match end {
+                "shutdown" => client.shutdown().await.unwrap(),
+                "reset" => client.set_zero_linger().unwrap(),
+                _ => {}
+            }
+            if end != "shutdown" {
+                drop(client);
+            }
+            let came_out = timeout(Duration::from_secs(20), lobby.next()).await;
+            assert!(came_out.is_ok_and(|out| out.is_none()), "{end}");
+            assert!(!seats.are_full(), "{end}");
+        }
     }
 
     #[tokio::test]

@@ -33,17 +33,29 @@ impl Places {
         Self { most, most_per_source, taken: Arc::default(), given_up: Arc::default() }
     }
 
-    /// A place for a connection from `address`, if there is one.
+    /// A place for a connection from `address`, if there is one. A source may have more than its share while half of all
+    /// places are free: thousands may be behind one address.
     pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
         let source = source(address);
         let mut taken = self.taken();
-        let from_source = taken.by_source.get(&source).copied().unwrap_or(0);
-        if taken.total >= self.most || from_source >= self.most_per_source {
+        let from_source = taken.of(source);
+        let crowded = taken.total >= self.most / 2;
+        if taken.total >= self.most || crowded && from_source >= self.most_per_source {
             return None;
         }
         taken.total += 1;
         taken.by_source.insert(source, from_source + 1);
         Some(Place { places: self.clone(), source })
+    }
+
+    /// How many the source of `address` has.
+    pub(super) fn of(&self, address: IpAddr) -> usize {
+        self.taken().of(source(address))
+    }
+
+    /// Whether that is its share.
+    pub(super) fn has_share(&self, address: IpAddr) -> bool {
+        self.of(address) >= self.most_per_source
     }
 
     /// Whether there is none for anybody.
@@ -58,6 +70,23 @@ impl Places {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn of(&self, source: IpAddr) -> usize {
+        self.by_source.get(&source).copied().unwrap_or(0)
+    }
+}
+
+impl Place {
+    pub(super) fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// How many its source has.
+    pub(super) fn of_source(&self) -> usize {
+        self.places.taken().of(self.source)
     }
 }
 
@@ -98,9 +127,18 @@ mod tests {
         let _three = places.take(address("192.0.2.2")).unwrap();
         assert!(places.take(address("192.0.2.3")).is_none() && places.are_full(), "all are taken");
         drop(one);
-        assert!(!places.are_full());
+        assert!(!places.are_full() && !places.has_share(address("192.0.2.1")));
         assert!(places.take(address("192.0.2.1")).is_some());
         assert_eq!(places.taken().by_source.len(), 2);
+    }
+
+    #[test]
+    fn while_half_are_free_a_source_may_have_more_than_its_share() {
+        let (places, address) = (Places::new(8, 1), |last: u8| IpAddr::from([192, 0, 2, last]));
+        let of_one: Vec<_> = std::iter::from_fn(|| places.take(address(1))).collect();
+        assert_eq!(of_one.len(), 4);
+        let others: Vec<_> = (2..9).filter_map(|last| places.take(address(last))).collect();
+        assert_eq!((others.len(), places.of(address(1))), (4, 4));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 /// How long one may wait. An agent that dialled has thirty seconds in all, and the handshake is still to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So many sources are looked at to find one that makes room.
+const LOOKS: usize = 16;
+
 /// What waits, first come first served within a source. Whoever lets it wait bounds its number.
 pub(super) struct Waiting<T> {
     queues: HashMap<IpAddr, VecDeque<(Instant, T)>>,
@@ -33,6 +36,19 @@ impl<T> Waiting<T> {
             self.turns.push_back(source);
         }
         queue.push_back((now + PATIENCE, one));
+    }
+
+    /// Whether something of this source waits.
+    pub(super) fn has(&self, source: IpAddr) -> bool {
+        self.queues.contains_key(&source)
+    }
+
+    /// Drops the last one of a source that has more waiting than `fewer`; false if there is none among the next few.
+    pub(super) fn make_room(&mut self, fewer: usize) -> bool {
+        let length = |source: &IpAddr| self.queues.get(source).map_or(0, VecDeque::len);
+        let longest = self.turns.iter().take(LOOKS).max_by_key(|source| length(source)).copied();
+        let Some(longest) = longest.filter(|source| length(source) > fewer.max(1)) else { return false };
+        self.queues.get_mut(&longest).and_then(VecDeque::pop_back).is_some()
     }
 
     /// The next for whose source `take` finds a place, and that. Those that have waited too long are dropped.
@@ -79,6 +95,20 @@ mod tests {
         assert_eq!(next(1), None, "only its own source has something waiting");
         assert_eq!([next(0), next(0)], [Some("b"), None]);
         assert!(waiting.is_empty() && waiting.queues.is_empty() && waiting.turns.is_empty());
+    }
+
+    #[test]
+    fn a_source_with_more_makes_room_for_one_with_less() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        for (source, name) in [(1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "e"), (3, "f")] {
+            waiting.push(address(source), name, now);
+        }
+        assert!(!waiting.make_room(3), "nobody has more");
+        assert!(waiting.make_room(2) && waiting.make_room(1) && waiting.make_room(0));
+        assert!(!waiting.make_room(0), "the only one of its source stays");
+        let left: Vec<_> =
+            std::iter::from_fn(|| waiting.next(now, |_| Some(())).map(|(_, name)| name)).collect();
+        assert_eq!(left, ["a", "b", "e"]);
     }
 
     #[test]

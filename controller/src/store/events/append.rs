@@ -151,7 +151,7 @@ impl Log {
 pub(in crate::store) struct Append<'a> {
     connection: &'a Connection,
     log: &'a mut Log,
-    /// The id of the newest event before the transaction; none until there is something to append.
+    /// The id of the newest event that is written; none until there is something to append.
     before: Option<i64>,
 }
 
@@ -179,20 +179,24 @@ impl<'a> Append<'a> {
 
     /// Writes what waits to be written together, so that another write finds it.
     pub fn settle(&mut self) -> Result<(), StoreError> {
+        let Some(before) = self.before else { return Ok(()) };
         self.log.rows.insert(self.connection)?;
-        self.log.marks.write(self.connection)
+        self.log.marks.write(self.connection)?;
+        let newest = self.log.rows.last();
+        if indexed(before) < indexed(newest) {
+            self.connection.prepare_cached(ENTER)?.execute([indexed(before), indexed(newest)])?;
+        }
+        self.before = Some(newest);
+        Ok(())
     }
 
     /// What belongs to the transaction once; call it last.
     pub fn finish(mut self) -> Result<(), StoreError> {
-        let Some(before) = self.before else { return Ok(()) };
-        let newest = self.log.rows.last();
         self.settle()?;
-        self.log.marks.end();
-        if indexed(before) < indexed(newest) {
-            self.connection.prepare_cached(ENTER)?.execute([indexed(before), indexed(newest)])?;
+        if self.before.is_some() {
+            self.log.marks.end();
+            self.log.newest = self.before;
         }
-        self.log.newest = Some(newest);
         Ok(())
     }
 

@@ -203,7 +203,7 @@ pub(super) fn told_before<'a>(
     let upto = indexed(newest(connection)?);
     let sql = format!(
         "WITH o (event) AS ({NEWEST_OF}) SELECT {COLUMNS} FROM o CROSS JOIN events AS e ON e.id = o.event {JOINS} \
-         WHERE e.more > 0 OR e.seq BETWEEN ?4 AND ?5"
+         WHERE e.seq >= ?4 AND (e.more > 0 OR e.seq <= ?5)"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![number, upto, LOOKED_THROUGH, to_i64(*from)?, to_i64(*to)?])?;

@@ -28,7 +28,12 @@ pub(super) fn before(
     cursor: i64,
     limit: usize,
 ) -> Result<Vec<EventRecord>, StoreError> {
+    // What is read in turns has to be from one moment.
+    let connection = &connection.unchecked_transaction()?;
     let mut page = Page { wanted: Wanted::new(connection, filter, cursor)?, events: Vec::new(), limit };
+    if page.wanted.cannot_be() {
+        return Ok(page.events);
+    }
     // A row has the place of its last event: one of the next rows may begin before the cursor.
     let rows = cursor.saturating_add(OF_ONE_ROW - 1);
     let Some(_) = &filter.instance else {
@@ -37,7 +42,6 @@ pub(super) fn before(
     };
     let upto = indexed(super::newest(connection)?);
     page.read(connection, &Query::new(filter, From::Log(upto), rows)?)?;
-    // What was entered into the index meanwhile was read from the log.
     page.read(connection, &Query::new(filter, From::Index, rows.min(upto + 1))?)?;
     Ok(page.events)
 }
@@ -64,6 +68,11 @@ impl Wanted {
             since: filter.since.map_or(i64::MIN, |since| since.0),
             subjects: filter.container.as_ref().map(subjects).transpose()?,
         })
+    }
+
+    /// Whether no event can be what is asked for.
+    fn cannot_be(&self) -> bool {
+        self.kind == Some(None) || self.subjects.as_ref().is_some_and(HashSet::is_empty)
     }
 
     fn wants(&self, entry: &Entry<'_>) -> bool {
@@ -93,16 +102,17 @@ impl Page {
         while self.events.len() < self.limit
             && let Some(found) = rows.next()?
         {
-            for entry in row::entries(found)?.iter().rev().filter(|entry| self.wanted.wants(entry)) {
+            let (entries, left) = (row::entries(found)?, self.limit - self.events.len());
+            for entry in entries.iter().rev().filter(|entry| self.wanted.wants(entry)).take(left) {
                 self.events.push(reader.read(found, entry)?);
             }
         }
-        self.events.truncate(self.limit);
         Ok(())
     }
 }
 
-/// A page's SQL, for rows before a place. The last column compared is always the id, so that each form walks a key backwards.
+/// A page's SQL, for rows before a place: which of their events are wanted is decided when they are read, and of what is
+/// compared here a row of several events is excepted. The last column compared is always the id, so that each form walks a key backwards.
 pub(super) struct Query {
     pub sql: String,
     values: Vec<Box<dyn ToSql>>,

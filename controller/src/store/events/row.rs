@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::rows::Earlier;
+use super::rows::{Earlier, OF_ONE_ROW};
 use crate::model::EventRecord;
 
 /// The words for kinds of events in filters and API; a kind is stored as its place.
@@ -125,28 +125,31 @@ pub(super) struct Entry<'a> {
 /// # Errors
 /// [`StoreError::Corrupt`] if it is not what was written.
 pub(super) fn entries<'a>(row: &'a Row<'_>) -> Result<Vec<Entry<'a>>, StoreError> {
-    let (id, more): (i64, i64) = (row.get(0)?, row.get(9)?);
-    let mut entries = match row.get_ref(10)?.as_blob_or_null().map_err(|_| CORRUPT)? {
-        None => Vec::new(),
-        Some(earlier) => {
-            let count = usize::try_from(more).map_err(|_| CORRUPT)?;
-            let earlier: Vec<Earlier<'_>> =
-                codec::decode_several(earlier, count, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?;
-            let entry = |((seq, at, kind, subject, bytes), id): (Earlier<'a>, i64)| Entry {
-                id,
-                seq,
-                at,
-                kind: i64::from(kind),
-                subject,
-                bytes,
-            };
-            earlier.into_iter().zip(id - more..).map(entry).collect()
+    let (id, count): (i64, i64) = (row.get(0)?, events(row.get(9)?)?);
+    let earlier: Vec<Earlier<'_>> = match row.get_ref(10)?.as_blob_or_null().map_err(|_| CORRUPT)? {
+        None if count == 1 => Vec::new(),
+        None => return Err(CORRUPT),
+        Some(bytes) => {
+            let earlier = usize::try_from(count - 1).map_err(|_| CORRUPT)?;
+            codec::decode_several(bytes, earlier, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?
         }
     };
+    let mut entries = Vec::with_capacity(earlier.len() + 1);
+    for ((seq, at, kind, subject, bytes), id) in earlier.into_iter().zip(id - count + 1..) {
+        entries.push(Entry { id, seq, at, kind: kind.into(), subject, bytes });
+    }
     let bytes = row.get_ref(8)?.as_blob().map_err(|_| CORRUPT)?;
     let (seq, at, kind, subject) = (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
     entries.push(Entry { id, seq, at, kind, subject, bytes });
     Ok(entries)
+}
+
+/// How many events a row has that says it has `more` than one.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if none was written that has so many.
+pub(super) fn events(more: i64) -> Result<i64, StoreError> {
+    if (0..OF_ONE_ROW).contains(&more) { Ok(1 + more) } else { Err(CORRUPT) }
 }
 
 /// The bytes of the events of a row that are not its last.

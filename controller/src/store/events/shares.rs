@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, ToSql, Transaction, params};
 
 use super::row::{self, COLUMNS, JOINS};
-use super::{FORGET_SUBJECTS, OLD, indexed, newest};
+use super::{indexed, newest};
 use crate::store::{Store, StoreError};
 
 /// Events that an instance has too many.
@@ -19,8 +19,8 @@ pub struct Excess {
 }
 
 impl Store {
-    /// Deletes the events of at most `chunk` of the oldest rows, if they were received before `before`. The newest event
-    /// always stays, so that ids never begin again. Returns how many went; fewer than `chunk` if nothing is left to go.
+    /// Deletes at most `chunk` of the oldest events, if they were received before `before`. The newest event always
+    /// stays, so that ids never begin again. Returns how many went.
     ///
     /// # Errors
     /// If they cannot be deleted.
@@ -28,25 +28,9 @@ impl Store {
         let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
         self.write(move |transaction| {
             let newest = newest(transaction)?;
-            let read = |row: &Row<'_>| {
-                Ok(Old { id: row.get(0)?, instance: row.get(1)?, events: 1 + row.get::<_, i64>(2)? })
-            };
-            let mut old = transaction.prepare_cached(OLD)?;
-            let mut old: Vec<Old> =
-                old.query_map(params![newest, before.0, chunk], read)?.collect::<Result<_, _>>()?;
-            delete(transaction, &old)?;
-            if len(&old) < chunk {
-                // Of the newest event's row the others.
-                let sql = "SELECT id, instance, more - 1 FROM events
-                    WHERE id = ?1 AND received_at < ?2 AND more > 0";
-                let mut last = transaction.prepare_cached(sql)?;
-                if let Some(last) = last.query_row(params![newest, before.0], read).optional()? {
-                    shorten(transaction, &last)?;
-                    old.push(last);
-                }
-            }
+            let old = oldest(transaction, OLD, params![newest, before.0, chunk], newest, chunk)?;
             transaction.prepare_cached(FORGET_SUBJECTS)?.execute([chunk])?;
-            Ok(count(&old))
+            delete(transaction, &old)
         })
         .await
     }
@@ -57,6 +41,8 @@ impl Store {
     /// If they cannot be counted.
     pub async fn crowding_events(&self, keep: u64) -> Result<Vec<Excess>, StoreError> {
         self.read(move |connection| {
+            // The index may be filled in meanwhile.
+            let connection = &connection.unchecked_transaction()?;
             let sql = "SELECT (SELECT id - more FROM events WHERE id = (SELECT min(id) FROM events)),
                 (SELECT max(id) FROM events)";
             let ends: (Option<i64>, Option<i64>) =
@@ -85,36 +71,20 @@ impl Store {
         .await
     }
 
-    /// Deletes events that an instance has too many, those of at most `chunk` rows, the oldest first. Returns how many went.
+    /// Deletes at most `chunk` of the events that an instance has too many, the oldest first. Returns how many went.
     ///
     /// # Errors
     /// If they cannot be deleted.
     pub async fn prune_crowding(&self, excess: Excess, chunk: usize) -> Result<usize, StoreError> {
         let Excess { instance, events } = excess;
-        let chunk = i64::try_from(chunk).unwrap_or(i64::MAX);
+        let most = i64::try_from(events).unwrap_or(i64::MAX).min(i64::try_from(chunk).unwrap_or(i64::MAX));
         self.write(move |transaction| {
             let newest = newest(transaction)?;
-            let mut left = i64::try_from(events).unwrap_or(i64::MAX);
-            let mut old = Vec::new();
-            for (sql, upto) in [(OLDEST_INDEXED, 0), (OLDEST_OTHERS, indexed(newest))] {
-                let mut statement = transaction.prepare_cached(sql)?;
-                let mut rows = statement.query([instance, newest, upto, chunk - len(&old)])?;
-                while left > 0
-                    && let Some(row) = rows.next()?
-                {
-                    let (id, more): (i64, i64) = (row.get(0)?, row.get(1)?);
-                    let of_row = if id == newest { more } else { 1 + more };
-                    old.push(Old { id, instance, events: left.min(of_row) });
-                    left -= of_row;
-                }
-            }
-            let shorter = old.pop_if(|last| left < 0 || last.id == newest);
-            delete(transaction, &old)?;
-            if let Some(row) = shorter {
-                shorten(transaction, &row)?;
-                old.push(row);
-            }
-            Ok(count(&old))
+            let mut old = oldest(transaction, OLDEST_INDEXED, params![instance, newest, most], newest, most)?;
+            let most = most - old.iter().map(|old| old.events).sum::<i64>();
+            let others = params![instance, newest, most, indexed(newest)];
+            old.extend(oldest(transaction, OLDEST_OTHERS, others, newest, most)?);
+            delete(transaction, &old)
         })
         .await
     }
@@ -140,10 +110,9 @@ impl Store {
                 let mut used = connection.prepare_cached(&sql)?;
                 let mut rows = used.query([newest])?;
                 while let Some(row) = rows.next()? {
-                    for entry in row::entries(row)? {
-                        if let Some(subject) = entry.subject {
-                            unused.remove(&subject);
-                        }
+                    // One that cannot be read is about nobody.
+                    for subject in row::entries(row).unwrap_or_default().iter().filter_map(|entry| entry.subject) {
+                        unused.remove(&subject);
                     }
                 }
             }
@@ -170,44 +139,76 @@ struct Old {
     id: i64,
     instance: i64,
     events: i64,
+    whole: bool,
 }
 
-const OLDEST_INDEXED: &str = "SELECT event, more FROM events_of WHERE instance = ?1 AND event <= ?2 AND event > ?3 ORDER BY event LIMIT ?4";
+const OLD: &str = "SELECT id, instance, more
+    FROM (SELECT id, instance, more, received_at FROM events WHERE id <= ?1 ORDER BY id LIMIT ?3)
+    WHERE received_at < ?2";
+
+const OLDEST_INDEXED: &str = "SELECT event, instance, more FROM events_of WHERE instance = ?1 AND event <= ?2
+    ORDER BY event LIMIT ?3";
 
 const OLDEST_OTHERS: &str =
-    "SELECT id, more FROM events WHERE +instance = ?1 AND id <= ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+    "SELECT id, instance, more FROM events WHERE +instance = ?1 AND id <= ?2 AND id > ?4
+    ORDER BY id LIMIT ?3";
 
-fn len(old: &[Old]) -> i64 {
-    i64::try_from(old.len()).unwrap_or(i64::MAX)
+const FORGET_SUBJECTS: &str = "DELETE FROM event_subjects
+    WHERE last < (SELECT id - more FROM events WHERE id = (SELECT min(id) FROM events))
+    AND id IN (SELECT id FROM event_subjects ORDER BY id LIMIT ?1)";
+
+/// At most `most` events of the rows that are found, without the newest of all.
+fn oldest(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+    newest: i64,
+    most: i64,
+) -> Result<Vec<Old>, StoreError> {
+    let (mut statement, mut old, mut left) = (connection.prepare_cached(sql)?, Vec::new(), most);
+    let mut rows = statement.query(values)?;
+    while left > 0
+        && let Some(row) = rows.next()?
+    {
+        let (id, of_row) = (row.get(0)?, row::events(row.get(2)?)?);
+        let events = left.min(if id == newest { of_row - 1 } else { of_row });
+        left -= events;
+        if events > 0 {
+            old.push(Old { id, instance: row.get(1)?, events, whole: events == of_row });
+        }
+    }
+    Ok(old)
 }
 
-fn count(old: &[Old]) -> usize {
-    usize::try_from(old.iter().map(|old| old.events).sum::<i64>()).unwrap_or(usize::MAX)
-}
-
-/// Deletes whole rows.
-fn delete(transaction: &Transaction<'_>, rows: &[Old]) -> Result<(), StoreError> {
+/// Deletes events, and returns how many they are.
+fn delete(transaction: &Transaction<'_>, old: &[Old]) -> Result<usize, StoreError> {
     let sql = "DELETE FROM events_of WHERE instance = ?1 AND event = ?2";
     let mut entry = transaction.prepare_cached(sql)?;
     let mut event = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
-    for Old { id, instance, .. } in rows {
-        entry.execute([instance, id])?;
-        event.execute([id])?;
+    let mut events = 0;
+    for row in old {
+        if row.whole {
+            entry.execute([row.instance, row.id])?;
+            event.execute([row.id])?;
+        } else {
+            shorten(transaction, row)?;
+        }
+        events += row.events;
     }
-    Ok(())
+    Ok(usize::try_from(events).unwrap_or(usize::MAX))
 }
 
 /// Deletes some of the earlier events of a row.
 fn shorten(transaction: &Transaction<'_>, row: &Old) -> Result<(), StoreError> {
-    let Old { id, instance, events } = row;
+    let Old { id, instance, events, .. } = row;
     let sql = format!("SELECT {COLUMNS} FROM events AS e {JOINS} WHERE e.id = ?1");
     let mut statement = transaction.prepare_cached(&sql)?;
     let mut rows = statement.query([id])?;
-    let Some(found) = rows.next()? else { return Ok(()) };
+    let Some(found) = rows.next()? else { return Err(StoreError::Corrupt("events_of")) };
     let (entries, gone) = (row::entries(found)?, usize::try_from(*events).unwrap_or(usize::MAX));
-    let Some([earlier @ .., _]) = entries.get(gone..) else { return Ok(()) };
+    let Some([earlier @ .., _]) = entries.get(gone..) else { return Err(StoreError::Corrupt("events_of")) };
     let (more, earlier) = (i64::try_from(earlier.len()).unwrap_or(0), row::encode_earlier(earlier)?);
-    let sql = "UPDATE events SET more = ?2, earlier = ?3 WHERE id = ?1";
+    let sql = "UPDATE events SET more = ?2, earlier = nullif(?3, x'') WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute(params![id, more, earlier])?;
     let sql = "UPDATE events_of SET more = ?3 WHERE instance = ?1 AND event = ?2";
     transaction.prepare_cached(sql)?.execute([instance, id, &more])?;

@@ -74,7 +74,7 @@ fn collect(folder: &Path, statements: &mut Vec<String>) {
         if path.is_dir() {
             collect(&path, statements);
         } else if name.ends_with(".rs")
-            && !["tests.rs", "plans.rs", "corruptions.rs"].contains(&name.as_str())
+            && !["tests.rs", "plans.rs", "corruptions.rs", "together.rs"].contains(&name.as_str())
         {
             let text = std::fs::read_to_string(path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();

@@ -40,6 +40,8 @@ class Preferences {
   }
 
   set trend(open: boolean) {
+    // The page opens it, too, and that is nobody's decision.
+    if (open === this.trend) return
     this.#trend = open ? 'open' : 'closed'
     localStorage.setItem('roadstead.trend', this.#trend)
   }

@@ -3,7 +3,7 @@ import { Slots } from './slots'
 
 it('keeps the row of what stays, and gives the others to what comes, in their order', () => {
   const slots = new Slots()
-  const drawn = (keys: string, held: string | null = null) => {
+  const drawn = (keys: string, ...held: string[]) => {
     slots.draw([...keys], held)
     return [...keys].map((key) => slots.of(key))
   }

@@ -8,11 +8,11 @@ export class Slots {
 
   /**
    * From now on `keys` are drawn, in this order: an entry that was drawn before keeps its row, others take the rows that
-   * have become free. The row of `held` is left to nobody else: somebody is at it, and must not find another there.
+   * have become free. The rows of `held` are left to nobody else: somebody is at them, and must not find another there.
    */
-  draw(keys: readonly string[], held: string | null = null): void {
+  draw(keys: readonly string[], held: readonly (string | undefined)[] = []): void {
     const wanted = new Set(keys)
-    const free = [...this.#slots].filter(([key]) => !wanted.has(key) && key !== held).map(([, slot]) => slot)
+    const free = [...this.#slots].filter(([key]) => !wanted.has(key) && !held.includes(key)).map(([, slot]) => slot)
     free.reverse()
     this.#slots = new Map(keys.map((key) => [key, this.#slots.get(key) ?? free.pop() ?? this.#made++]))
   }

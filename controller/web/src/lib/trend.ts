@@ -1,7 +1,7 @@
 // Figures over time, as far as this page has seen them: the controller keeps the latest only.
 
-/** Points of one trend: at one every ten seconds that is an hour. */
-const POINTS = 360
+/** How far a trend reaches back, in seconds. */
+export const REACH = 3600
 
 /** Trends that are remembered, so that leaving a host and coming back loses none. */
 const TRENDS = 64
@@ -9,15 +9,38 @@ const TRENDS = 64
 /** Figures further apart than this, in milliseconds, are not joined by a line: nobody looked in between. */
 const APART = 120_000
 
+/** Figures of so long ago, in milliseconds, are of now; older ones are of a host that nobody looked at. */
+const FRESH = 60_000
+
+/** Figures as they are told: when they were sampled, CPU, memory. */
+export interface Figures {
+  at: string
+  cpu: number | null
+  memory: number | null
+}
+
 /** What is seen of one host or container. Times are seconds since 1970; where a line is broken there is no figure. */
 export class Trend {
   readonly times: number[] = []
   readonly cpu: (number | null)[] = []
   readonly memory: (number | null)[] = []
   #latest = -Infinity
+  #told: Figures | null = null
 
-  /** Adds what was sampled at `at` (milliseconds), once; false if that is known. */
-  add(at: number, cpu: number | null, memory: number | null): boolean {
+  /**
+   * Takes figures that were told, at `now` in milliseconds; false if they bring no point. A host's are as old as the oldest
+   * of its containers': where they change although they are old, the change is of now. So is one of a wrong clock.
+   */
+  tell(figures: Figures, now: number): boolean {
+    const before = this.#told
+    this.#told = figures
+    const sampled = Date.parse(figures.at)
+    if (Math.abs(now - sampled) < FRESH) return this.#add(sampled, figures)
+    const changed = before !== null && (before.at !== figures.at || before.cpu !== figures.cpu || before.memory !== figures.memory)
+    return changed && this.#add(now, figures)
+  }
+
+  #add(at: number, { cpu, memory }: Figures): boolean {
     if (!(at > this.#latest)) return false
     if (at - this.#latest > APART && this.times.length > 0) this.#push(this.#latest / 1000 + 1, null, null)
     this.#latest = at
@@ -29,7 +52,8 @@ export class Trend {
     this.times.push(time)
     this.cpu.push(cpu)
     this.memory.push(memory)
-    for (const one of [this.times, this.cpu, this.memory]) if (one.length > POINTS) one.shift()
+    const old = this.times.findIndex((one) => one > time - REACH)
+    for (const one of [this.times, this.cpu, this.memory]) one.splice(0, old)
   }
 }
 
@@ -47,6 +71,9 @@ export function trendOf(name: string): Trend {
   }
   return trend
 }
+
+/** Forgets all of them: the next person must not see what this one saw. */
+export const forgetTrends = (): void => trends.clear()
 
 /** The least and the most of what was seen, if anything was. */
 export function extremes(figures: readonly (number | null)[]): { least: number; most: number } | null {

@@ -3,6 +3,7 @@
 import { flushSync } from 'svelte'
 import { read, url } from '../api/client'
 import type { Command, Commands, Containers, ContainersPage, Event, Instance, Live } from '../api/types'
+import { forgetTrends } from '../lib/trend'
 import { type Host, Model } from './model'
 import { prepare } from './feeds'
 import { type Aside, ASIDE, type Kind, type Told } from './gathered'
@@ -113,6 +114,7 @@ class LiveStore {
     this.close()
     this.#model = new Model()
     this.#names.clear()
+    forgetTrends()
     this.ready = false
     this.#version += 1
   }

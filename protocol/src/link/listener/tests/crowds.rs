@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::super::ListenLimits;
+use super::super::{ListenLimits, Listener};
 use super::{Listening, client_hello_of_tls_1_2, ended, identity, listen};
 use crate::link::dialer::dial;
 use crate::link::identity::Identity;
@@ -86,10 +86,49 @@ async fn where_there_is_no_room_the_one_who_has_been_silent_for_longest_goes() {
 }
 
 #[tokio::test]
+async fn who_goes_in_the_middle_of_a_hello_holds_nobody_up() {
+    let (ours, theirs) = (identity(), identity());
+    let mut listening = listen(&theirs, Trust::AnyProven, ListenLimits::default()).await;
+    for _ in 0..20 {
+        let mut stranger = listening.connect().await;
+        stranger.write_all(&hello_of(&theirs)[..200]).await.unwrap();
+        drop(stranger);
+        dial(&listening.address, &ours, Trust::Only(theirs.key())).await.unwrap();
+        listening.links.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_sources_that_stall_after_their_hello_do_not_keep_a_third_out() {
+    let theirs = identity();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let limits =
+        ListenLimits { handshakes: 4, handshakes_per_source: 2, waiting: 8, ..ListenLimits::default() };
+    let mut listener = Listener::new(socket, theirs.clone(), Trust::AnyProven, limits);
+    let address = listener.local_addr().unwrap();
+    let accepting = tokio::spawn(async move { listener.accept().await.map(drop) });
+    let mut strangers = Vec::new();
+    for source in [2_u8, 3].repeat(8) {
+        let client = TcpSocket::new_v4().unwrap();
+        client.bind(([127, 0, 0, source], 0).into()).unwrap();
+        let mut stream = client.connect(address).await.unwrap();
+        // It may have been sent away already.
+        let _ = stream.write_all(&hello_of(&theirs)).await;
+        strangers.push(stream);
+    }
+    let address = format!("wss://{address}").parse().unwrap();
+    let began = tokio::time::Instant::now();
+    dial(&address, &identity(), Trust::Only(theirs.key())).await.unwrap();
+    accepting.await.unwrap().unwrap();
+    // A place is free when the first of them has been hurried out.
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn too_many_handshakes_drop_the_newest_until_there_is_room() {
     let (ours, theirs) = (identity(), identity());
     for limits in [
-        ListenLimits { handshakes_per_source: 2, waiting: 1, ..ListenLimits::default() },
+        ListenLimits { handshakes: 4, handshakes_per_source: 2, waiting: 1, ..ListenLimits::default() },
         ListenLimits { handshakes: 2, waiting: 1, ..ListenLimits::default() },
     ] {
         let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
@@ -115,7 +154,7 @@ async fn too_many_handshakes_drop_the_newest_until_there_is_room() {
 async fn one_too_many_waits_until_there_is_room() {
     let (ours, theirs) = (identity(), identity());
     for limits in [
-        ListenLimits { handshakes_per_source: 2, waiting: 4, ..ListenLimits::default() },
+        ListenLimits { handshakes: 4, handshakes_per_source: 2, waiting: 4, ..ListenLimits::default() },
         ListenLimits { handshakes: 2, waiting: 4, ..ListenLimits::default() },
     ] {
         let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
@@ -138,7 +177,8 @@ async fn one_too_many_waits_until_there_is_room() {
 #[tokio::test]
 async fn a_link_keeps_its_place_until_it_is_a_session() {
     let (ours, theirs) = (identity(), identity());
-    let limits = ListenLimits { handshakes_per_source: 2, waiting: 1, ..ListenLimits::default() };
+    let limits =
+        ListenLimits { handshakes: 4, handshakes_per_source: 2, waiting: 1, ..ListenLimits::default() };
     let mut listening = listen(&theirs, Trust::AnyProven, limits).await;
     let dial = || dial(&listening.address, &ours, Trust::Only(theirs.key()));
     // They have proven some key, and never say Hello.
