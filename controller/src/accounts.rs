@@ -19,6 +19,7 @@ pub mod limits;
 pub mod password;
 mod person;
 mod second_factor;
+pub mod sources;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tokens;
@@ -36,6 +37,7 @@ pub use person::{By, Credential, Person, TOKEN_PREFIX};
 pub use second_factor::PendingFactor;
 #[cfg(test)]
 pub(crate) use second_factor::code_at;
+pub use sources::network_of;
 pub use tokens::NewApiToken;
 pub use users::NewUser;
 
@@ -271,15 +273,6 @@ impl Found {
             Self::Session(session) => Person::of_session(session),
             Self::Token(owner) => Person::of_token(owner),
         }
-    }
-}
-
-/// The address that attempts are counted by: an IPv6 customer has a whole /64.
-#[must_use]
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),
-        address => address,
     }
 }
 

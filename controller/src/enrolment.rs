@@ -61,6 +61,8 @@ pub struct NewInstance {
     pub tags: Vec<String>,
     /// How long its join token lives; none for [`DEFAULT_TOKEN_TTL`].
     pub token_ttl: Option<Duration>,
+    /// Whether it begins without what is known of an earlier instance at its address: not everybody may see that.
+    pub anew: bool,
 }
 
 /// A change of an instance: what is none stays as it is.
@@ -123,7 +125,7 @@ impl Enrolment {
         let now = UnixMicros::now();
         let url = self.url(new.url.as_deref()).await?;
         let mut record = InstanceRecord {
-            id: url.as_deref().map_or_else(id::random, id::of_url),
+            id: url.as_deref().filter(|_| !new.anew).map_or_else(id::random, id::of_url),
             name: fields::name(&new.name)?,
             url,
             description: fields::description(&new.description)?,

@@ -61,6 +61,7 @@ pub mod views;
 mod watch;
 
 use crate::accounts::limits::{Buckets, Rate};
+use crate::accounts::sources::{STRANGERS_RATE, Sources};
 use crate::accounts::{Accounts, LOGIN_RATE, network_of};
 use crate::audit::Audit;
 use crate::commands::Commands;
@@ -149,7 +150,7 @@ pub struct App {
     metrics: metrics::HttpMetrics,
     streams: streams::Streams,
     watches: watch::Watches,
-    strangers: Mutex<Buckets<IpAddr>>,
+    strangers: Mutex<Sources>,
     refusals: Mutex<Buckets<String>>,
     knocking: Mutex<Buckets<IpAddr>>,
     beginning: Mutex<Buckets<IpAddr>>,
@@ -165,7 +166,7 @@ impl App {
             metrics: metrics::HttpMetrics::default(),
             streams: streams::Streams::default(),
             watches: watch::Watches::default(),
-            strangers: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
+            strangers: Mutex::new(Sources::new(LOGIN_RATE, STRANGERS_RATE)),
             refusals: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
             beginning: Mutex::new(Buckets::new(BEGIN_RATE, STRANGERS)),
@@ -178,7 +179,7 @@ impl App {
     /// push out everything else.
     fn may_audit_stranger(&self, address: IpAddr) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        strangers.take(network_of(address), Instant::now()).is_ok()
+        strangers.take(address, Instant::now()).is_ok()
     }
 
     /// The same for somebody who is logged in; all guests are one.

@@ -4,6 +4,8 @@
 //! Writes go through one thread that gathers whatever is waiting into one transaction (group commit,
 //! `synchronous=FULL`) and answers each writer after the commit. Reads run on connections of their own.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -57,6 +59,8 @@ struct Inner {
     /// Those that nobody reads with just now.
     readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
+    /// Turns for pages of the event log.
+    paging: Semaphore,
 }
 
 /// Who waits for what became of a write.
@@ -65,6 +69,10 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// Reads at a time, each on a connection of its own, which stays open for the next; a further one waits. When a fleet comes
 /// back thousands of reads come at once, and opening a connection takes longer than most of them.
 const READERS: usize = 8;
+
+/// Of those, reads of pages of the event log: one that is filtered may go through all of it, and whoever signs in or is an
+/// agent must not wait behind people who look at pages.
+const PAGES: usize = READERS / 2;
 
 /// What each of them keeps of the database, in KiB.
 const READER_CACHE: i64 = 1000;
@@ -165,8 +173,9 @@ impl Store {
         let writer = writer::spawn(connection, jobs, trouble.clone(), events.writing())?;
         let (writes, writer, seal) = (Some(writes), Some(writer), Some(seal));
         let readers = Mutex::default();
-        let reading = Arc::new(Semaphore::new(READERS));
-        Ok(Self { inner: Arc::new(Inner { path, writes, writer, seal, trouble, events, readers, reading }) })
+        let (reading, paging) = (Arc::new(Semaphore::new(READERS)), Semaphore::new(PAGES));
+        let inner = Inner { path, writes, writer, seal, trouble, events, readers, reading, paging };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The connection that writes; with `doubtful`, of a database whose structure was checked.
@@ -209,10 +218,9 @@ impl Store {
     /// If the file exists or cannot be written.
     pub async fn backup(&self, to: PathBuf) -> Result<(), StoreError> {
         // `VACUUM INTO` takes an existing empty file for a new one.
-        let file = std::fs::File::create_new(&to);
-        let file = file.map_err(|error| StoreError::File { path: to.clone(), error })?;
-        drop(file);
-        restrict(&to, 0o600)?;
+        // Nobody else may ever have had it open.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to);
+        drop(file.map_err(|error| StoreError::File { path: to.clone(), error })?);
         self.read(move |connection| {
             connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
             // A backup that cannot be restored should be known today.

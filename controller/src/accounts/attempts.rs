@@ -16,8 +16,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::error::LoginError;
-use super::limits::{Backoff, Buckets, Rate, Waits};
-use super::network_of;
+use super::limits::{AtOnce, AtWork, Backoff, Buckets, Rate, Waits};
+use super::sources::{network_of, site_of};
 
 /// Login attempts from one address.
 pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
@@ -41,6 +41,10 @@ pub(super) const FAILURES: Waits = Waits {
     forgotten: Duration::from_secs(3600),
 };
 
+/// Passwords of one account that are looked at at the same time, for devices, which have no other limit while they are right:
+/// hashing has few places, and they are everybody's.
+const AT_ONCE: usize = 2;
+
 /// Addresses and accounts whose attempts are counted apart.
 const KEYS: usize = 10_000;
 
@@ -52,6 +56,7 @@ type Nonce = [u8; NONCE];
 /// Counts attempts, and knows the devices that have signed in before.
 pub(super) struct Attempts {
     counts: Mutex<Counts>,
+    working: AtOnce<String>,
     key: [u8; 32],
 }
 
@@ -82,7 +87,7 @@ impl Attempts {
             failures: Backoff::new(FAILURES, KEYS),
             devices: Backoff::new(FAILURES, KEYS),
         };
-        Self { counts: Mutex::new(counts), key }
+        Self { counts: Mutex::new(counts), working: AtOnce::new(AT_ONCE), key }
     }
 
     /// An attempt for no account.
@@ -110,6 +115,15 @@ impl Attempts {
             }
         }
         Ok(attempt)
+    }
+
+    /// The attempt's password is looked at, until what is returned is dropped.
+    pub(super) fn work(&self, attempt: &Attempt) -> Result<Option<AtWork<String>>, LoginError> {
+        if attempt.device.is_none() {
+            return Ok(None);
+        }
+        let one = self.working.begin(attempt.account.clone());
+        one.map(Some).ok_or(LoginError::TooMany(Duration::from_secs(1)))
     }
 
     /// The attempt goes on with a code. Devices need no limit of their own here: their failures are counted.
@@ -196,19 +210,11 @@ impl Attempts {
 impl Counts {
     /// An attempt from a network, and from the site that it is part of.
     fn come_from(&mut self, network: IpAddr, now: Instant) -> Result<(), LoginError> {
-        self.addresses.take(network, now).map_err(LoginError::TooMany)?;
-        match site_of(network) {
-            Some(site) => self.sites.take(site, now).map_err(LoginError::TooMany),
-            None => Ok(()),
+        // The site first: else its networks would use up the keys of all.
+        if let Some(site) = site_of(network) {
+            self.sites.take(site, now).map_err(LoginError::TooMany)?;
         }
-    }
-}
-
-/// The /48 of an IPv6 network: what a provider hands to one customer at most.
-fn site_of(network: IpAddr) -> Option<IpAddr> {
-    match network {
-        IpAddr::V6(network) => Some(IpAddr::V6((network.to_bits() & (u128::MAX << 80)).into())),
-        IpAddr::V4(_) => None,
+        self.addresses.take(network, now).map_err(LoginError::TooMany)
     }
 }
 

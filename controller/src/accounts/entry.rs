@@ -61,9 +61,17 @@ impl Accounts {
     pub async fn log_in(&self, login: Login) -> Result<NewSession, LoginError> {
         let Login { name, password, code, from } = login;
         let user = self.prove(&name, password, code, &from).await?;
+        self.let_in(user, from).await
+    }
+
+    /// Begins a session for a user who was proven to be there.
+    pub(super) async fn let_in(&self, user: UserRecord, from: Origin) -> Result<NewSession, LoginError> {
         self.store.note_login(user.name.clone(), UnixMicros::now()).await?;
         let device = self.attempts.device_for(&user.name, from.device.as_deref());
-        Ok(self.begin_session(user.name, user.role, user.tags, from, Some(device), None).await?)
+        let (name, role, tags) = (user.name.clone(), user.role, user.tags.clone());
+        let (session, record) = new_session(name, role, tags, from, Some(device), None);
+        // A password or second factor that was replaced meanwhile lets nobody in any more.
+        if self.store.add_proven_session(record, user).await? { Ok(session) } else { Err(LoginError::Wrong) }
     }
 
     /// Makes sure that somebody who is signed in knows password and code, before something that a stranger at an open
@@ -87,7 +95,10 @@ impl Accounts {
         // Whoever signs in at a provider has no password here, and is not told so.
         let user = self.store.user(&name).await?.filter(|user| !user.disabled && user.issuer.is_none());
         let hash = user.as_ref().map(|user| user.password_hash.clone());
-        let right = self.hasher.verify(password, hash).await?;
+        let right = {
+            let _at_work = self.attempts.work(&attempt)?;
+            self.hasher.verify(password, hash).await?
+        };
         let Some(user) = user.filter(|_| right) else {
             self.attempts.failed(&attempt);
             return Err(LoginError::Wrong);
@@ -129,7 +140,7 @@ impl Accounts {
             return Err(LoginError::NoGuests);
         }
         self.attempts.anonymous(from.address)?;
-        Ok(self.begin_session(GUEST.to_owned(), Role::Guest, Vec::new(), from, None, None).await?)
+        Ok(self.begin_session(GUEST.to_owned(), Role::Guest, Vec::new(), from, None).await?)
     }
 
     /// Ends the session of `token`, if it is one.
@@ -147,26 +158,37 @@ impl Accounts {
         role: Role,
         tags: Vec<String>,
         from: Origin,
-        device: Option<String>,
         life: Option<Duration>,
     ) -> Result<NewSession, StoreError> {
-        let token = new_secret();
-        let now = UnixMicros::now();
-        let clean = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_CLIENT).collect();
-        let session = WebSessionRecord {
-            token_hash: Credential::Session(token.clone()).hash(),
-            user,
-            role,
-            tags,
-            created_at: now,
-            expires_at: now.plus(life.unwrap_or(SESSION_LENGTH)),
-            last_used: now,
-            address: Some(network_of(from.address).to_string()),
-            client: from.client.map(clean),
-            ends_at: life.map(|life| now.plus(life)),
-        };
-        let person = Person::of_session(&session);
-        self.store.add_web_session(session).await?;
-        Ok(NewSession { token, device, life: life.unwrap_or(SESSION_LENGTH), person })
+        let (session, record) = new_session(user, role, tags, from, None, life);
+        self.store.add_web_session(record).await?;
+        Ok(session)
     }
+}
+
+fn new_session(
+    user: String,
+    role: Role,
+    tags: Vec<String>,
+    from: Origin,
+    device: Option<String>,
+    life: Option<Duration>,
+) -> (NewSession, WebSessionRecord) {
+    let token = new_secret();
+    let now = UnixMicros::now();
+    let clean = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_CLIENT).collect();
+    let record = WebSessionRecord {
+        token_hash: Credential::Session(token.clone()).hash(),
+        user,
+        role,
+        tags,
+        created_at: now,
+        expires_at: now.plus(life.unwrap_or(SESSION_LENGTH)),
+        last_used: now,
+        address: Some(network_of(from.address).to_string()),
+        client: from.client.map(clean),
+        ends_at: life.map(|life| now.plus(life)),
+    };
+    let person = Person::of_session(&record);
+    (NewSession { token, device, life: life.unwrap_or(SESSION_LENGTH), person }, record)
 }

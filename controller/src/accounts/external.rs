@@ -64,7 +64,7 @@ impl Accounts {
             ExternalWrite::TooMany => return Err(ExternalError::TooMany),
         };
         let life = Some(EXTERNAL_SESSION_LENGTH);
-        let session = self.begin_session(name, role, tags, from, None, life).await?;
+        let session = self.begin_session(name, role, tags, from, life).await?;
         Ok(ExternalSession { session, change })
     }
 

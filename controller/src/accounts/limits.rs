@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,6 +51,50 @@ pub struct Backoff<K> {
     waits: Waits,
     capacity: usize,
     failures: HashMap<K, (u32, Instant)>,
+}
+
+/// At most so many at the same time for each key.
+pub struct AtOnce<K> {
+    most: usize,
+    working: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+/// One of them, until it is dropped.
+pub struct AtWork<K: Eq + Hash> {
+    key: K,
+    working: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Clone + Eq + Hash> AtOnce<K> {
+    /// Nobody is at work.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, working: Arc::default() }
+    }
+
+    /// One more for `key`; none if there are enough.
+    #[must_use]
+    pub fn begin(&self, key: K) -> Option<AtWork<K>> {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = working.entry(key.clone()).or_insert(0);
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(AtWork { key, working: Arc::clone(&self.working) })
+    }
+}
+
+impl<K: Eq + Hash> Drop for AtWork<K> {
+    fn drop(&mut self) {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = working.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                working.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl<K: Eq + Hash> Backoff<K> {
@@ -157,6 +202,18 @@ mod tests {
     use super::*;
 
     const RATE: Rate = Rate { burst: 3, refill: Duration::from_secs(6) };
+
+    #[test]
+    fn so_many_at_once_for_each_key() {
+        let at_once = AtOnce::new(2);
+        let (one, two) = (at_once.begin("a"), at_once.begin("a"));
+        assert!(one.is_some() && two.is_some() && at_once.begin("a").is_none());
+        assert!(at_once.begin("b").is_some());
+        drop(one);
+        assert!(at_once.begin("a").is_some());
+        drop(two);
+        assert!(at_once.working.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn a_burst_then_one_per_refill() {

@@ -146,6 +146,19 @@ async fn a_password_changed_since_outlives_the_configured_one() {
 }
 
 #[tokio::test]
+async fn what_was_proven_before_the_password_changed_lets_nobody_in_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (accounts, _) = open(&folder, Some("right")).await;
+    let home = from(HOME);
+    let proven = || accounts.prove(ADMIN, "right".to_owned(), None, &home);
+    let (before, early) = (proven().await.unwrap(), proven().await.unwrap());
+    assert!(accounts.let_in(early, from(HOME)).await.is_ok());
+    accounts.set_password(ADMIN, Some("changed meanwhile".to_owned()), None).await.unwrap();
+    assert!(matches!(accounts.let_in(before, from(HOME)).await, Err(LoginError::Wrong)));
+    assert!(accounts.sessions_of(ADMIN).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn the_last_administrator_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, _) = open(&folder, Some("right")).await;

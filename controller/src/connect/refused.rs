@@ -8,8 +8,8 @@ use roadstead_protocol::message::hello::Refusal;
 use roadstead_protocol::message::ids::PeerKey;
 use tokio::time::Instant;
 
-use crate::accounts::limits::Buckets;
-use crate::accounts::{LOGIN_RATE, network_of};
+use crate::accounts::LOGIN_RATE;
+use crate::accounts::sources::{STRANGERS_RATE, Sources};
 use crate::audit::{Audit, AuditResult, Entry};
 
 /// Keys and networks that are remembered. Beyond it everything is forgotten, and told once more.
@@ -23,14 +23,14 @@ pub struct RefusedAgents {
 
 struct Told {
     refusals: HashSet<(PeerKey, String)>,
-    networks: Buckets<IpAddr>,
+    sources: Sources,
 }
 
 impl RefusedAgents {
     /// Writes to `audit`.
     #[must_use]
     pub fn new(audit: Audit) -> Self {
-        let told = Told { refusals: HashSet::new(), networks: Buckets::new(LOGIN_RATE, REMEMBERED) };
+        let told = Told { refusals: HashSet::new(), sources: Sources::new(LOGIN_RATE, STRANGERS_RATE) };
         Self { audit, told: Mutex::new(told) }
     }
 
@@ -61,7 +61,7 @@ impl RefusedAgents {
         if told.refusals.contains(&this) {
             return false;
         }
-        if address.is_some_and(|address| told.networks.take(network_of(address), Instant::now()).is_err()) {
+        if address.is_some_and(|address| told.sources.take(address, Instant::now()).is_err()) {
             return false;
         }
         if told.refusals.len() >= REMEMBERED {

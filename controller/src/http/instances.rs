@@ -127,7 +127,8 @@ pub async fn register_instance(
         }
         checked?;
     }
-    let registered = app.services.enrolment.register(request.into()).await.map_err(Problem::from);
+    let new = NewInstance { anew: !person.scope.is_everything(), ..request.into() };
+    let registered = app.services.enrolment.register(new).await.map_err(Problem::from);
     app.audit(&person, peer, "instance.register", &name, &registered).await;
     let (record, token) = registered?;
     let join = if offered {
@@ -249,6 +250,7 @@ impl From<RegisterRequest> for NewInstance {
             environment: request.environment,
             tags: request.tags,
             token_ttl: request.token_ttl.map(|Span(ttl)| ttl),
+            anew: false,
         }
     }
 }

@@ -145,6 +145,7 @@ impl Store {
         cursor: Option<i64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
+        let _turn = self.inner.paging.acquire().await.map_err(|_| StoreError::Closed)?;
         self.read(move |connection| page::before(connection, &filter, cursor.unwrap_or(i64::MAX), limit))
             .await
     }

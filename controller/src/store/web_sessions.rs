@@ -1,9 +1,9 @@
 //! Web sessions, as stored.
 
 use roadstead_protocol::message::time::UnixMicros;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
-use super::users::{list, role};
+use super::users::{UserRecord, list, role};
 use super::{Store, StoreError};
 use crate::model::role::Role;
 
@@ -66,30 +66,27 @@ impl Store {
     /// # Errors
     /// If it cannot be stored.
     pub async fn add_web_session(&self, session: WebSessionRecord) -> Result<(), StoreError> {
+        self.write(move |transaction| add(transaction, &session)).await
+    }
+
+    /// Stores a new web session as [`add_web_session`](Self::add_web_session) does, if `user` has the password and the
+    /// second factor that were proven, and is not kept out. Returns whether it did.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn add_proven_session(
+        &self,
+        session: WebSessionRecord,
+        user: UserRecord,
+    ) -> Result<bool, StoreError> {
         self.write(move |transaction| {
-            transaction.execute("DELETE FROM web_sessions WHERE expires_at <= ?1", [session.created_at.0])?;
-            transaction.execute(
-                "INSERT INTO web_sessions
-                 (token_hash, user, role, created_at, expires_at, last_used, address, client, ends_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    session.token_hash,
-                    session.user,
-                    session.role.as_str(),
-                    session.created_at.0,
-                    session.expires_at.0,
-                    session.last_used.0,
-                    session.address,
-                    session.client,
-                    session.ends_at.map(|at| at.0)
-                ],
-            )?;
-            transaction.execute(
-                "DELETE FROM web_sessions WHERE user = ?1 AND token_hash NOT IN
-                 (SELECT token_hash FROM web_sessions WHERE user = ?1 ORDER BY last_used DESC LIMIT ?2)",
-                params![session.user, SESSIONS_PER_USER],
-            )?;
-            Ok(())
+            let sql = "SELECT 1 FROM users WHERE name = ?1 AND password_hash = ?2 AND totp_secret IS ?3 AND NOT disabled";
+            let proven = params![user.name, user.password_hash, user.totp_secret];
+            let still = transaction.query_row(sql, proven, |_| Ok(())).optional()?.is_some();
+            if still {
+                add(transaction, &session)?;
+            }
+            Ok(still)
         })
         .await
     }
@@ -199,4 +196,29 @@ fn web_session(row: &Row<'_>) -> Result<WebSessionRecord, StoreError> {
         client: row.get(8)?,
         ends_at: row.get::<_, Option<i64>>(9)?.map(UnixMicros),
     })
+}
+fn add(transaction: &Transaction<'_>, session: &WebSessionRecord) -> Result<(), StoreError> {
+    transaction.execute("DELETE FROM web_sessions WHERE expires_at <= ?1", [session.created_at.0])?;
+    transaction.execute(
+        "INSERT INTO web_sessions
+                 (token_hash, user, role, created_at, expires_at, last_used, address, client, ends_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            session.token_hash,
+            session.user,
+            session.role.as_str(),
+            session.created_at.0,
+            session.expires_at.0,
+            session.last_used.0,
+            session.address,
+            session.client,
+            session.ends_at.map(|at| at.0)
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM web_sessions WHERE user = ?1 AND token_hash NOT IN
+                 (SELECT token_hash FROM web_sessions WHERE user = ?1 ORDER BY last_used DESC LIMIT ?2)",
+        params![session.user, SESSIONS_PER_USER],
+    )?;
+    Ok(())
 }

@@ -258,6 +258,23 @@ async fn a_token_for_an_instance_is_not_for_one_that_is_registered_at_its_addres
 }
 
 #[tokio::test]
+async fn whoever_is_limited_does_not_get_the_history_of_an_address() {
+    let site = Site::open().await;
+    let admin = site.cookie(Role::Admin).await;
+    let register = |tag: &str| json!({ "name": "db", "url": "wss://203.0.113.9:8082", "tags": [tag] });
+    let made = site.ask(&admin, Method::POST, "/api/instances", register("finance")).await.json();
+    let id = made["instance"]["id"].as_str().unwrap();
+    assert_eq!(
+        site.ask(&admin, Method::DELETE, &format!("/api/instances/{id}"), Value::Null).await.status,
+        204
+    );
+    let anna = site.cookie_of("anna", Role::Operator, &["shop"]).await;
+    let made = site.ask(&anna, Method::POST, "/api/instances", register("shop")).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_ne!(made.json()["instance"]["id"], id);
+}
+
+#[tokio::test]
 async fn a_limited_user_registers_and_changes_within_the_own_tags_alone() {
     let site = Site::open().await;
     let anna = site.cookie_of("anna", Role::Operator, &["shop"]).await;
