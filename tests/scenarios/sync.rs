@@ -35,6 +35,31 @@ fn bytes(lines: &[ProgressLine], wanted: &str) -> (u64, u64) {
 }
 
 #[tokio::test]
+async fn a_container_whose_network_another_one_uses_is_left_as_it_is() {
+    let stage = Stage::start().await;
+    let web = stage.inspect("shop_web_1").await;
+    let image = web["Image"].as_str().unwrap();
+    let joined = [
+        "run",
+        "-d",
+        "--name",
+        "joined",
+        "--network",
+        "container:shop_web_1",
+        image,
+        "/bin/busybox",
+        "sleep",
+        "1000",
+    ];
+    stage.host.docker(joined).await;
+    stage.publish("app:1", &newer()).await;
+    let (outcome, _) = stage.run(sync(Strategy::Engine)).await;
+    assert!(failure(&outcome).contains("joined uses its network"), "{outcome:?}");
+    let now = stage.inspect("shop_web_1").await;
+    assert_eq!((&now["Id"], &now["State"]["StartedAt"]), (&web["Id"], &web["State"]["StartedAt"]));
+}
+
+#[tokio::test]
 async fn a_changed_image_is_put_to_use_and_everything_else_is_preserved() {
     for strategy in BOTH {
         let stage = Stage::start().await;

@@ -33,6 +33,7 @@ fn trim(outcome: &mut Outcome, line_bytes: usize, lines: usize, reason_bytes: us
         Outcome::Refused {
             refusal: OrderRefusal::Policy { rule: Some(text), .. } | OrderRefusal::Invalid { reason: text },
         } => {
+            masking::replace(text);
             return cut(text, MAX_REASON);
         }
         Outcome::Refused { .. } | Outcome::Unknown => return,

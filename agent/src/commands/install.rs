@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roadstead_protocol::message::command::{
-    ContainerAction, InstallWork, Outcome, ServiceOutcome, ServiceResult,
+    ContainerAction, InstallWork, Outcome, ServiceOutcome, ServiceResult, Work,
 };
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::progress::{PlannedService, Step};
@@ -36,6 +36,10 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &InstallWork) -> 
     };
     if context.halted() {
         return cancelled_untouched(Vec::new());
+    }
+    // The pull may have taken long, and what a path leads to may be another than it was.
+    if let Err(refusal) = context.policy.check_work(&Work::Install(work.clone())) {
+        return Outcome::Refused { refusal: refusal.into() };
     }
     let created = context.engine.create(work);
     let id = match context.step(Step::Create, name, &work.image, created).await {

@@ -2,7 +2,7 @@
 //! and put back where it is not.
 
 use roadstead_protocol::message::command::ContainerAction;
-use roadstead_protocol::message::container::{Container, ContainerState};
+use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
 use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::progress::{Step, StepState};
 
@@ -71,6 +71,21 @@ impl From<EngineError> for Trouble {
 /// Whether a container is running or about to, so that its successor should be.
 pub(super) const fn runs(container: &Container) -> bool {
     matches!(container.state, ContainerState::Running | ContainerState::Restarting)
+}
+
+/// Whether a container is meant to run and does not, or not well: whatever its image, its service is not up.
+pub(super) fn is_ailing(container: &Container) -> bool {
+    container.state == ContainerState::Restarting
+        || container.state == ContainerState::Running && container.health == ContainerHealth::Unhealthy
+}
+
+/// What it suffers from, in words.
+pub(super) fn ailment(container: &Container) -> String {
+    let name = &container.name;
+    if container.state == ContainerState::Restarting {
+        return format!("its image is current, but {name} ends and is started again and again");
+    }
+    format!("its image is current, but the health check of {name} fails")
 }
 
 /// Whether a container did its work and ended, and is not meant to run on.

@@ -36,6 +36,12 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
         Ok(project) => project,
         Err(outcome) => return outcome,
     };
+    // Where a sync was interrupted, a service may have leftovers alone, and comes back when they are mended.
+    if !project.has_leftovers()
+        && let Err(reason) = project.select(&work.services)
+    {
+        return invalid(reason);
+    }
     let (way, why) = match choose(context, &project, work.strategy).await {
         Ok(chosen) => chosen,
         Err(outcome) => return outcome,
@@ -59,7 +65,13 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
             Ok(project) => project,
             Err(outcome) => return outcome,
         };
+        if let Err(reason) = project.select(&work.services) {
+            return invalid(reason);
+        }
         way.refine(&mut project, work);
+        if let Err(outcome) = permission::check(context, &way, &project, work).await {
+            return outcome;
+        }
     }
     match way {
         Way::Script(script) => script::run(context, &project, &script, expectation).await,
@@ -71,9 +83,7 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
 async fn find<E: Engine>(context: &Context<E>, work: &SyncWork) -> Result<Project, Outcome> {
     let containers = members::containers(context, &work.project).await.map_err(failed)?;
     let own = context.engine.own_container().await;
-    let mut project = Project::find(&containers, &work.project, own.as_ref()).map_err(invalid)?;
-    project.select(&work.services).map_err(invalid)?;
-    Ok(project)
+    Project::find(&containers, &work.project, own.as_ref()).map_err(invalid)
 }
 
 /// The way asked for, or the best there is, and why.
@@ -91,10 +101,16 @@ async fn choose<E: Engine>(
             usable(script.clone()).map(|script| (Way::Script(script), "asked for".to_owned()))
         }
         Some(Strategy::Compose) => match Compose::prepare(context, project).await {
-            Ok(compose) => {
+            Ok(compose) if compose.unset_variables().is_empty() => {
                 let why = format!("asked for; {}", compose.why());
                 Ok((Way::Compose(Box::new(compose)), why))
             }
+            // Nobody wants a service with a blank password, and who asks may not know.
+            Ok(compose) => Err(invalid(format!(
+                "compose would not know the variables {}, and recreate services without them; put them into the \
+                 project's .env file, or sync by engine",
+                compose.unset_variables().join(", ")
+            ))),
             Err(reason) => Err(invalid(format!("a sync by compose is not possible: {reason}"))),
         },
         Some(Strategy::Engine) => Ok((Way::Engine, "asked for".to_owned())),

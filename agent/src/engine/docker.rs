@@ -329,6 +329,17 @@ impl EngineControl for DockerEngine {
         let Some(inspection) = self.inspect_as::<Value>(like).await? else {
             return Err(EngineError::NotFound(format!("No such container: {like}")));
         };
+        if let Some(obstacle) = recreate::obstacle(&inspection) {
+            return Err(EngineError::Conflict(obstacle));
+        }
+        let list: Value = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
+        let sharers = recreate::sharers(&list, inspection["Id"].as_str().unwrap_or_default());
+        if !sharers.is_empty() {
+            return Err(EngineError::Conflict(format!(
+                "{} uses its network, and would be left with none: update them together, with compose or a script",
+                sharers.join(", ")
+            )));
+        }
         let Some(new) = self.inspect_image::<Value>(image).await? else {
             return Err(EngineError::NotFound(format!("No such image: {image}")));
         };

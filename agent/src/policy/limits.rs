@@ -45,7 +45,9 @@ fn repository(reference: &str) -> Option<String> {
 /// `path` with its registry in front, which the engine takes to be Docker Hub where the first part is no host.
 fn with_registry(path: &str) -> String {
     let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let host = first.contains(['.', ':']) || first == "localhost";
+    // A name in a registry has no capitals: what has some is a host.
+    let capital = rest.is_some() && first.contains(|c: char| c.is_ascii_uppercase());
+    let host = first.contains(['.', ':']) || first == "localhost" || capital;
     if !host {
         return format!("docker.io/{path}");
     }
@@ -119,6 +121,7 @@ mod tests {
             ("registry:5000", "registry:5001/web", false),
             ("registry", "registry:5000/web", false),
             ("docker.io", "alpine", true),
+            ("docker.io", "EVIL/web", false),
             ("docker.io/library", "alpine:3", true),
             ("docker.io/library", "acme/web", false),
             ("acme", "acme/web", true),

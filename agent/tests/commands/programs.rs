@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use roadstead_agent::commands::CommandOptions;
-use roadstead_agent::engine::Image;
-use roadstead_protocol::message::command::{Outcome, ServiceResult, Strategy};
+use roadstead_agent::engine::{EngineControl as _, Image};
+use roadstead_protocol::message::command::{ContainerAction, Outcome, ServiceResult, Strategy};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 
 use crate::support::{Bench, failure, invalid_reason, results, summary, sync_by};
@@ -55,6 +56,29 @@ async fn a_failing_script_is_a_failure_with_its_code_and_last_words() {
     assert_eq!(failure(&outcome), "the script ended with code 7: no such branch");
     let results = results(&outcome);
     assert!(results.iter().all(|(_, result)| *result == ServiceResult::AlreadyCurrent), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_script_that_restarts_the_old_image_updates_nothing() {
+    let (bench, directory) =
+        with_script("touch \"${0%/*}/begun\"; while [ -e \"${0%/*}/begun\" ]; do sleep 0.01; done");
+    let id = bench.begin(sync_by("shop", None));
+    while !directory.path().join("begun").exists() {
+        tokio::task::yield_now().await;
+    }
+    // What it pulled is not what it started.
+    bench.engine.set_image("app:1", "sha256:app-new");
+    bench.engine.act("shop_web_1", ContainerAction::Restart).await.unwrap();
+    std::fs::remove_file(directory.path().join("begun")).unwrap();
+    let outcome = bench.outcome(id).await;
+    assert!(failure(&outcome).contains("it runs another one"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_a_script_would_take_for_an_option_is_refused() {
+    let (bench, _directory) = with_script("true");
+    bench.engine.add(bench.engine.compose_sample("shop", "--volumes", "app:1"));
+    assert!(invalid_reason(&bench.run(sync_by("shop", None)).await).contains("no name of a service"));
 }
 
 #[tokio::test]
@@ -173,6 +197,30 @@ async fn compose_that_would_fill_in_blanks_is_not_chosen() {
         (*strategy, why.as_str()),
         (Some(Strategy::Engine), "compose would not know the variables TAG")
     );
+}
+
+#[tokio::test]
+async fn compose_that_would_fill_in_blanks_is_refused_where_it_was_asked_for() {
+    let warning = "echo \"cannot expand '~', because the environment lacks HOME\" >&2";
+    let (bench, _directory) = with_compose(warning, "true");
+    let outcome = bench.run(sync_by("shop", Some(Strategy::Compose))).await;
+    assert!(invalid_reason(&outcome).contains("would not know the variables HOME"), "{outcome:?}");
+    assert!(bench.engine.calls().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_current_and_does_not_run_well_is_no_success() {
+    for (state, health, words) in [
+        (ContainerState::Running, ContainerHealth::Unhealthy, "the health check of shop_db_1 fails"),
+        (ContainerState::Restarting, ContainerHealth::None, "shop_db_1 ends and is started again and again"),
+    ] {
+        let (bench, _directory) = with_compose("true", "true");
+        bench.engine.change("shop_db_1", None, |db| (db.state, db.health) = (state, health));
+        for strategy in [Strategy::Compose, Strategy::Engine] {
+            let outcome = bench.run(sync_by("shop", Some(strategy))).await;
+            assert!(failure(&outcome).contains(words), "{strategy:?}: {outcome:?}");
+        }
+    }
 }
 
 #[tokio::test]

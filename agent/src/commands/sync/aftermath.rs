@@ -7,7 +7,7 @@ use super::plan::{Project, Service};
 use super::pulls::{Source, runs_only};
 use super::{members, outcome};
 use crate::commands::Context;
-use crate::commands::replace::{ran_once, runs};
+use crate::commands::replace::{ailment, is_ailing, ran_once, runs};
 use crate::commands::verify::{Expectation, Verdict, verify};
 use crate::engine::{Engine, EngineError};
 
@@ -39,10 +39,11 @@ pub(super) async fn look<E: Engine>(
         };
         let blank = ServiceOutcome { after: after.running_image(), image: after.image.clone(), ..blank };
         let touched: Vec<_> = after.containers.iter().filter(|now| was_touched(service, now)).collect();
+        let source = source(service);
         let outcome = if touched.is_empty() {
-            untouched(after, source(service), blank)
+            untouched(after, source, blank)
         } else {
-            verified(context, service, &touched, blank, expectation).await
+            with_its_image(after, source, verified(context, service, &touched, blank, expectation).await)
         };
         outcomes.push(outcome);
     }
@@ -62,8 +63,23 @@ fn missing(service: &Service, blank: ServiceOutcome) -> ServiceOutcome {
     ServiceOutcome { after: None, result: ServiceResult::Failed, reason, ..blank }
 }
 
+/// What runs was verified; whether it is what it should be is another matter.
+fn with_its_image(now: &Service, source: Option<Source>, outcome: ServiceOutcome) -> ServiceOutcome {
+    let up = matches!(outcome.result, ServiceResult::Updated | ServiceResult::Restarted);
+    match source {
+        Some(Source::Ready(id)) if up && !runs_only(now, &id) => {
+            let reason = Some(format!("its image is {id} now, and it runs another one"));
+            ServiceOutcome { result: ServiceResult::Outdated, reason, ..outcome }
+        }
+        _ => outcome,
+    }
+}
+
 fn untouched(now: &Service, source: Option<Source>, blank: ServiceOutcome) -> ServiceOutcome {
     let (result, reason) = match source {
+        Some(Source::Ready(id)) if runs_only(now, &id) && now.containers.iter().any(is_ailing) => {
+            (ServiceResult::Failed, now.containers.iter().find(|one| is_ailing(one)).map(ailment))
+        }
         Some(Source::Ready(id)) if runs_only(now, &id) => {
             let idle = now.containers.iter().find(|container| !runs(container) && !ran_once(container));
             (

@@ -7,7 +7,7 @@ mod yaml;
 
 use std::time::Duration;
 
-use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
+use roadstead_protocol::message::command::Outcome;
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::progress::{Step, StepState};
 
@@ -123,7 +123,7 @@ impl Compose {
         };
         let source = |service: &Service| pulls.sources.get(&service.name).cloned();
         let looked = aftermath::look(context, project, source, expectation).await;
-        match looked.map(|services| services.into_iter().map(not_left).collect()) {
+        match looked.map(|services| services.into_iter().map(outcome::not_left).collect()) {
             Ok(services) if context.halted() => outcome::end(true, services),
             Ok(services) => match trouble {
                 Some(trouble) => outcome::broken(&trouble, services),
@@ -170,12 +170,4 @@ async fn image_of<E: Engine>(context: &Context<E>, container: &Container) -> Res
     let missing =
         || format!("{} says where the files are, but its image is not here any more", container.name);
     image.ok_or_else(missing)
-}
-
-/// Compose was to update every service: one that it left with its old image was not.
-fn not_left(service: ServiceOutcome) -> ServiceOutcome {
-    if service.result == ServiceResult::Outdated {
-        return ServiceOutcome { result: ServiceResult::Failed, ..service };
-    }
-    service
 }

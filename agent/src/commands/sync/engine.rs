@@ -9,7 +9,7 @@ use super::plan::{Project, Service};
 use super::pulls::{Pulls, Source, pull_all};
 use crate::commands::Context;
 use crate::commands::container::state_word;
-use crate::commands::replace::{Replaced, Replacement, ran_once, runs};
+use crate::commands::replace::{Replaced, Replacement, ailment, is_ailing, ran_once, runs};
 use crate::commands::verify::Expectation;
 use crate::engine::Engine;
 
@@ -58,7 +58,9 @@ async fn update<E: Engine>(
     let left: Vec<_> = left.into_iter().map(left_alone).collect();
     let blank = outcome::blank(service);
     if replaceable.is_empty() {
-        let (result, reason) = if left.is_empty() {
+        let (result, reason) = if let Some(ailing) = service.containers.iter().find(|one| is_ailing(one)) {
+            (ServiceResult::Failed, Some(ailment(ailing)))
+        } else if left.is_empty() {
             (ServiceResult::AlreadyCurrent, not_running(service))
         } else {
             (ServiceResult::Outdated, Some(left.join("; ")))

@@ -32,6 +32,14 @@ pub(super) fn untouchable(service: &Service) -> ServiceOutcome {
     ServiceOutcome { result: ServiceResult::CannotCheck, reason: Some(reason), ..blank(service) }
 }
 
+/// A program was to update every service: one that it left with its old image was not.
+pub(super) fn not_left(service: ServiceOutcome) -> ServiceOutcome {
+    if service.result == ServiceResult::Outdated {
+        return ServiceOutcome { result: ServiceResult::Failed, ..service };
+    }
+    service
+}
+
 /// What replacing its container made of a service; `before` and `after` are set already.
 pub(in crate::commands) fn replaced(outcome: ServiceOutcome, replaced: Replaced) -> ServiceOutcome {
     let (result, reason, log_tail) = match replaced {

@@ -13,7 +13,7 @@ use super::pulls::Source;
 use super::{aftermath, exit_words};
 use crate::commands::program::{Program, ProgramError};
 use crate::commands::verify::Expectation;
-use crate::commands::{Context, failed};
+use crate::commands::{Context, failed, invalid};
 use crate::engine::Engine;
 
 pub(super) async fn run<E: Engine>(
@@ -22,6 +22,13 @@ pub(super) async fn run<E: Engine>(
     script: &Path,
     expectation: Expectation,
 ) -> Outcome {
+    let odd = project.services.iter().find(|service| service.name.starts_with('-'));
+    if let Some(service) = odd {
+        return invalid(format!(
+            "{:?} is no name of a service: a script would take it for an option",
+            service.name
+        ));
+    }
     let mut argv = vec![script.into(), project.name.clone().into()];
     let services = project.services.iter().filter(|service| service.protected.is_none());
     argv.extend(services.map(|service| service.name.clone().into()));
@@ -48,6 +55,7 @@ pub(super) async fn run<E: Engine>(
     }
     let looked =
         aftermath::look(context, project, |service| local.get(&service.name).cloned(), expectation).await;
+    let looked = looked.map(|services| services.into_iter().map(outcome::not_left).collect());
     match (looked, trouble) {
         (Ok(services), _) if matches!(ended, Err(ProgramError::Halted(_))) => outcome::cancelled(services),
         (Ok(services), None) => outcome::end(context.halted(), services),

@@ -88,6 +88,25 @@ pub(super) fn plan(inspection: &Value, old_defaults: Option<&Value>, image: &New
     Recreation { body: Value::Object(config), networks }
 }
 
+/// Why a container must not be replaced, if so.
+pub(super) fn obstacle(inspection: &Value) -> Option<String> {
+    let gone = inspection["HostConfig"]["AutoRemove"] == json!(true);
+    gone.then(|| {
+        "it was started with --rm: the engine would remove it as soon as it is stopped, and it could not be put back"
+            .to_owned()
+    })
+}
+
+/// The names of those in the engine's list of containers that use the network of the container with this id.
+pub(super) fn sharers(list: &Value, id: &str) -> Vec<String> {
+    let mode = format!("container:{id}");
+    let uses = |container: &&Value| container["HostConfig"]["NetworkMode"] == json!(mode);
+    let name = |container: &Value| {
+        container["Names"][0].as_str().map(|name| name.trim_start_matches('/').to_owned())
+    };
+    list.as_array().into_iter().flatten().filter(uses).filter_map(name).collect()
+}
+
 fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }

@@ -68,12 +68,14 @@ fn services(project: &Value) -> BTreeMap<String, Written> {
     services.map(|(name, service)| (name.clone(), written(service))).collect()
 }
 
-/// `The TAG variable is not set. Defaulting to a blank string.`, with or without quotes, once each.
+/// `The TAG variable is not set. Defaulting to a blank string.`, with or without quotes, and `cannot expand '~', because
+/// the environment lacks HOME`: once each.
 fn unset_variables(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for line in text.lines() {
-        let Some((before, _)) = line.split_once(" variable is not set") else { continue };
-        let name = before.rsplit(' ').next().unwrap_or_default();
+        let set = line.split_once(" variable is not set").and_then(|(before, _)| before.rsplit(' ').next());
+        let lacks = || line.split_once("the environment lacks ")?.1.split([' ', '"']).next();
+        let Some(name) = set.or_else(lacks) else { continue };
         let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         if !name.is_empty() && !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
@@ -130,8 +132,9 @@ mod tests {
     fn variables_nobody_set_are_named_once() {
         let text = "WARNING: The TAG variable is not set. Defaulting to a blank string.\n\
                     time=\"…\" level=warning msg=\"The \\\"PORT\\\" variable is not set. Defaulting to a blank string.\"\n\
-                    The TAG variable is not set.\nother\n";
-        assert_eq!(unset_variables(text), ["TAG", "PORT"]);
+                    The TAG variable is not set.\nother\n\
+                    time=\"…\" level=warning msg=\"cannot expand '~', because the environment lacks HOME\"\n";
+        assert_eq!(unset_variables(text), ["TAG", "PORT", "HOME"]);
     }
 
     #[test]

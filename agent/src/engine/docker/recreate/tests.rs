@@ -168,3 +168,19 @@ fn links_and_the_compose_label_are_translated() {
     assert_eq!(body["HostConfig"]["Links"], json!(["db:database", "cache:cache"]));
     assert_eq!(body["Labels"]["com.docker.compose.image"], "sha256:new");
 }
+
+#[test]
+fn what_could_not_be_put_back_or_carries_others_is_not_replaced() {
+    assert_eq!(obstacle(&running()), None);
+    let mut web = running();
+    web["HostConfig"]["AutoRemove"] = json!(true);
+    assert!(obstacle(&web).unwrap().contains("--rm"));
+    let id = "a".repeat(64);
+    let list = json!([
+        { "Names": ["/vpn"], "HostConfig": { "NetworkMode": "shop_default" } },
+        { "Names": ["/torrent"], "HostConfig": { "NetworkMode": format!("container:{id}") } },
+        { "Names": ["/other"], "HostConfig": { "NetworkMode": format!("container:{}", "b".repeat(64)) } },
+    ]);
+    assert_eq!(sharers(&list, &id), ["torrent"]);
+    assert!(sharers(&json!([]), &id).is_empty());
+}
