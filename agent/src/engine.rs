@@ -37,11 +37,17 @@ pub trait EngineView: Send + Sync + 'static {
     fn list(&self) -> impl Future<Output = Result<Vec<Listed>, EngineError>> + Send;
 
     /// Every container, whole, with what a list says of it: a question for each of them.
-    fn survey(&self) -> impl Future<Output = Result<Vec<(Container, Print)>, EngineError>> + Send;
+    fn survey(&self) -> impl Future<Output = Result<Survey, EngineError>> + Send;
 
-    /// Every container, whole.
+    /// Every container, whole; an error if one of them cannot be looked at.
     fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send {
-        async { Ok(self.survey().await?.into_iter().map(|(container, _)| container).collect()) }
+        async {
+            let Survey { found, failed } = self.survey().await?;
+            match failed.into_iter().next() {
+                Some((_, error)) => Err(error),
+                None => Ok(found.into_iter().map(|(container, _)| container).collect()),
+            }
+        }
     }
 
     /// One container, whole; none if there is no such.
@@ -140,6 +146,15 @@ pub struct Listed {
     pub id: ContainerId,
     /// Of all else that the list says of it.
     pub print: Print,
+}
+
+/// What looking at every container in a list came to.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Those that were found.
+    pub found: Vec<(Container, Print)>,
+    /// Those that are there and cannot be looked at, and why: one of them does not make the engine's others unknown.
+    pub failed: Vec<(Listed, EngineError)>,
 }
 
 /// Differs when a list says something else of a container than before. Not all that is known of a container is in a

@@ -25,37 +25,40 @@ const HEALTH_FRESH: Duration = Duration::from_secs(35);
 /// # Errors
 /// If it cannot start; the text says what to do.
 pub fn run(settings: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(settings));
+    // Reading our standard input cannot be called off: whoever supervises us holds it open until we are gone.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::Result<()> {
     let config = settings()?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let certificates = config.docker_certificates.as_deref().map(TlsFiles::in_directory);
-        let engine = DockerEngine::connect(config.docker_host.as_deref(), certificates.as_ref())?;
-        let health_file = config.data_dir.join("health");
-        let agent = Agent::new(config, Arc::new(engine))?;
-        let shutdown = CancellationToken::new();
-        let run = agent.run(shutdown.clone());
-        tokio::pin!(run);
-        let (mut interrupt, mut terminate, mut reload) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        );
-        let mut health = tokio::time::interval(HEALTH_EVERY);
-        let parent = parent_ended();
-        tokio::pin!(parent);
-        loop {
-            tokio::select! {
-                result = &mut run => return result.map_err(Into::into),
-                _ = interrupt.recv() => end(&shutdown)?,
-                _ = terminate.recv() => end(&shutdown)?,
-                () = &mut parent, if !shutdown.is_cancelled() => shutdown.cancel(),
-                _ = reload.recv() => match settings() {
-                    Ok(config) => agent.reload(&config),
-                    Err(error) => tracing::error!("kept the old configuration: {error:#}"),
-                },
-                _ = health.tick() => write_health(&health_file, agent.health()),
-            }
+    let certificates = config.docker_certificates.as_deref().map(TlsFiles::in_directory);
+    let engine = DockerEngine::connect(config.docker_host.as_deref(), certificates.as_ref())?;
+    let health_file = config.data_dir.join("health");
+    let agent = Agent::new(config, Arc::new(engine))?;
+    let shutdown = CancellationToken::new();
+    let run = agent.run(shutdown.clone());
+    tokio::pin!(run);
+    let (mut interrupt, mut terminate, mut reload) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut health = tokio::time::interval(HEALTH_EVERY);
+    let parent = parent_ended();
+    tokio::pin!(parent);
+    loop {
+        tokio::select! {
+            result = &mut run => return result.map_err(Into::into),
+            _ = interrupt.recv() => end(&shutdown)?,
+            _ = terminate.recv() => end(&shutdown)?,
+            () = &mut parent, if !shutdown.is_cancelled() => shutdown.cancel(),
+            _ = reload.recv() => match settings() {
+                Ok(config) => agent.reload(&config),
+                Err(error) => tracing::error!("kept the old configuration: {error:#}"),
+            },
+            _ = health.tick() => write_health(&health_file, agent.health()),
         }
-    })
+    }
 }
 
 /// The first signal drains, the second aborts.

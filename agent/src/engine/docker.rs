@@ -16,6 +16,7 @@ mod names;
 mod own;
 mod pull;
 mod recreate;
+mod survey;
 mod times;
 mod wire;
 
@@ -28,8 +29,7 @@ use bollard::query_parameters::{
     KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
     RestartContainerOptions, StartContainerOptions, StopContainerOptionsBuilder,
 };
-use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::BoxStream;
 use roadstead_protocol::message::command::{ContainerAction, InstallWork};
 use roadstead_protocol::message::container::{Container, Figures};
 use roadstead_protocol::message::ids::ContainerId;
@@ -49,8 +49,8 @@ use self::names::{checked, checked_image};
 use self::recreate::NewImage;
 use self::wire::Wire;
 use super::{
-    Effort, EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, Listed, Print,
-    PullProgress,
+    Effort, EngineControl, EngineError, EngineEvent, EngineInfo, EngineView, Image, Inspected, Listed,
+    PullProgress, Survey,
 };
 use crate::policy::Reach;
 
@@ -60,8 +60,6 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changing one thing.
 const ACT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Inspections at once.
-const INSPECTIONS: usize = 8;
 /// What stopping may take beyond its grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// bollard's own limit covers the response head only and cannot differ by call; ours are shorter.
@@ -185,13 +183,8 @@ impl EngineView for DockerEngine {
         Ok(entries.into_iter().filter_map(|Entry(listed)| listed).collect())
     }
 
-    async fn survey(&self) -> Result<Vec<(Container, Print)>, EngineError> {
-        let inspections = self.list().await?.into_iter().map(|Listed { id, print }| async move {
-            // One that vanished meanwhile is none.
-            Ok::<_, EngineError>(self.container(id.as_str()).await?.map(|container| (container, print)))
-        });
-        let found: Vec<_> = stream::iter(inspections).buffered(INSPECTIONS).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+    async fn survey(&self) -> Result<Survey, EngineError> {
+        survey::every(self, self.list().await?).await
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {

@@ -12,6 +12,13 @@ use tokio::time::Instant;
 /// How long a container is left alone after a look, unless it has looks at once left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a container is left alone after the first look that failed; after each further one twice as long, up to
+/// [`LONGEST`].
+const RETRY: Duration = Duration::from_secs(1);
+
+/// See [`RETRY`].
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// Looks at one container with no pause between: a restart is four events, some milliseconds apart.
 const AT_ONCE: u32 = 4;
 
@@ -27,6 +34,8 @@ struct Watched {
     state: State,
     /// Looks in a row, with no quiet pause between.
     looks: u32,
+    /// Looks in a row that failed.
+    failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +52,7 @@ impl Inspections {
     /// Something happened to a container.
     pub fn want(&mut self, id: &ContainerId) {
         let Some(watched) = self.states.get_mut(id) else {
-            self.states.insert(id.clone(), Watched { state: State::Due, looks: 0 });
+            self.states.insert(id.clone(), Watched { state: State::Due, looks: 0, failures: 0 });
             self.due.push_back(id.clone());
             return;
         };
@@ -80,11 +89,30 @@ impl Inspections {
     pub fn done(&mut self, id: &ContainerId, now: Instant) {
         let Some(watched) = self.states.get_mut(id) else { return };
         let again = watched.state == State::Looking { again: true };
+        watched.failures = 0;
         if again && watched.looks < AT_ONCE {
             watched.state = State::Due;
             self.due.push_back(id.clone());
         } else {
             watched.state = State::Resting { until: now + PAUSE, again };
+        }
+    }
+
+    /// A look has failed: what is known of the container is old until one succeeds.
+    pub fn failed(&mut self, id: &ContainerId, now: Instant) {
+        let blank = Watched { state: State::Due, looks: 0, failures: 0 };
+        let watched = self.states.entry(id.clone()).or_insert(blank);
+        let pause = RETRY.saturating_mul(1 << watched.failures.min(16)).min(LONGEST);
+        watched.failures = watched.failures.saturating_add(1);
+        watched.looks = AT_ONCE;
+        watched.state = State::Resting { until: now + pause, again: true };
+        self.due.retain(|due| due != id);
+    }
+
+    /// What is to happen to a container may have ended what made looks at it fail: the next one need not wait.
+    pub fn afresh(&mut self, id: &ContainerId) {
+        if matches!(self.states.get(id), Some(Watched { state: State::Resting { .. }, failures: 1.., .. })) {
+            self.states.remove(id);
         }
     }
 
@@ -143,6 +171,30 @@ mod tests {
             inspections.done(&id('a'), Instant::now());
             assert_eq!(inspections.next(), None, "one that is never quiet rests after every look");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_fails_is_repeated_less_and_less_often_and_never_forgotten() {
+        let mut inspections = Inspections::default();
+        inspections.failed(&id('a'), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            assert!(inspections.is_pending(&id('a')));
+            inspections.want(&id('a'));
+            assert_eq!(inspections.next(), None, "it rests, whatever happens to it");
+            let next = inspections.wake(Instant::now()).unwrap();
+            pauses.push((next - Instant::now()).as_secs());
+            tokio::time::advance(next - Instant::now()).await;
+            inspections.wake(Instant::now());
+            assert_eq!(inspections.next(), Some(id('a')));
+            inspections.failed(&id('a'), Instant::now());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        inspections.afresh(&id('a'));
+        inspections.want(&id('a'));
+        assert_eq!(inspections.next(), Some(id('a')));
+        inspections.done(&id('a'), Instant::now());
+        assert!(!inspections.is_pending(&id('a')));
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use super::PictureHandle;
 use super::inspections::Inspections;
 use super::reader::Feed;
 use super::teller::Teller;
-use crate::engine::{EngineError, EngineEvent, EngineView, Listed, Print};
+use crate::engine::{EngineError, EngineEvent, EngineView, Listed, Print, Survey};
 
 /// How long the engine may take to answer a question about itself or one container.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -33,9 +33,6 @@ const PROBE: Duration = Duration::from_secs(60);
 
 /// Every so many probes it is asked about itself, which takes its parts too.
 const WHOLE_PROBE: u32 = 5;
-
-/// How soon the containers are listed again after one could not be looked at.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Containers looked at at the same time.
 const LOOKS: usize = 4;
@@ -182,11 +179,15 @@ impl<'a, E: EngineView> Session<'a, E> {
             comparison.wait_for_the_past(event.at, Instant::now());
         }
         if let Some(what) = event.what {
-            if let EventKind::Container { id, action, attributes, .. } = &what
-                && action == "die"
-            {
-                let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
-                self.picture.ended(id, event.at, exit_code);
+            if let EventKind::Container { id, action, attributes, .. } = &what {
+                match action.as_str() {
+                    "die" => {
+                        let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+                        self.picture.ended(id, event.at, exit_code);
+                    }
+                    "start" | "destroy" => self.inspections.afresh(id),
+                    _ => {}
+                }
             }
             self.teller.tell(event.at, what);
         }
@@ -199,28 +200,48 @@ impl<'a, E: EngineView> Session<'a, E> {
 
     fn looked(&mut self, id: &ContainerId, found: Result<Option<Container>, EngineError>) {
         let now = Instant::now();
-        self.inspections.done(id, now);
         match found {
-            Ok(Some(container)) => {
-                self.teller.date(&container);
-                self.picture.upsert(container);
+            Ok(found) => {
+                self.inspections.done(id, now);
+                match found {
+                    Some(container) => {
+                        self.teller.date(&container);
+                        self.picture.upsert(container);
+                    }
+                    None => self.picture.remove(id),
+                }
             }
-            Ok(None) => self.picture.remove(id),
-            Err(error) => {
-                tracing::debug!(container = id.short(), %error, "cannot look at a container");
-                self.prints.remove(id);
-                self.relist_at = self.relist_at.min(now + AFTER_FAILURE);
-            }
+            Err(error) => self.failed(id, &error, now),
         }
+    }
+
+    /// A container is there, or was, and cannot be looked at: what was known of it stays until it can.
+    fn failed(&mut self, id: &ContainerId, error: &EngineError, now: Instant) {
+        tracing::debug!(container = id.short(), %error, "cannot look at a container");
+        self.inspections.failed(id, now);
     }
 
     /// Lists every container. What was looked at meanwhile or before may be older than the list: it is looked at
     /// again.
     async fn list(&mut self) -> Result<(), SessionEnd> {
         self.inspections.want_again();
-        let list = within(LIST, self.engine.survey()).await?;
-        self.prints = list.iter().map(|(container, print)| (container.id.clone(), *print)).collect();
-        self.picture.replace(list.into_iter().map(|(container, _)| container).collect());
+        let Survey { found, failed } = within(LIST, self.engine.survey()).await?;
+        if let Some((Listed { id, .. }, error)) = failed.first() {
+            let (count, first) = (failed.len(), id.short());
+            tracing::warn!(count, first, %error, "the engine cannot tell of some containers; asking again");
+        }
+        let (mut containers, now) = (Vec::with_capacity(found.len()), Instant::now());
+        self.prints.clear();
+        for (container, print) in found {
+            self.prints.insert(container.id.clone(), print);
+            containers.push(container);
+        }
+        for (Listed { id, print }, error) in failed {
+            containers.extend(self.picture.container(&id).map(|known| known.as_ref().clone()));
+            self.failed(&id, &error, now);
+            self.prints.insert(id, print);
+        }
+        self.picture.replace(containers);
         self.compare_soon(false);
         Ok(())
     }

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 
 use super::FakeEngine;
 use super::model::SUBSCRIBER_ROOM;
-use crate::engine::{Effort, EngineError, EngineEvent, EngineInfo, EngineView, Inspected, Listed, Print};
+use crate::engine::{
+    Effort, EngineError, EngineEvent, EngineInfo, EngineView, Inspected, Listed, Print, Survey,
+};
 
 impl EngineView for FakeEngine {
     async fn identify(&self) -> Result<EngineInfo, EngineError> {
@@ -30,9 +32,17 @@ impl EngineView for FakeEngine {
         Ok(self.model().observe_all().into_iter().map(listed).collect())
     }
 
-    async fn survey(&self) -> Result<Vec<(Container, Print)>, EngineError> {
+    async fn survey(&self) -> Result<Survey, EngineError> {
         self.call("containers", false).await?;
-        Ok(self.model().observe_all().into_iter().map(|one| (one.clone(), print(&one))).collect())
+        let (mut survey, mut model) = (Survey::default(), self.model());
+        for one in model.observe_all() {
+            let print = print(&one);
+            match model.failure_of(&format!("survey {}", one.name)) {
+                Ok(()) => survey.found.push((one, print)),
+                Err(error) => survey.failed.push((Listed { id: one.id, print }, error)),
+            }
+        }
+        Ok(survey)
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {

@@ -122,6 +122,39 @@ async fn a_look_that_fails_is_made_up_for() {
     watched.truth().await;
 }
 
+/// Half-removed containers, or those whose lock somebody holds, cannot be inspected, some of them for ever.
+#[tokio::test(start_paused = true)]
+async fn one_container_that_cannot_be_looked_at_takes_nobody_else_with_it() {
+    let watched = settled(&["a", "b"]).await;
+    let engine = &watched.engine;
+    let refused = || EngineError::Refused("RWLayer is unexpectedly nil".to_owned());
+    engine.fail_when("survey b", usize::MAX, refused());
+    engine.fail_when("container b", usize::MAX, refused());
+    // A subscription that is made anew finds it so.
+    let subscriptions = engine.asked("events");
+    engine.go_away("restarted");
+    engine.come_back();
+    while engine.asked("events") == subscriptions {
+        pass(Duration::from_secs(1)).await;
+    }
+    engine.change("a", Some("die"), stopped);
+    watched
+        .picture(|engine, containers| {
+            engine.state == EngineState::Reachable
+                && containers.len() == 2
+                && containers.iter().any(|c| c.name == "a" && c.state == ContainerState::Exited)
+        })
+        .await;
+    // It is asked for again and again, and less and less often, while the list comes as ever.
+    let (looks, lists) = (engine.asked("container"), engine.asked("list"));
+    pass(Duration::from_secs(3600)).await;
+    let (looks, lists) = (engine.asked("container") - looks, engine.asked("list") - lists);
+    assert!((8..=40).contains(&looks) && lists <= 13, "{looks} looks, {lists} lists");
+    marker(engine, "end");
+    let told = watched.events("mark end").await;
+    assert!(!told.iter().any(|line| line.contains(" b ")), "nothing is inferred of it: {told:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_hangs_is_found_out_within_about_a_minute_and_one_of_its_parts_within_five() {
     for (call, most) in [("ping", 75), ("identify", 315)] {

@@ -195,6 +195,7 @@ where
             }
             // The socket has queued the answer; it has to be written even if nothing more is read.
             Some(Ok(Message::Ping(_))) => {
+                self.timing.pinged();
                 self.timing.writing(Instant::now());
                 self.heartbeat()
             }
@@ -235,11 +236,11 @@ where
     }
 
     fn time_passed(&mut self, now: Instant) -> Result<(), Ending> {
-        let Some(paused) = self.timing.take_heartbeat(now) else { return Ok(()) };
+        let Some(unanswered) = self.timing.take_heartbeat(now) else { return Ok(()) };
         let heartbeat = match self.heartbeat {
             Heartbeat::Send => Beat::Ping,
-            // While this side does not read it answers no heartbeat, so that it must show by itself that it lives.
-            Heartbeat::Expect if paused => Beat::Pong,
+            // Where it has answered no heartbeat, this side must show by itself that it lives.
+            Heartbeat::Expect if unanswered => Beat::Pong,
             Heartbeat::Expect => return Ok(()),
         };
         if self.timing.is_writing() {

@@ -35,6 +35,9 @@ pub(super) struct Timing {
     reading: bool,
     /// Whether reading has paused since the last heartbeat was due.
     paused: bool,
+    /// Whether bytes have come in since then, and whether a heartbeat was among them.
+    told: bool,
+    pinged: bool,
     heartbeat_every: Duration,
     next_heartbeat: Instant,
     write_until: Option<Instant>,
@@ -48,6 +51,8 @@ impl Timing {
             received,
             reading: true,
             paused: false,
+            told: false,
+            pinged: false,
             heartbeat_every,
             next_heartbeat: now + jittered(heartbeat_every),
             write_until: None,
@@ -59,7 +64,13 @@ impl Timing {
         if total != self.received {
             self.received = total;
             self.heard = now;
+            self.told = true;
         }
+    }
+
+    /// Notes that the peer's heartbeat has come in, which is answered.
+    pub(super) fn pinged(&mut self) {
+        self.pinged = true;
     }
 
     /// Notes whether the socket is being read: while it is not, the peer cannot be heard.
@@ -85,13 +96,15 @@ impl Timing {
         self.write_until.is_some()
     }
 
-    /// Whether a heartbeat is due, and if so whether reading paused since the last one was.
+    /// Whether a heartbeat is due, and if so whether the peer may have heard nothing since the last one was: reading paused,
+    /// or what came in was no heartbeat. On a slow line that stands behind whatever else the peer has to tell.
     pub(super) fn take_heartbeat(&mut self, now: Instant) -> Option<bool> {
         if now < self.next_heartbeat {
             return None;
         }
         self.next_heartbeat = now + jittered(self.heartbeat_every);
-        Some(std::mem::replace(&mut self.paused, !self.reading))
+        let unanswered = std::mem::take(&mut self.told) & !std::mem::take(&mut self.pinged);
+        Some(std::mem::replace(&mut self.paused, !self.reading) | unanswered)
     }
 
     pub(super) fn verdict(&self, now: Instant) -> Verdict {
@@ -177,6 +190,23 @@ mod tests {
         assert_eq!(timing.verdict(start + STALLED), Verdict::Stalled);
         timing.written();
         assert_eq!(timing.verdict(start + STALLED), Verdict::Live);
+    }
+
+    #[test]
+    fn who_tells_much_and_sends_no_heartbeat_is_shown_that_it_is_heard() {
+        let start = Instant::now();
+        let mut timing = Timing::new(0, HEARTBEAT, start);
+        let mut due = start;
+        for (bytes, pinged, unanswered) in
+            [(0, false, false), (10, false, true), (20, true, false), (20, false, false), (30, false, true)]
+        {
+            timing.received(bytes, due);
+            if pinged {
+                timing.pinged();
+            }
+            due += HEARTBEAT + JITTER;
+            assert_eq!(timing.take_heartbeat(due), Some(unanswered), "{bytes}");
+        }
     }
 
     #[test]
