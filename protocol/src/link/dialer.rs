@@ -199,8 +199,8 @@ pub(super) async fn connect(
     let sockets: Vec<SocketAddr> = clock
         .bound(Phase::Resolve, lookup_host((host, port)))
         .await?
-        .map_err(|source| DialError::Resolve { host: host.to_owned(), source })?
-        .collect();
+        .map(|found| in_turns(found.collect()))
+        .map_err(|source| DialError::Resolve { host: host.to_owned(), source })?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
     for (position, socket) in sockets.iter().enumerate() {
         let attempt = clock.bound(Phase::Connect, async {
@@ -219,6 +219,20 @@ pub(super) async fn connect(
         }
     }
     Err(DialError::Connect { address: clock.address.clone(), source: failure })
+}
+
+/// The families of addresses in turns, the first one first (RFC 8305, section 4): where one of them leads nowhere, as many
+/// a network's IPv6 does, the other is not left to the end, for which there may be no time.
+fn in_turns(sockets: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = sockets.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| socket.is_ipv6() == first);
+    let (mut turns, mut other) = (Vec::new(), other.into_iter());
+    for socket in one {
+        turns.push(socket);
+        turns.extend(other.next());
+    }
+    turns.extend(other);
+    turns
 }
 
 fn send_at_once(stream: &TcpStream, socket: SocketAddr) {

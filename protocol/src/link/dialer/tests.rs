@@ -1,9 +1,11 @@
 //! Dialling what does not answer as it should. What does is tested with the listener.
 
+use std::net::SocketAddr;
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::{Clock, DialError, Phase, dial, dial_socket, upgrade};
+use super::{Clock, DialError, Phase, dial, dial_socket, in_turns, upgrade};
 use crate::link::address::AgentAddress;
 use crate::link::identity::Identity;
 use crate::link::tls::Trust;
@@ -56,5 +58,23 @@ async fn a_port_where_nobody_listens_is_named() {
     ] {
         assert!(matches!(error, DialError::Connect { .. }), "{error}");
         assert!(error.to_string().contains(&free.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn families_take_turns_and_their_own_order_stays() {
+    let sockets = |list: &[&str]| -> Vec<SocketAddr> {
+        list.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 1)).collect()
+    };
+    for (found, turns) in [
+        (
+            &["::1", "::2", "::3", "192.0.2.1", "192.0.2.2"][..],
+            &["::1", "192.0.2.1", "::2", "192.0.2.2", "::3"][..],
+        ),
+        (&["192.0.2.1", "::1", "::2"], &["192.0.2.1", "::1", "::2"]),
+        (&["::1", "::2"], &["::1", "::2"]),
+        (&[], &[]),
+    ] {
+        assert_eq!(in_turns(sockets(found)), sockets(turns));
     }
 }
