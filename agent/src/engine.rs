@@ -101,6 +101,13 @@ pub trait EngineControl: Send + Sync + 'static {
     /// Removes a container, its anonymous volumes kept; `force` kills it first.
     fn remove(&self, container: &str, force: bool) -> impl Future<Output = Result<(), EngineError>> + Send;
 
+    /// Gives a container the restart policy of another one; without one, none: it is not started again by the engine.
+    fn restart_as(
+        &self,
+        container: &str,
+        like: Option<&str>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
     /// Creates, without starting it, a container named `name` with the whole configuration of `like` (environment,
     /// labels, mounts incl. anonymous volumes, ports, networks with aliases and addresses, restart policy, limits,
     /// …) but with `image`. What came from the old image's own defaults is taken from the new image instead.

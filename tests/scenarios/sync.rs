@@ -223,6 +223,8 @@ async fn a_script_does_the_work_and_is_reported_with_exit_code_and_both_streams(
 #[tokio::test]
 async fn cancelling_while_the_new_container_is_verified_puts_the_old_one_back() {
     let stage = Stage::start().await;
+    stage.host.docker(["update", "--restart", "on-failure:3", "shop_web_1"]).await;
+    let policy = stage.inspect("shop_web_1").await["HostConfig"]["RestartPolicy"].clone();
     let before = stage.everything().await;
     let slow = "HEALTHCHECK --interval=1s --start-period=300s CMD [\"/bin/false\"]";
     stage.publish("app:1", &ImageOptions::default().with(slow)).await;
@@ -236,10 +238,15 @@ async fn cancelling_while_the_new_container_is_verified_puts_the_old_one_back() 
             .then_some(())
     })
     .await;
+    // An engine that starts again now starts the new one alone.
+    let old = stage.everything().await.into_iter().find(|line| line.contains("_roadstead_old_")).unwrap();
+    let old = stage.inspect(old.split(' ').next().unwrap()).await;
+    assert_eq!(old["HostConfig"]["RestartPolicy"]["Name"], "no");
     stage.executor.cancel(id);
     let outcome = stage.outcome(id).await;
     assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome:?}");
     assert_eq!(service(&outcome, "web").result, ServiceResult::RolledBack);
+    assert_eq!(stage.inspect("shop_web_1").await["HostConfig"]["RestartPolicy"], policy);
     assert_eq!(stage.everything().await, before);
 }
 

@@ -60,10 +60,10 @@ async fn mend<E: Engine>(
         healed = true;
         let name = base_name(&new.name);
         say(context, name, StepState::Started, "removing a new container that never took over");
-        context.engine.remove(new.id.as_str(), true).await.or_else(gone_is_fine)?;
         let old = containers.iter().find(|other| other.name == name);
-        if let Some(old) = old.filter(|old| stopped_for(old, Some(new))) {
-            put_back(context, old, None, true).await?;
+        match old.filter(|old| stopped_for(old, Some(new))) {
+            Some(old) => put_back(context, old, Some(&new.id), true).await?,
+            None => context.engine.remove(new.id.as_str(), true).await.or_else(gone_is_fine)?,
         }
         say(context, name, StepState::Done, "");
     }

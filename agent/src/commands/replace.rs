@@ -133,6 +133,11 @@ impl Replacement<'_> {
             context.step(Step::Stop, self.service, &format!("stopping {}", old.name), stopped).await?;
         }
         engine.rename(old.id.as_str(), &old_name(old)).await?;
+        // An engine that starts again would start the old one beside the new, on the same volumes, though it was stopped:
+        // only `unless-stopped` remembers that.
+        if matches!(old.restart_policy.as_str(), "always" | "on-failure") {
+            engine.restart_as(old.id.as_str(), None).await?;
+        }
         engine.rename(new.as_str(), &old.name).await?;
         let started = engine.act(new.as_str(), ContainerAction::Start);
         context.step(Step::Start, self.service, &format!("starting {}", old.name), started).await?;
@@ -189,6 +194,13 @@ pub(super) async fn put_back<E: Engine>(
 ) -> Result<(), EngineError> {
     let engine = &context.engine;
     if let Some(new) = new {
+        // From the new one, as long as there is one: after an interruption nobody else knows the old one's policy.
+        let (was, is) = (engine.container(new.as_str()).await?, engine.container(old.id.as_str()).await?);
+        if let (Some(was), Some(is)) = (was, is)
+            && was.restart_policy != is.restart_policy
+        {
+            engine.restart_as(old.id.as_str(), Some(new.as_str())).await?;
+        }
         match engine.remove(new.as_str(), true).await {
             Ok(()) | Err(EngineError::NotFound(_)) => {}
             Err(error) => return Err(error),

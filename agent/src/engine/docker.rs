@@ -17,6 +17,7 @@ mod own;
 mod pull;
 mod recreate;
 mod survey;
+mod swap;
 mod times;
 mod wire;
 
@@ -318,21 +319,15 @@ impl EngineControl for DockerEngine {
         within(ACT_TIMEOUT, self.docker.remove_container(checked(container)?, Some(options))).await
     }
 
+    async fn restart_as(&self, container: &str, like: Option<&str>) -> Result<(), EngineError> {
+        self.update_restart(container, like).await
+    }
+
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {
         let Some(inspection) = self.inspect_as::<Value>(like).await? else {
             return Err(EngineError::NotFound(format!("No such container: {like}")));
         };
-        if let Some(obstacle) = recreate::obstacle(&inspection) {
-            return Err(EngineError::Conflict(obstacle));
-        }
-        let list: Value = self.wire.get("/containers/json?all=1", LIST_TIMEOUT).await?;
-        let sharers = recreate::sharers(&list, inspection["Id"].as_str().unwrap_or_default());
-        if !sharers.is_empty() {
-            return Err(EngineError::Conflict(format!(
-                "{} uses its network, and would be left with none: update them together, with compose or a script",
-                sharers.join(", ")
-            )));
-        }
+        self.replaceable(&inspection).await?;
         let Some(new) = self.inspect_image::<Value>(image).await? else {
             return Err(EngineError::NotFound(format!("No such image: {image}")));
         };

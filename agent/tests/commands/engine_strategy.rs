@@ -236,6 +236,29 @@ async fn only_the_services_asked_for_are_touched() {
     assert!(invalid_reason(&bench.run(only(&["api"])).await).contains("no service `api`"));
 }
 
+/// An engine that starts again meanwhile starts what has the policy `always`, stopped by hand or not.
+#[tokio::test(start_paused = true)]
+async fn the_old_container_is_not_started_beside_the_new_one_and_gets_its_policy_back() {
+    for policy in ["always", "on-failure", "unless-stopped"] {
+        let bench = Bench::new();
+        bench.shop();
+        bench.engine.change("shop_web_1", None, |web| web.restart_policy = policy.to_owned());
+        let unhealthy = Behaviour { unhealthy_after: Some(Duration::from_secs(5)), ..Behaviour::default() };
+        bench.engine.behave("sha256:app-new", unhealthy);
+        let id = bench.begin(sync("shop"));
+        let mut hold = bench.engine.hold_when("container shop_web_1");
+        hold.reached().await;
+        let old = bench.engine.list().into_iter().find(|one| one.name.contains("_roadstead_old_")).unwrap();
+        let expected = if policy == "unless-stopped" { policy } else { "no" };
+        assert_eq!(old.restart_policy, expected, "{policy}");
+        hold.release();
+        let outcome = bench.outcome(id).await;
+        assert_eq!(results(&outcome)[1].1, ServiceResult::RolledBack, "{outcome:?}");
+        bench.assert_runs("shop_web_1", "sha256:app-old");
+        assert_eq!(bench.engine.one("shop_web_1").unwrap().restart_policy, policy);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_failing_service_the_next_ones_stay_as_they_are() {
     let bench = Bench::new();

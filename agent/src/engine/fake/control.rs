@@ -93,6 +93,19 @@ impl EngineControl for FakeEngine {
         Ok(())
     }
 
+    async fn restart_as(&self, container: &str, like: Option<&str>) -> Result<(), EngineError> {
+        let (id, name) = self.known(container)?;
+        let policy = match like {
+            Some(like) => self.one(like).ok_or_else(|| gone(like))?.restart_policy,
+            None => "no".to_owned(),
+        };
+        self.call(&format!("restart_as {name} {policy}"), true).await?;
+        if let Some(held) = self.model().containers.get_mut(&id) {
+            held.container.restart_policy = policy;
+        }
+        Ok(())
+    }
+
     async fn create_like(&self, like: &str, name: &str, image: &str) -> Result<ContainerId, EngineError> {
         let (id, old) = self.known(like)?;
         self.call(&format!("create_like {old} {name} {image}"), true).await?;
