@@ -9,7 +9,7 @@ use roadstead_protocol::message::ids::ContainerId;
 use roadstead_protocol::message::progress::{PlannedService, Step};
 
 use super::pull::{PullError, pull};
-use super::verify::{Expectation, Verdict, verify};
+use super::verify::{Course, Expectation, Verdict, verify};
 use super::{Context, cancelled_untouched, failed, invalid};
 use crate::engine::{Engine, EngineError};
 
@@ -53,7 +53,10 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &InstallWork) -> 
     let expectation = Expectation {
         window: Duration::from_secs(work.verify_secs.into()),
         settle: context.options.settle,
-        one_shot: matches!(work.restart_policy.as_deref(), None | Some("" | "no")),
+        course: match work.restart_policy.as_deref() {
+            None | Some("" | "no") => Course::MayEnd,
+            Some(_) => Course::Runs,
+        },
     };
     match verify(context, name, id.as_str(), expectation).await {
         Verdict::Up => {

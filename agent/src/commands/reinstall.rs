@@ -13,7 +13,7 @@ use super::pull::{PullError, pull};
 use super::replace::{Replacement, base_name, ran_once, runs};
 use super::sync::outcome;
 use super::target::existing;
-use super::verify::Expectation;
+use super::verify::{Course, Expectation};
 use super::{Context, cancelled_untouched, failed, invalid, protection};
 use crate::engine::{Engine, EngineError};
 
@@ -21,7 +21,7 @@ use crate::engine::{Engine, EngineError};
 const VERIFY: Duration = Duration::from_secs(60);
 
 pub(super) async fn run<E: Engine>(context: &Context<E>, container: &str) -> Outcome {
-    let expectation = Expectation { window: VERIFY, settle: context.options.settle, one_shot: false };
+    let expectation = Expectation { window: VERIFY, settle: context.options.settle, course: Course::Runs };
     let old = match find(context, container, expectation).await {
         Ok(old) => old,
         Err(outcome) => return outcome,
@@ -57,7 +57,7 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, container: &str) -> Out
     if context.halted() {
         return cancelled_untouched(Vec::new());
     }
-    let expectation = Expectation { one_shot: ran_once(&old), ..expectation };
+    let expectation = Expectation { course: Course::after(ran_once(&old)), ..expectation };
     let replacement = Replacement { service: name, image: &image, old: &old, expectation };
     let replaced = replacement.run(context).await;
     let after = context.engine.container(name).await.ok().flatten().map(|now| now.image_id);

@@ -100,7 +100,7 @@ impl Replacement<'_> {
     /// new one is being verified (the old one is put back then).
     pub async fn run<E: Engine>(&self, context: &Context<E>) -> Replaced {
         let old = self.old;
-        let new_name = format!("{}{NEW_MARK}{}", old.name, old.id.short());
+        let new_name = new_name(&old.name, old);
         let detail = format!("a new container for {}", old.name);
         let engine = &context.engine;
         let created = engine.create_like(old.id.as_str(), &new_name, self.image);
@@ -203,7 +203,11 @@ pub(super) async fn put_back<E: Engine>(
         }
         match engine.remove(new.as_str(), true).await {
             Ok(()) | Err(EngineError::NotFound(_)) => {}
-            Err(error) => return Err(error),
+            // It steps aside, and the next sync removes it: what matters is that the old one runs.
+            Err(error) => {
+                context.journal.note(None, &format!("the new container could not be removed: {error}"));
+                step_aside(context, old, new).await?;
+            }
         }
     }
     let name = base_name(&old.name);
@@ -217,6 +221,27 @@ pub(super) async fn put_back<E: Engine>(
         engine.act(old.id.as_str(), ContainerAction::Start).await?;
     }
     Ok(())
+}
+
+/// Stops a new container, as far as that goes, and takes it the name that the old one is to have.
+async fn step_aside<E: Engine>(
+    context: &Context<E>,
+    old: &Container,
+    new: &ContainerId,
+) -> Result<(), EngineError> {
+    let engine = &context.engine;
+    let Some(there) = engine.container(new.as_str()).await? else { return Ok(()) };
+    if runs(&there) {
+        let _ = engine.act(new.as_str(), ContainerAction::Kill).await;
+    }
+    if there.name.contains(NEW_MARK) {
+        return Ok(());
+    }
+    engine.rename(new.as_str(), &new_name(base_name(&old.name), old)).await
+}
+
+fn new_name(name: &str, old: &Container) -> String {
+    format!("{name}{NEW_MARK}{}", old.id.short())
 }
 
 fn old_name(old: &Container) -> String {

@@ -18,7 +18,7 @@ use roadstead_protocol::message::policy::Verb;
 
 use super::heal::heal;
 use super::program::{Ended, is_executable};
-use super::verify::Expectation;
+use super::verify::{Course, Expectation};
 use super::{Context, failed, invalid, protection};
 use crate::engine::Engine;
 use compose::Compose;
@@ -54,7 +54,7 @@ pub(super) async fn run<E: Engine>(context: &Context<E>, work: &SyncWork) -> Out
     let expectation = Expectation {
         window: Duration::from_secs(work.verify_secs.into()),
         settle: context.options.settle,
-        one_shot: false,
+        course: Course::Runs,
     };
     if project.has_leftovers() {
         // Mended before anything is compared, or a half-replaced service would be taken for the real one.

@@ -40,8 +40,26 @@ pub(super) struct Expectation {
     pub window: Duration,
     /// Without a health check it must run that long without a break.
     pub settle: Duration,
-    /// It may also end, if with code 0.
-    pub one_shot: bool,
+    /// What it is to do.
+    pub course: Course,
+}
+
+/// What a container is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It runs on.
+    Runs,
+    /// It runs on, or ends with code 0.
+    MayEnd,
+    /// It does its work and ends, as it did before: while it runs, it may fail yet.
+    Ends,
+}
+
+impl Course {
+    /// Of the successor of a container that did its work and ended, or did not.
+    pub(super) const fn after(ran_once: bool) -> Self {
+        if ran_once { Self::Ends } else { Self::Runs }
+    }
 }
 
 /// Watches a started container until it is clear whether it is up.
@@ -134,7 +152,9 @@ impl Judge {
                 "{}; its restart policy starts it again and again",
                 how_it_ended(container)
             )),
-            ContainerState::Exited if self.expectation.one_shot && container.exit_code == Some(0) => {
+            ContainerState::Exited
+                if self.expectation.course != Course::Runs && container.exit_code == Some(0) =>
+            {
                 Finding::Up("it ran once and ended with code 0".to_owned())
             }
             ContainerState::Exited | ContainerState::Dead => Finding::Down(how_it_ended(container)),
@@ -159,7 +179,8 @@ impl Judge {
             ContainerHealth::None | ContainerHealth::Unknown => {
                 // A window shorter than the settling time ends it.
                 let settle = self.expectation.settle.min(self.expectation.window);
-                if now >= since + settle || now >= self.start + self.expectation.window {
+                let settled = now >= since + settle && self.expectation.course != Course::Ends;
+                if settled || now >= self.start + self.expectation.window {
                     Finding::Up("running".to_owned())
                 } else {
                     Finding::NotYet("it runs, but not for long enough yet".to_owned())
@@ -182,7 +203,7 @@ mod tests {
     use crate::engine::fake::FakeEngine;
 
     const EXPECTATION: Expectation =
-        Expectation { window: Duration::from_secs(60), settle: Duration::from_secs(3), one_shot: false };
+        Expectation { window: Duration::from_secs(60), settle: Duration::from_secs(3), course: Course::Runs };
 
     fn find(expectation: Expectation, after: Duration, change: impl FnOnce(&mut Container)) -> Finding {
         let start = Instant::now();
@@ -239,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_runs_once_may_end_but_only_with_0() {
-        let once = Expectation { one_shot: true, ..EXPECTATION };
+        let once = Expectation { course: Course::MayEnd, ..EXPECTATION };
         let ended = |code| {
             move |container: &mut Container| {
                 container.state = ContainerState::Exited;

@@ -221,6 +221,43 @@ async fn what_runs_once_runs_again_with_its_new_image() {
     assert_eq!(summary(&bench.run(sync("shop")).await), "updated web; db already current");
 }
 
+/// A migration that runs for a while may fail at its end.
+#[tokio::test(start_paused = true)]
+async fn what_runs_once_is_waited_for() {
+    let bench = Bench::new();
+    bench.shop();
+    bench.engine.change("shop_web_1", Some("die"), |web| {
+        web.state = ContainerState::Exited;
+        web.exit_code = Some(0);
+        web.restart_policy = "no".to_owned();
+    });
+    let exits = Some((Duration::from_secs(20), 4));
+    bench.engine.behave("sha256:app-new", Behaviour { exits, ..Behaviour::default() });
+    let outcome = bench.run(sync("shop")).await;
+    assert!(failure(&outcome).contains("code 4"), "{outcome:?}");
+}
+
+/// What can neither run nor be removed steps aside: the service comes first.
+#[tokio::test(start_paused = true)]
+async fn a_new_container_that_cannot_be_removed_does_not_keep_the_old_one_down() {
+    let bench = Bench::new();
+    bench.shop();
+    let exits = Some((Duration::from_secs(1), 1));
+    bench.engine.behave("sha256:app-new", Behaviour { exits, ..Behaviour::default() });
+    let busy = EngineError::Refused("device or resource busy".to_owned());
+    bench.engine.fail_when("remove shop_web_1", 1, busy);
+    let outcome = bench.run(sync("shop")).await;
+    assert_eq!(results(&outcome)[1].1, ServiceResult::RolledBack, "{outcome:?}");
+    let web = bench.engine.one("shop_web_1").unwrap();
+    assert_eq!((web.image_id.as_str(), web.state), ("sha256:app-old", ContainerState::Running));
+    assert!(bench.engine.list().iter().any(|one| one.name.contains("_roadstead_new_")));
+    // The next sync removes it.
+    bench.engine.behave("sha256:app-new", Behaviour::default());
+    bench.engine.publish("app:1", RegistryImage::simple("sha256:app-newer"));
+    assert_eq!(summary(&bench.run(sync("shop")).await), "updated web; db already current");
+    assert_eq!(bench.engine.list().len(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn only_the_services_asked_for_are_touched() {
     let bench = Bench::new();

@@ -8,7 +8,7 @@ use super::pulls::{Source, runs_only};
 use super::{members, outcome};
 use crate::commands::Context;
 use crate::commands::replace::{ailment, is_ailing, ran_once, runs};
-use crate::commands::verify::{Expectation, Verdict, verify};
+use crate::commands::verify::{Course, Expectation, Verdict, verify};
 use crate::engine::{Engine, EngineError};
 
 /// Looks at every service again and verifies those that the program touched.
@@ -106,8 +106,11 @@ async fn verified<E: Engine>(
     expectation: Expectation,
 ) -> ServiceOutcome {
     // A service that never ran before, or ran once, may have its work done by now.
-    let one_shot = before.containers.iter().all(ran_once);
-    let expectation = Expectation { one_shot, ..expectation };
+    let course = match before.containers.as_slice() {
+        [] => Course::MayEnd,
+        containers => Course::after(containers.iter().all(ran_once)),
+    };
+    let expectation = Expectation { course, ..expectation };
     for container in touched {
         match verify(context, &before.name, container.id.as_str(), expectation).await {
             Verdict::Up => {}

@@ -10,7 +10,7 @@ use super::pulls::{Pulls, Source, pull_all};
 use crate::commands::Context;
 use crate::commands::container::state_word;
 use crate::commands::replace::{Replaced, Replacement, ailment, is_ailing, ran_once, runs};
-use crate::commands::verify::Expectation;
+use crate::commands::verify::{Course, Expectation};
 use crate::engine::Engine;
 
 pub(super) async fn run<E: Engine>(
@@ -71,7 +71,7 @@ async fn update<E: Engine>(
     let mut done = 0;
     let mut last = Replaced::Halted;
     for old in &replaceable {
-        let expectation = Expectation { one_shot: ran_once(old), ..expectation };
+        let expectation = Expectation { course: Course::after(ran_once(old)), ..expectation };
         let replacement = Replacement { service: &service.name, image: &service.image, old, expectation };
         last = if context.halted() { Replaced::Halted } else { replacement.run(context).await };
         if !matches!(last, Replaced::Done(_)) {
