@@ -28,6 +28,7 @@ use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceOutcome
 #[cfg(feature = "test-util")]
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::progress::{Step, StepState};
+use roadstead_protocol::message::time::UnixMicros;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, EngineError};
@@ -108,12 +109,21 @@ pub struct Context<E> {
     pub journal: Arc<Journal>,
     /// Set when it should stop at its next safe point.
     pub halt: CancellationToken,
+    /// When an earlier process of this agent began with it, if one did: what it did is part of this command, too.
+    pub resumed_from: Option<UnixMicros>,
 }
 
 impl<E: Engine> Context<E> {
     /// Whether to stop here, at a safe point.
     fn halted(&self) -> bool {
         self.halt.is_cancelled()
+    }
+
+    /// Whether a container was made or started by this command before the agent was restarted.
+    fn is_own_work(&self, container: &Container) -> bool {
+        let since =
+            |began| container.created_at >= began || container.started_at.is_some_and(|at| at >= began);
+        self.resumed_from.is_some_and(since)
     }
 
     /// Does one step and says so before and after.

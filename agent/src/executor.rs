@@ -343,6 +343,7 @@ impl<E: Engine> Shared<E> {
             policy: Arc::clone(&self.policy),
             journal: Arc::clone(&entry.journal),
             halt: entry.halt.clone(),
+            resumed_from: entry.resumed.then_some(entry.since),
         };
         commands::run(&context, &order.work).await
     }

@@ -60,8 +60,8 @@ mod users;
 pub mod views;
 mod watch;
 
-use crate::accounts::limits::{Buckets, Rate};
-use crate::accounts::sources::{STRANGERS_RATE, Sources};
+use crate::accounts::limits::{AtOnce, AtWork, Buckets, Rate};
+use crate::accounts::sources::{STRANGERS_RATE, Sources, site_of};
 use crate::accounts::{Accounts, LOGIN_RATE, network_of};
 use crate::audit::Audit;
 use crate::commands::Commands;
@@ -81,6 +81,9 @@ use crate::store::Store;
 
 /// Addresses whose refusals without login are audited apart.
 const STRANGERS: usize = 10_000;
+
+/// Requests from one network that wait for their answer at the same time.
+const REQUESTS: usize = 128;
 
 /// Agents that are not known, from one network: a whole site may join at once, or have been removed.
 const KNOCKING_RATE: Rate = Rate { burst: 32, refill: Duration::from_secs(1) };
@@ -154,6 +157,8 @@ pub struct App {
     refusals: Mutex<Buckets<String>>,
     knocking: Mutex<Buckets<IpAddr>>,
     beginning: Mutex<Buckets<IpAddr>>,
+    /// Requests that have no answer yet: whoever lets a body trickle in keeps a connection from others, of a proxy, too.
+    requests: AtOnce<IpAddr>,
     /// Requests that change something: they outlive whoever asked.
     changes: TaskTracker,
     ending: CancellationToken,
@@ -170,6 +175,7 @@ impl App {
             refusals: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
             beginning: Mutex::new(Buckets::new(BEGIN_RATE, STRANGERS)),
+            requests: AtOnce::new(REQUESTS),
             changes: TaskTracker::new(),
             ending,
         }
@@ -192,6 +198,12 @@ impl App {
     fn may_knock(&self, address: IpAddr) -> bool {
         let mut knocking = self.knocking.lock().unwrap_or_else(PoisonError::into_inner);
         knocking.take(network_of(address), Instant::now()).is_ok()
+    }
+
+    /// A request's turn until it has its answer; none if there are enough from that network, or IPv6 site.
+    fn begin_request(&self, address: IpAddr) -> Option<AtWork<IpAddr>> {
+        let network = network_of(address);
+        self.requests.begin(site_of(network).unwrap_or(network))
     }
 
     /// Whether somebody may begin to sign in at the provider from there, or how long to wait.
@@ -283,8 +295,9 @@ pub async fn serve(
     services: Services,
     shutdown: CancellationToken,
 ) {
+    let proxies = services.about.trusted_proxies.clone();
     let app = Arc::new(App::new(services, shutdown.clone()));
-    server::serve(listener, tls, router_of(Arc::clone(&app)), shutdown).await;
+    server::serve(listener, tls, router_of(Arc::clone(&app)), proxies, shutdown).await;
     app.changes.close();
     if tokio::time::timeout(server::DRAIN, app.changes.wait()).await.is_err() {
         tracing::warn!(changes = app.changes.len(), "changes were cut off at shutdown");

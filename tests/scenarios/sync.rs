@@ -54,7 +54,7 @@ async fn a_container_whose_network_another_one_uses_is_left_as_it_is() {
     stage.host.docker(joined).await;
     stage.publish("app:1", &newer()).await;
     let (outcome, _) = stage.run(sync(Strategy::Engine)).await;
-    assert!(failure(&outcome).contains("joined uses its network"), "{outcome:?}");
+    assert!(failure(&outcome).contains("its network is used by joined"), "{outcome:?}");
     let now = stage.inspect("shop_web_1").await;
     assert_eq!((&now["Id"], &now["State"]["StartedAt"]), (&web["Id"], &web["State"]["StartedAt"]));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use roadstead_agent::commands::CommandOptions;
@@ -43,6 +44,8 @@ impl Host {
         let order = Order { id: CommandId::generate(), work, deadline_secs: 600 };
         let mut hold = self.engine.hold_when(point);
         let lines = self.life(async |bench| {
+            // The engine's clock stands still meanwhile, and orders are dated by the machine's.
+            tokio::time::advance(Duration::from_secs(1)).await;
             let _ = bench.executor.order(order.clone());
             hold.reached().await;
             bench.lines(order.id).await
@@ -81,7 +84,8 @@ fn is_numbered(lines: &[ProgressLine]) -> bool {
 
 #[test]
 fn a_sync_goes_on_under_its_own_id_and_in_its_own_log() {
-    for point in ["layer app:1", "create_like", "stop shop_web_1", "start shop_web_1"] {
+    let late = "remove shop_web_1_roadstead_old";
+    for point in ["layer app:1", "create_like", "stop shop_web_1", "start shop_web_1", late] {
         let host = Host::new();
         let (order, told) = host.dies_at(sync("shop"), point);
         assert!(!told.is_empty() && is_numbered(&told));

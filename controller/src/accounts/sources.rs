@@ -53,7 +53,8 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 }
 
 /// The /48 of an IPv6 network: what a provider hands to one customer at most.
-pub(super) fn site_of(network: IpAddr) -> Option<IpAddr> {
+#[must_use]
+pub fn site_of(network: IpAddr) -> Option<IpAddr> {
     match network {
         IpAddr::V6(network) => Some(IpAddr::V6((network.to_bits() & (u128::MAX << 80)).into())),
         IpAddr::V4(_) => None,

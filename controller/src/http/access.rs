@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
@@ -41,6 +41,12 @@ impl Peer {
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
         parts.extensions.get().copied().unwrap_or_else(Self::nowhere)
+    }
+
+    /// The same of a request that is whole.
+    #[must_use]
+    pub fn of_request(request: &Request) -> Self {
+        request.extensions().get().copied().unwrap_or_else(Self::nowhere)
     }
 
     /// Of which nothing is known.

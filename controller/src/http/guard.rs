@@ -37,6 +37,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let turn = app.begin_request(Peer::of_request(&request).ip());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
     let mut response = match refuse_forged(&request, tls) {
@@ -47,14 +48,26 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
             }
             problem.into_response()
         }
+        None if turn.is_none() && path != "/agent" => too_many().into_response(),
         None => answer(&app, request, next).await,
     };
+    drop(turn);
     let route = route.as_deref().unwrap_or("unmatched");
     app.metrics.count_request(&method, route, response.status());
     // Not what follows the path: others put secrets there.
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered a request");
     harden(response.headers_mut(), tls);
     response
+}
+
+fn too_many() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-requests",
+        "Too many requests at once",
+        "Too many requests from your network wait for their answer; ask again when some have theirs.",
+    )
+    .retry_after(1)
 }
 
 /// Whoever asks for a change may hang up before it is answered; it is carried through to its end, and into the audit

@@ -21,12 +21,13 @@ use tower::ServiceExt as _;
 use super::access::Peer;
 use super::stall::StallGuard;
 use crate::accounts::network_of;
+use crate::networks::Networks;
 
 /// Connections at once; a further one waits in the listener's backlog.
 const CONNECTIONS: usize = 4096;
 
-/// Connections at once from one address or IPv6 network; a further one is dropped. A proxy in front, through which
-/// everybody comes, has enough with these: no more streams than half of them are served.
+/// Connections at once from one address or IPv6 network; a further one is dropped. A proxy that is trusted, through which
+/// everybody comes, may have as many as there are: who is behind it has a limit of requests (`guard.rs`).
 const CONNECTIONS_PER_SOURCE: usize = 512;
 
 /// A TLS handshake, and the head of a request, must be whole within this time.
@@ -84,6 +85,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
+    proxies: Networks,
     shutdown: CancellationToken,
 ) {
     let tls = tls.map(TlsAcceptor::from);
@@ -98,7 +100,9 @@ pub(super) async fn serve(
             next = accept(&listener, &room) => next,
         };
         match next {
-            Next::Serve(_, address, _) if !sources.has_room(address.ip()) => {
+            Next::Serve(_, address, _)
+                if !sources.has_room(address.ip()) && !proxies.hold(address.ip().to_canonical()) =>
+            {
                 tracing::debug!(%address, "too many web connections from one address; dropped");
             }
             Next::Serve(stream, address, permit) => {

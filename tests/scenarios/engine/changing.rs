@@ -111,6 +111,13 @@ async fn addresses_hosts_and_shared_networks_survive_recreation() {
     for name in ["shares", "none", "host", "plain", "fixed"] {
         let before = inspected(&engine, name).await;
         agent.stop(name, Duration::from_secs(1)).await.expect(name);
+        if name == "fixed" {
+            let refused =
+                agent.create_like(name, "fixed-new", "app:1").await.expect_err("others use its network");
+            let (kind, reason) = kind(&refused);
+            assert!(kind == "conflict" && reason.contains("shares-new, shares"), "{reason}");
+            engine.docker(["rm", "--force", "shares", "shares-new"]).await;
+        }
         let id = agent.create_like(name, &format!("{name}-new"), "app:1").await.expect(name);
         agent.act(id.as_str(), ContainerAction::Start).await.expect(name);
         let after = inspected(&engine, id.as_str()).await;

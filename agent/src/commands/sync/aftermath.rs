@@ -38,7 +38,8 @@ pub(super) async fn look<E: Engine>(
             continue;
         };
         let blank = ServiceOutcome { after: after.running_image(), image: after.image.clone(), ..blank };
-        let touched: Vec<_> = after.containers.iter().filter(|now| was_touched(service, now)).collect();
+        let touched = |now: &&Container| was_touched(service, now) || context.is_own_work(now);
+        let touched: Vec<_> = after.containers.iter().filter(touched).collect();
         let source = source(service);
         let outcome = if touched.is_empty() {
             untouched(after, source, blank)
@@ -98,7 +99,8 @@ fn untouched(now: &Service, source: Option<Source>, blank: ServiceOutcome) -> Se
     ServiceOutcome { result, reason, ..blank }
 }
 
-async fn verified<E: Engine>(
+/// Verifies what was restarted of a service.
+pub(super) async fn verified<E: Engine>(
     context: &Context<E>,
     before: &Service,
     touched: &[&Container],
@@ -130,7 +132,10 @@ async fn verified<E: Engine>(
         }
     }
     let changed = touched.iter().any(|now| {
-        before.containers.is_empty() || before.containers.iter().all(|old| old.image_id != now.image_id)
+        let other = before.containers.iter().all(|old| old.image_id != now.image_id);
+        // Made before the agent was restarted: what ran before that is not known any more.
+        let made = context.resumed_from.is_some_and(|began| now.created_at >= began);
+        before.containers.is_empty() || other || made
     });
     let result = if changed { ServiceResult::Updated } else { ServiceResult::Restarted };
     ServiceOutcome { result, ..blank }

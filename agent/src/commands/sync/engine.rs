@@ -4,9 +4,9 @@
 use roadstead_protocol::message::command::{Outcome, ServiceOutcome, ServiceResult};
 use roadstead_protocol::message::container::Container;
 
-use super::outcome;
 use super::plan::{Project, Service};
 use super::pulls::{Pulls, Source, pull_all};
+use super::{aftermath, outcome};
 use crate::commands::Context;
 use crate::commands::container::state_word;
 use crate::commands::replace::{Replaced, Replacement, ailment, is_ailing, ran_once, runs};
@@ -57,6 +57,10 @@ async fn update<E: Engine>(
         service.containers.iter().filter(stale).partition(|container| runs(container) || ran_once(container));
     let left: Vec<_> = left.into_iter().map(left_alone).collect();
     let blank = outcome::blank(service);
+    let own: Vec<_> = service.containers.iter().filter(|one| context.is_own_work(one)).collect();
+    if replaceable.is_empty() && left.is_empty() && !own.is_empty() {
+        return aftermath::verified(context, service, &own, blank, expectation).await;
+    }
     if replaceable.is_empty() {
         let (result, reason) = if let Some(ailing) = service.containers.iter().find(|one| is_ailing(one)) {
             (ServiceResult::Failed, Some(ailment(ailing)))

@@ -18,7 +18,7 @@ impl DockerEngine {
             return Ok(());
         }
         Err(EngineError::Conflict(format!(
-            "{} uses its network, and would be left with none: update them together, with compose or a script",
+            "its network is used by {}, which would be left with none: update them together, with compose or a script",
             sharers.join(", ")
         )))
     }

@@ -1,15 +1,24 @@
 //! The server around the router: real sockets, slow peers, shutdown.
 
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header;
+use futures_util::{poll, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
+use super::super::REQUESTS;
+use super::super::access::Peer;
 use super::Site;
 use crate::accounts::Role;
 
-async fn serve(site: &Site) -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+async fn serve(site: &Site) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
@@ -102,4 +111,31 @@ async fn a_head_without_end_is_refused_before_it_fills_the_memory() {
     let mut answer = [0; 64];
     let answered = tokio::time::timeout(soon, peer.read(&mut answer)).await;
     assert!(answered.is_ok(), "it is still being read");
+}
+
+/// A login from one network of a site, whose body does not come.
+fn slow(site: u16, network: usize) -> Request {
+    let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    let mut request =
+        Request::post("/api/login").header(header::CONTENT_TYPE, "application/json").body(body).unwrap();
+    let network = u16::try_from(network).unwrap();
+    let address = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, site, network, 0, 0, 0, 1));
+    request.extensions_mut().insert(Peer { address: SocketAddr::new(address, 1), tls: true });
+    request
+}
+
+#[tokio::test]
+async fn who_lets_bodies_trickle_in_has_so_many_requests_and_keeps_nobody_out() {
+    let site = Site::open().await;
+    let ask = |request| Box::pin(site.router.clone().oneshot(request));
+    let mut waiting = Vec::new();
+    for network in 0..REQUESTS {
+        let mut asked = ask(slow(1, network));
+        assert!(poll!(&mut asked).is_pending());
+        waiting.push(asked);
+    }
+    site.send(slow(1, REQUESTS)).await.problem(429, "too-many-requests");
+    assert!(poll!(&mut ask(slow(2, 0))).is_pending(), "another site goes on");
+    drop(waiting.pop());
+    assert!(poll!(&mut ask(slow(1, REQUESTS))).is_pending(), "whoever goes leaves room");
 }
