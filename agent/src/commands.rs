@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_protocol::message::command::{OrderRefusal, Outcome, ServiceOutcome, Work};
-#[cfg(feature = "test-util")]
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::progress::{Step, StepState};
 use roadstead_protocol::message::time::UnixMicros;
