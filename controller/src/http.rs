@@ -61,7 +61,7 @@ pub mod views;
 mod watch;
 
 use crate::accounts::limits::{AtOnce, AtWork, Buckets, Rate};
-use crate::accounts::sources::{STRANGERS_RATE, Sources, site_of};
+use crate::accounts::sources::{Sources, site_of};
 use crate::accounts::{Accounts, LOGIN_RATE, network_of};
 use crate::audit::Audit;
 use crate::commands::Commands;
@@ -171,7 +171,7 @@ impl App {
             metrics: metrics::HttpMetrics::default(),
             streams: streams::Streams::default(),
             watches: watch::Watches::default(),
-            strangers: Mutex::new(Sources::new(LOGIN_RATE, STRANGERS_RATE)),
+            strangers: Mutex::new(Sources::audited()),
             refusals: Mutex::new(Buckets::new(LOGIN_RATE, STRANGERS)),
             knocking: Mutex::new(Buckets::new(KNOCKING_RATE, STRANGERS)),
             beginning: Mutex::new(Buckets::new(BEGIN_RATE, STRANGERS)),

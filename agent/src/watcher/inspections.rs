@@ -38,6 +38,10 @@ struct Watched {
     failures: u32,
 }
 
+impl Watched {
+    const DUE: Self = Self { state: State::Due, looks: 0, failures: 0 };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In `due`.
@@ -52,7 +56,7 @@ impl Inspections {
     /// Something happened to a container.
     pub fn want(&mut self, id: &ContainerId) {
         let Some(watched) = self.states.get_mut(id) else {
-            self.states.insert(id.clone(), Watched { state: State::Due, looks: 0, failures: 0 });
+            self.states.insert(id.clone(), Watched::DUE);
             self.due.push_back(id.clone());
             return;
         };
@@ -100,8 +104,7 @@ impl Inspections {
 
     /// A look has failed: what is known of the container is old until one succeeds.
     pub fn failed(&mut self, id: &ContainerId, now: Instant) {
-        let blank = Watched { state: State::Due, looks: 0, failures: 0 };
-        let watched = self.states.entry(id.clone()).or_insert(blank);
+        let watched = self.states.entry(id.clone()).or_insert(Watched::DUE);
         let pause = RETRY.saturating_mul(1 << watched.failures.min(16)).min(LONGEST);
         watched.failures = watched.failures.saturating_add(1);
         watched.looks = AT_ONCE;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::error::LoginError;
 use super::limits::{AtOnce, AtWork, Backoff, Buckets, Rate, Waits};
-use super::sources::{network_of, site_of};
+use super::sources::{Sources, network_of};
 
 /// Login attempts from one address.
 pub const LOGIN_RATE: Rate = Rate { burst: 10, refill: Duration::from_secs(6) };
@@ -45,7 +45,7 @@ pub(super) const FAILURES: Waits = Waits {
 /// hashing has few places, and they are everybody's.
 const AT_ONCE: usize = 2;
 
-/// Addresses and accounts whose attempts are counted apart.
+/// Accounts whose attempts are counted apart.
 const KEYS: usize = 10_000;
 
 const NONCE: usize = 16;
@@ -61,8 +61,7 @@ pub(super) struct Attempts {
 }
 
 struct Counts {
-    addresses: Buckets<IpAddr>,
-    sites: Buckets<IpAddr>,
+    sources: Sources,
     accounts: Buckets<String>,
     codes: Buckets<String>,
     failures: Backoff<(IpAddr, String)>,
@@ -80,8 +79,7 @@ impl Attempts {
     /// Nothing tried yet. `key` proves device cookies and is kept by the store.
     pub(super) fn new(key: [u8; 32]) -> Self {
         let counts = Counts {
-            addresses: Buckets::new(LOGIN_RATE, KEYS),
-            sites: Buckets::new(SITE_RATE, KEYS),
+            sources: Sources::new(LOGIN_RATE, SITE_RATE),
             accounts: Buckets::new(ACCOUNT_RATE, KEYS),
             codes: Buckets::new(CODE_RATE, KEYS),
             failures: Backoff::new(FAILURES, KEYS),
@@ -92,7 +90,7 @@ impl Attempts {
 
     /// An attempt for no account.
     pub(super) fn anonymous(&self, address: IpAddr) -> Result<(), LoginError> {
-        self.counts().come_from(network_of(address), Instant::now())
+        self.counts().sources.take(address, Instant::now()).map_err(LoginError::TooMany)
     }
 
     /// An attempt for `account`, from a browser with this device cookie.
@@ -110,7 +108,7 @@ impl Attempts {
             Some(nonce) => counts.devices.may(nonce, now).map_err(LoginError::TooMany)?,
             None => {
                 counts.failures.may(&attempt.pair(), now).map_err(LoginError::TooMany)?;
-                counts.come_from(attempt.address, now)?;
+                counts.sources.take(attempt.address, now).map_err(LoginError::TooMany)?;
                 counts.accounts.take(attempt.account.clone(), now).map_err(LoginError::TooMany)?;
             }
         }
@@ -153,10 +151,7 @@ impl Attempts {
     pub(super) fn harmless(&self, attempt: &Attempt) {
         let mut counts = self.counts();
         if attempt.device.is_none() {
-            counts.addresses.give_back(&attempt.address);
-            if let Some(site) = site_of(attempt.address) {
-                counts.sites.give_back(&site);
-            }
+            counts.sources.give_back(attempt.address);
             counts.accounts.give_back(attempt.account.as_str());
         }
     }
@@ -204,17 +199,6 @@ impl Attempts {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Counts {
-    /// An attempt from a network, and from the site that it is part of.
-    fn come_from(&mut self, network: IpAddr, now: Instant) -> Result<(), LoginError> {
-        // The site first: else its networks would use up the keys of all.
-        if let Some(site) = site_of(network) {
-            self.sites.take(site, now).map_err(LoginError::TooMany)?;
-        }
-        self.addresses.take(network, now).map_err(LoginError::TooMany)
     }
 }
 

@@ -53,9 +53,10 @@ pub struct Backoff<K> {
     failures: HashMap<K, (u32, Instant)>,
 }
 
-/// At most so many at the same time for each key.
+/// At most so many at the same time for each key, and in all.
 pub struct AtOnce<K> {
     most: usize,
+    in_all: usize,
     working: Arc<Mutex<HashMap<K, usize>>>,
 }
 
@@ -66,22 +67,34 @@ pub struct AtWork<K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> AtOnce<K> {
-    /// Nobody is at work.
+    /// Nobody is at work, and so many may be for each key.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, working: Arc::default() }
+        Self { most, in_all: usize::MAX, working: Arc::default() }
+    }
+
+    /// No more than so many for all keys together.
+    #[must_use]
+    pub fn in_all(self, in_all: usize) -> Self {
+        Self { in_all, ..self }
     }
 
     /// One more for `key`; none if there are enough.
     #[must_use]
     pub fn begin(&self, key: K) -> Option<AtWork<K>> {
         let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = working.entry(key.clone()).or_insert(0);
-        if *count >= self.most {
+        let own = working.get(&key).copied().unwrap_or_default();
+        if own >= self.most || self.in_all != usize::MAX && working.values().sum::<usize>() >= self.in_all {
             return None;
         }
-        *count += 1;
+        working.insert(key.clone(), own + 1);
         Some(AtWork { key, working: Arc::clone(&self.working) })
+    }
+
+    /// How many there are of all keys.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 }
 

@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::LOGIN_RATE;
 use super::limits::{Buckets, Rate};
 
 /// Networks, and sites, that are counted apart.
 const KEYS: usize = 10_000;
 
 /// What of strangers goes into the audit log: a day of the worst flood is a twentieth of what is kept.
-pub const STRANGERS_RATE: Rate = Rate { burst: 100, refill: Duration::from_secs(10) };
+const STRANGERS_RATE: Rate = Rate { burst: 100, refill: Duration::from_secs(10) };
 
 /// How often strangers may do something.
 pub struct Sources {
     networks: Buckets<IpAddr>,
     sites: Buckets<IpAddr>,
-    all: Buckets<()>,
+    all: Option<Buckets<()>>,
 }
 
 impl Sources {
-    /// So often from one network or site, and from all of them.
+    /// So often from one network, and from one site.
     #[must_use]
-    pub fn new(one: Rate, all: Rate) -> Self {
-        Self { networks: Buckets::new(one, KEYS), sites: Buckets::new(one, KEYS), all: Buckets::new(all, 1) }
+    pub fn new(network: Rate, site: Rate) -> Self {
+        Self { networks: Buckets::new(network, KEYS), sites: Buckets::new(site, KEYS), all: None }
+    }
+
+    /// What is worth a line of the audit log: [`LOGIN_RATE`] of each, and [`STRANGERS_RATE`] of all.
+    #[must_use]
+    pub fn audited() -> Self {
+        Self { all: Some(Buckets::new(STRANGERS_RATE, 1)), ..Self::new(LOGIN_RATE, LOGIN_RATE) }
     }
 
     /// Takes one try for `address`.
@@ -39,7 +46,16 @@ impl Sources {
             self.sites.take(site, now)?;
         }
         self.networks.take(network, now)?;
-        self.all.take((), now)
+        self.all.as_mut().map_or(Ok(()), |all| all.take((), now))
+    }
+
+    /// Gives back a try for `address` that turned out harmless.
+    pub(super) fn give_back(&mut self, address: IpAddr) {
+        let network = network_of(address);
+        self.networks.give_back(&network);
+        if let Some(site) = site_of(network) {
+            self.sites.give_back(&site);
+        }
     }
 }
 
@@ -70,7 +86,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_site_has_no_more_than_a_network_and_all_together_have_a_bound() {
         let minute = Duration::from_secs(60);
-        let mut sources = Sources::new(Rate { burst: 5, refill: minute }, Rate { burst: 20, refill: minute });
+        let (one, all) = (Rate { burst: 5, refill: minute }, Rate { burst: 20, refill: minute });
+        let mut sources = Sources { all: Some(Buckets::new(all, 1)), ..Sources::new(one, one) };
         let now = Instant::now();
         let network = |number: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, number, 0, 0, 0, 1));
         assert_eq!((0..1000).filter(|number| sources.take(network(*number), now).is_ok()).count(), 5);

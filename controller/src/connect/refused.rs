@@ -8,8 +8,7 @@ use roadstead_protocol::message::hello::Refusal;
 use roadstead_protocol::message::ids::PeerKey;
 use tokio::time::Instant;
 
-use crate::accounts::LOGIN_RATE;
-use crate::accounts::sources::{STRANGERS_RATE, Sources};
+use crate::accounts::sources::Sources;
 use crate::audit::{Audit, AuditResult, Entry};
 
 /// Keys and networks that are remembered. Beyond it everything is forgotten, and told once more.
@@ -30,7 +29,7 @@ impl RefusedAgents {
     /// Writes to `audit`.
     #[must_use]
     pub fn new(audit: Audit) -> Self {
-        let told = Told { refusals: HashSet::new(), sources: Sources::new(LOGIN_RATE, STRANGERS_RATE) };
+        let told = Told { refusals: HashSet::new(), sources: Sources::audited() };
         Self { audit, told: Mutex::new(told) }
     }
 
@@ -74,6 +73,7 @@ impl RefusedAgents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts::LOGIN_RATE;
     use crate::store::Store;
 
     #[tokio::test(start_paused = true)]

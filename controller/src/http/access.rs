@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 
 use super::App;
 use super::problem::Problem;
@@ -37,16 +37,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The peer of a request; nowhere if the server did not say.
+    /// The peer of a request with these extensions; nowhere if the server did not say.
     #[must_use]
-    pub fn of(parts: &Parts) -> Self {
-        parts.extensions.get().copied().unwrap_or_else(Self::nowhere)
-    }
-
-    /// The same of a request that is whole.
-    #[must_use]
-    pub fn of_request(request: &Request) -> Self {
-        request.extensions().get().copied().unwrap_or_else(Self::nowhere)
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or_else(Self::nowhere)
     }
 
     /// Of which nothing is known.
@@ -84,7 +78,7 @@ impl FromRequestParts<Arc<App>> for Peer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
-        Ok(Self::of(parts))
+        Ok(Self::of(&parts.extensions))
     }
 }
 
@@ -201,7 +195,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 async fn logged_in(parts: &Parts, app: &App) -> Result<Person, Problem> {
-    let peer = Peer::of(parts);
+    let peer = Peer::of(&parts.extensions);
     let problem = match credential(&parts.headers, &peer) {
         Ok(Some(credential)) => {
             if let Some(person) = app.services.accounts.person(&credential, peer.ip()).await? {
@@ -253,7 +247,7 @@ async fn not_within(parts: &Parts, app: &App, person: &Person, detail: &str) {
 pub(super) async fn refused(parts: &Parts, app: &App, who: &str, detail: &str) {
     let entry = Entry {
         who,
-        address: Some(Peer::of(parts).ip()),
+        address: Some(Peer::of(&parts.extensions).ip()),
         what: parts.method.as_str(),
         target: Some(parts.uri.path()),
         result: AuditResult::Refused,

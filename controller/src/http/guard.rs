@@ -37,13 +37,14 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let turn = app.begin_request(Peer::of_request(&request).ip());
+    let peer = Peer::of(request.extensions());
+    let turn = app.begin_request(peer.ip());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
+    let tls = peer.tls;
     let mut response = match refuse_forged(&request, tls) {
         Some(problem) => {
             let (parts, _) = request.into_parts();
-            if app.may_audit_stranger(Peer::of(&parts).ip()) {
+            if app.may_audit_stranger(peer.ip()) {
                 refused(&parts, &app, "-", problem.detail()).await;
             }
             problem.into_response()

@@ -1,8 +1,7 @@
 //! The web server: accepts, shakes hands, and hands requests to the router. Everything has a deadline.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::access::Peer;
 use super::stall::StallGuard;
+use crate::accounts::limits::AtOnce;
 use crate::accounts::network_of;
 use crate::networks::Networks;
 
@@ -46,38 +46,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 enum Next {
     Serve(TcpStream, SocketAddr, OwnedSemaphorePermit),
     Pause(std::io::Error),
-    Reap(Result<(Id, ()), JoinError>),
+    Reap(Result<(), JoinError>),
     Stop,
-}
-
-/// Where the open connections come from.
-#[derive(Default)]
-struct Sources {
-    of: HashMap<Id, IpAddr>,
-    counts: HashMap<IpAddr, usize>,
-}
-
-impl Sources {
-    /// Whether one more connection from `address` may be served.
-    fn has_room(&self, address: IpAddr) -> bool {
-        self.counts.get(&network_of(address)).is_none_or(|count| *count < CONNECTIONS_PER_SOURCE)
-    }
-
-    fn enter(&mut self, connection: Id, address: IpAddr) {
-        let source = network_of(address);
-        self.of.insert(connection, source);
-        *self.counts.entry(source).or_default() += 1;
-    }
-
-    fn leave(&mut self, connection: Id) {
-        let Some(source) = self.of.remove(&connection) else { return };
-        if let Some(count) = self.counts.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&source);
-            }
-        }
-    }
 }
 
 /// Serves `router` until `shutdown`, then lets what is under way end, for at most five seconds.
@@ -91,37 +61,33 @@ pub(super) async fn serve(
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
-    let mut sources = Sources::default();
+    let sources = AtOnce::new(CONNECTIONS_PER_SOURCE);
     loop {
         let next = tokio::select! {
             biased;
             () = shutdown.cancelled() => Next::Stop,
-            Some(ended) = connections.join_next_with_id() => Next::Reap(ended),
+            Some(ended) = connections.join_next() => Next::Reap(ended),
             next = accept(&listener, &room) => next,
         };
         match next {
-            Next::Serve(_, address, _)
-                if !sources.has_room(address.ip()) && !proxies.hold(address.ip().to_canonical()) =>
-            {
-                tracing::debug!(%address, "too many web connections from one address; dropped");
-            }
             Next::Serve(stream, address, permit) => {
+                let place = sources.begin(network_of(address.ip()));
+                if place.is_none() && !proxies.hold(address.ip().to_canonical()) {
+                    tracing::debug!(%address, "too many web connections from one address; dropped");
+                    continue;
+                }
                 let connection = connection(stream, address, tls.clone(), router.clone(), shutdown.clone());
-                let serving = connections.spawn(async move {
+                connections.spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 });
-                sources.enter(serving.id(), address.ip());
             }
             Next::Pause(error) => {
                 tracing::warn!(%error, "the web server cannot accept a connection; check the limit of open files");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-            Next::Reap(Ok((connection, ()))) => sources.leave(connection),
-            Next::Reap(Err(error)) => {
-                tracing::error!(%error, "a web connection ended in a bug");
-                sources.leave(error.id());
-            }
+            Next::Reap(Ok(())) => {}
+            Next::Reap(Err(error)) => tracing::error!(%error, "a web connection ended in a bug"),
             Next::Stop => break,
         }
     }
@@ -200,24 +166,20 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    #[tokio::test]
-    async fn one_source_cannot_take_every_connection() {
-        let mut sources = Sources::default();
-        let (stranger, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let mut connections = JoinSet::new();
-        for _ in 0..CONNECTIONS_PER_SOURCE {
-            assert!(sources.has_room(stranger));
-            sources.enter(connections.spawn(async {}).id(), stranger);
-        }
-        assert!(!sources.has_room(stranger) && sources.has_room(other));
-        let (ended, ()) = connections.join_next_with_id().await.unwrap().unwrap();
-        sources.leave(ended);
-        assert!(sources.has_room(stranger));
-        while let Some(Ok((ended, ()))) = connections.join_next_with_id().await {
-            sources.leave(ended);
-        }
-        assert!(sources.of.is_empty() && sources.counts.is_empty());
+    #[test]
+    fn one_source_cannot_take_every_connection() {
+        let sources = AtOnce::new(CONNECTIONS_PER_SOURCE);
+        let [stranger, other] = [1, 2].map(|last| network_of(IpAddr::from([192, 0, 2, last])));
+        let mut connections: Vec<_> =
+            (0..CONNECTIONS_PER_SOURCE).map(|_| sources.begin(stranger).unwrap()).collect();
+        assert!(sources.begin(stranger).is_none() && sources.begin(other).is_some());
+        drop(connections.pop());
+        assert!(sources.begin(stranger).is_some());
+        drop(connections);
+        assert_eq!(sources.count(), 0);
     }
 }

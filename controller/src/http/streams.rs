@@ -1,7 +1,6 @@
 //! What every open stream has: a place among those that may be open at once, and somebody whose session goes on.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 use super::App;
 use super::access::{Peer, credential};
 use super::problem::Problem;
+use crate::accounts::limits::{AtOnce, AtWork};
 use crate::accounts::{Credential, Person};
 
 /// Streams (live views, followed logs) at once; a further one is refused.
@@ -22,16 +22,10 @@ pub(super) const STREAMS_PER_USER: usize = 64;
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
 
 /// The places that are taken, by user.
-#[derive(Clone, Default)]
-pub(super) struct Streams {
-    taken: Arc<Mutex<HashMap<String, usize>>>,
-}
+pub(super) struct Streams(AtOnce<String>);
 
 /// A place that is free again once this is dropped.
-pub(super) struct StreamPlace {
-    streams: Streams,
-    user: String,
-}
+pub(super) type StreamPlace = AtWork<String>;
 
 /// Somebody who follows a stream, for as long as they may.
 pub(super) struct Visit {
@@ -52,34 +46,22 @@ pub(super) struct Reading {
 #[error("whoever reads this may not any more")]
 pub(super) struct Over;
 
+impl Default for Streams {
+    fn default() -> Self {
+        Self(AtOnce::new(STREAMS_PER_USER).in_all(STREAMS))
+    }
+}
+
 impl Streams {
     /// A place for `person`.
     pub(super) fn place(&self, person: &Person) -> Result<StreamPlace, Problem> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.get(&person.name).copied().unwrap_or_default();
-        if own >= STREAMS_PER_USER || taken.values().sum::<usize>() >= STREAMS {
-            let detail = "Too many live views are open; close some, or try again in a minute.";
-            return Err(Problem::busy(detail, 60));
-        }
-        taken.insert(person.name.clone(), own + 1);
-        Ok(StreamPlace { streams: self.clone(), user: person.name.clone() })
+        let detail = "Too many live views are open; close some, or try again in a minute.";
+        self.0.begin(person.name.clone()).ok_or_else(|| Problem::busy(detail, 60))
     }
 
     /// How many are open.
     pub(super) fn open(&self) -> usize {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        let mut taken = self.streams.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = taken.get_mut(&self.user) {
-            *own -= 1;
-            if *own == 0 {
-                taken.remove(&self.user);
-            }
-        }
+        self.0.count()
     }
 }
 
