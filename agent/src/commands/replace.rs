@@ -73,19 +73,19 @@ pub(super) const fn runs(container: &Container) -> bool {
     matches!(container.state, ContainerState::Running | ContainerState::Restarting)
 }
 
-/// Whether a container is meant to run and does not, or not well: whatever its image, its service is not up.
-pub(super) fn is_ailing(container: &Container) -> bool {
-    container.state == ContainerState::Restarting
-        || container.state == ContainerState::Running && container.health == ContainerHealth::Unhealthy
-}
-
-/// What it suffers from, in words.
-pub(super) fn ailment(container: &Container) -> String {
+/// What a container suffers from that is meant to run and does not, or not well, in words: whatever its image, its service
+/// is not up.
+pub(super) fn ailment(container: &Container) -> Option<String> {
     let name = &container.name;
-    if container.state == ContainerState::Restarting {
-        return format!("its image is current, but {name} ends and is started again and again");
+    match (container.state, container.health) {
+        (ContainerState::Restarting, _) => {
+            Some(format!("its image is current, but {name} ends and is started again and again"))
+        }
+        (ContainerState::Running, ContainerHealth::Unhealthy) => {
+            Some(format!("its image is current, but the health check of {name} fails"))
+        }
+        _ => None,
     }
-    format!("its image is current, but the health check of {name} fails")
 }
 
 /// Whether a container did its work and ended, and is not meant to run on.
@@ -193,11 +193,12 @@ pub(super) async fn put_back<E: Engine>(
     start: bool,
 ) -> Result<(), EngineError> {
     let engine = &context.engine;
+    let current = engine.container(old.id.as_str()).await?;
     if let Some(new) = new {
         // From the new one, as long as there is one: after an interruption nobody else knows the old one's policy.
-        let (was, is) = (engine.container(new.as_str()).await?, engine.container(old.id.as_str()).await?);
-        if let (Some(was), Some(is)) = (was, is)
-            && was.restart_policy != is.restart_policy
+        let successor = engine.container(new.as_str()).await?;
+        if let (Some(successor), Some(current)) = (successor, &current)
+            && successor.restart_policy != current.restart_policy
         {
             engine.restart_as(old.id.as_str(), Some(new.as_str())).await?;
         }
@@ -211,7 +212,6 @@ pub(super) async fn put_back<E: Engine>(
         }
     }
     let name = base_name(&old.name);
-    let current = engine.container(old.id.as_str()).await?;
     let current =
         current.ok_or_else(|| EngineError::NotFound(format!("the old container {name} is gone")))?;
     if current.name != name {

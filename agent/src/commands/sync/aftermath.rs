@@ -7,7 +7,7 @@ use super::plan::{Project, Service};
 use super::pulls::{Source, runs_only};
 use super::{members, outcome};
 use crate::commands::Context;
-use crate::commands::replace::{ailment, is_ailing, ran_once, runs};
+use crate::commands::replace::{ailment, ran_once, runs};
 use crate::commands::verify::{Course, Expectation, Verdict, verify};
 use crate::engine::{Engine, EngineError};
 
@@ -78,16 +78,14 @@ fn with_its_image(now: &Service, source: Option<Source>, outcome: ServiceOutcome
 
 fn untouched(now: &Service, source: Option<Source>, blank: ServiceOutcome) -> ServiceOutcome {
     let (result, reason) = match source {
-        Some(Source::Ready(id)) if runs_only(now, &id) && now.containers.iter().any(is_ailing) => {
-            (ServiceResult::Failed, now.containers.iter().find(|one| is_ailing(one)).map(ailment))
-        }
-        Some(Source::Ready(id)) if runs_only(now, &id) => {
-            let idle = now.containers.iter().find(|container| !runs(container) && !ran_once(container));
-            (
-                ServiceResult::AlreadyCurrent,
-                idle.map(|idle| format!("{} is not running; it was left so", idle.name)),
-            )
-        }
+        Some(Source::Ready(id)) if runs_only(now, &id) => match now.containers.iter().find_map(ailment) {
+            Some(ailment) => (ServiceResult::Failed, Some(ailment)),
+            None => {
+                let idle = now.containers.iter().find(|container| !runs(container) && !ran_once(container));
+                let left = idle.map(|idle| format!("{} is not running; it was left so", idle.name));
+                (ServiceResult::AlreadyCurrent, left)
+            }
+        },
         Some(Source::Ready(id)) => (
             ServiceResult::Outdated,
             Some(format!("its image is {id} now, but its container was left as it was")),

@@ -9,7 +9,7 @@ use super::pulls::{Pulls, Source, pull_all};
 use super::{aftermath, outcome};
 use crate::commands::Context;
 use crate::commands::container::state_word;
-use crate::commands::replace::{Replaced, Replacement, ailment, is_ailing, ran_once, runs};
+use crate::commands::replace::{Replaced, Replacement, ailment, ran_once, runs};
 use crate::commands::verify::{Course, Expectation};
 use crate::engine::Engine;
 
@@ -62,8 +62,8 @@ async fn update<E: Engine>(
         return aftermath::verified(context, service, &own, blank, expectation).await;
     }
     if replaceable.is_empty() {
-        let (result, reason) = if let Some(ailing) = service.containers.iter().find(|one| is_ailing(one)) {
-            (ServiceResult::Failed, Some(ailment(ailing)))
+        let (result, reason) = if let Some(ailment) = service.containers.iter().find_map(ailment) {
+            (ServiceResult::Failed, Some(ailment))
         } else if left.is_empty() {
             (ServiceResult::AlreadyCurrent, not_running(service))
         } else {

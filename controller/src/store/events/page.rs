@@ -30,7 +30,8 @@ pub(super) fn before(
 ) -> Result<Vec<EventRecord>, StoreError> {
     // What is read in turns has to be from one moment.
     let connection = &connection.unchecked_transaction()?;
-    let mut page = Page { wanted: Wanted::new(connection, filter, cursor)?, events: Vec::new(), limit };
+    let (wanted, reader) = (Wanted::new(connection, filter, cursor)?, Reader::new(connection)?);
+    let mut page = Page { wanted, reader, events: Vec::new(), limit };
     if page.wanted.cannot_be() {
         return Ok(page.events);
     }
@@ -87,24 +88,25 @@ impl Wanted {
 }
 
 /// What has been found.
-struct Page {
+struct Page<'c> {
     wanted: Wanted,
+    reader: Reader<'c>,
     events: Vec<EventRecord>,
     limit: usize,
 }
 
-impl Page {
+impl Page<'_> {
     /// Adds what a query finds, until it is enough.
     fn read(&mut self, connection: &Connection, query: &Query) -> Result<(), StoreError> {
         let mut statement = connection.prepare_cached(&query.sql)?;
         let values: Vec<&dyn ToSql> = query.values.iter().map(AsRef::as_ref).collect();
-        let (mut rows, mut reader) = (statement.query(values.as_slice())?, Reader::new(connection)?);
+        let mut rows = statement.query(values.as_slice())?;
         while self.events.len() < self.limit
             && let Some(found) = rows.next()?
         {
             let (entries, left) = (row::entries(found)?, self.limit - self.events.len());
             for entry in entries.iter().rev().filter(|entry| self.wanted.wants(entry)).take(left) {
-                self.events.push(reader.read(found, entry)?);
+                self.events.push(self.reader.read(found, entry)?);
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::rows::{Earlier, OF_ONE_ROW};
+use super::rows::{self, Earlier, OF_ONE_ROW};
 use crate::model::EventRecord;
 
 /// The words for kinds of events in filters and API; a kind is stored as its place.
@@ -161,7 +161,7 @@ pub(super) fn encode_earlier(entries: &[Entry<'_>]) -> Result<Vec<u8>, StoreErro
     for Entry { seq, at, kind, subject, bytes: told, .. } in entries {
         let kind = u8::try_from(*kind).map_err(|_| CORRUPT)?;
         let earlier: Earlier<'_> = (*seq, *at, kind, *subject, Bytes::new(told));
-        codec::encode_after(&mut bytes, &earlier, codec::MAX_MESSAGE).map_err(|_| CORRUPT)?;
+        rows::encode_earlier(&mut bytes, &earlier)?;
     }
     Ok(bytes)
 }

@@ -45,6 +45,11 @@ pub(super) struct Row {
 /// An event of a row that is not its last, as its bytes have it: number, time, kind, subject, and what is told.
 pub(super) type Earlier<'a> = (Option<i64>, i64, u8, Option<i64>, &'a Bytes);
 
+/// Writes it after those of others.
+pub(super) fn encode_earlier(bytes: &mut Vec<u8>, earlier: &Earlier<'_>) -> Result<(), StoreError> {
+    codec::encode_after(bytes, earlier, codec::MAX_MESSAGE).map_err(|_| StoreError::Corrupt("events"))
+}
+
 /// A row that waits. Its bytes, and those of its earlier events, begin where those of the row before end.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
@@ -110,8 +115,7 @@ impl Rows {
         }
         let Row { seq, at, kind, subject, .. } = open.row;
         let earlier: Earlier<'_> = (seq, at, kind, subject, Bytes::new(&self.bytes[bytes_begin..]));
-        codec::encode_after(&mut self.earlier, &earlier, codec::MAX_MESSAGE)
-            .map_err(|_| StoreError::Corrupt("event"))?;
+        encode_earlier(&mut self.earlier, &earlier)?;
         self.bytes.truncate(bytes_begin);
         Ok(true)
     }
