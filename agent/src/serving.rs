@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{Heartbeat, Incoming, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{self, Heartbeat, Incoming, Session, SessionEnd, open};
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, PART, encoded_size};
 use roadstead_protocol::message::container::Container;
@@ -19,7 +19,6 @@ use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, Sna
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +49,7 @@ pub struct Parts<E: Engine> {
 /// The session's queue is closed: its end has a name already, which the pump returns.
 struct Closed;
 
-type Outgoing = Sender<ToController>;
+type Outgoing = session::Outgoing<ToController>;
 
 /// Serves one session until it ends.
 pub async fn serve<E: Engine>(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use roadstead_protocol::link::session::{Incoming, queue};
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
 use roadstead_protocol::message::hello::Hello;
 use roadstead_protocol::message::ids::{BootId, ContainerId, Epoch, EventSeq, InstanceId, SessionId};
@@ -11,7 +12,6 @@ use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::version;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{Kept, Pool};
@@ -109,8 +109,8 @@ pub(crate) fn hello(name: &str) -> Hello {
 }
 
 /// A connected agent: its handle, what it is sent, and the token that ends its session.
-pub(crate) fn agent(boot: BootId) -> (AgentHandle, mpsc::Receiver<ToAgent>, CancellationToken) {
-    let (messages, sent) = mpsc::channel(16);
+pub(crate) fn agent(boot: BootId) -> (AgentHandle, Incoming<ToAgent>, CancellationToken) {
+    let (messages, sent) = queue(16);
     let end = CancellationToken::new();
     (AgentHandle::new(SessionId::generate(), boot, messages, end.clone(), end.clone()), sent, end)
 }

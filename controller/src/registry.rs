@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use roadstead_protocol::link::session::{NotQueued, Outgoing};
 use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::Ceiling;
@@ -30,7 +30,7 @@ pub struct AgentHandle {
     pub registered: UnixMicros,
     /// The most that may be asked of its instance; none for no such limit.
     pub ceiling: Option<Arc<Ceiling>>,
-    messages: mpsc::Sender<ToAgent>,
+    messages: Outgoing<ToAgent>,
     end: CancellationToken,
     supersede: CancellationToken,
 }
@@ -53,7 +53,7 @@ impl AgentHandle {
     pub fn new(
         session: SessionId,
         boot: BootId,
-        messages: mpsc::Sender<ToAgent>,
+        messages: Outgoing<ToAgent>,
         end: CancellationToken,
         supersede: CancellationToken,
     ) -> Self {
@@ -86,14 +86,14 @@ impl AgentHandle {
     /// If the session is over or its queue is full.
     pub fn send(&self, message: ToAgent) -> Result<(), SendError> {
         self.messages.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => SendError::Full,
-            mpsc::error::TrySendError::Closed(_) => SendError::Gone,
+            NotQueued::Full => SendError::Full,
+            NotQueued::Ended(_) => SendError::Gone,
         })
     }
 
     /// Waits until the session takes no more messages because it is over.
     pub async fn ended(&self) {
-        self.messages.closed().await;
+        self.messages.ended().await;
     }
 
     /// Ends the session.

@@ -1,10 +1,10 @@
 //! The ledger over a real store, with agents that are channels.
 
+use roadstead_protocol::link::session::{Incoming, queue};
 use roadstead_protocol::message::command::{ContainerAction, Outcome, Standing, SyncWork, Work};
 use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// A session of an agent whose memory may go back further than its process.
     async fn connect_remembering(&self, boot: BootId, memory: Option<BootId>, room: usize) -> Agent {
-        let (messages, received) = mpsc::channel(room);
+        let (messages, received) = queue(room);
         let handle = AgentHandle::new(
             SessionId::generate(),
             boot,
@@ -92,13 +92,13 @@ impl Ledger {
 
 struct Agent {
     handle: AgentHandle,
-    received: mpsc::Receiver<ToAgent>,
+    received: Incoming<ToAgent>,
     _registration: Registration,
 }
 
 impl Agent {
     fn hears(&mut self) -> Vec<ToAgent> {
-        std::iter::from_fn(|| self.received.try_recv().ok()).collect()
+        std::iter::from_fn(|| self.received.try_recv()).collect()
     }
 
     async fn answers(&self, ledger: &Ledger, id: CommandId, standing: Standing) {

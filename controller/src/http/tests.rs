@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use futures_util::StreamExt as _;
+use roadstead_protocol::link::session::{Incoming, queue};
 use roadstead_protocol::message::container::Container;
 use roadstead_protocol::message::ids::{BootId, InstanceId, PeerKey, SessionId};
 use roadstead_protocol::message::snapshot::SnapshotPart;
@@ -15,7 +16,6 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -81,7 +81,7 @@ struct Answer {
 /// An agent that is connected, as far as the API can tell.
 struct Agent {
     id: InstanceId,
-    messages: mpsc::Receiver<ToAgent>,
+    messages: Incoming<ToAgent>,
     feed: Feed,
     handle: AgentHandle,
     _registration: Registration,
@@ -269,7 +269,7 @@ impl Site {
 
     /// Connects an agent for `id`, with these containers.
     fn connect(&self, id: &InstanceId, containers: Vec<Container>) -> Agent {
-        let (sender, messages) = mpsc::channel(64);
+        let (sender, messages) = queue(64);
         let session = SessionId::generate();
         let handle = AgentHandle::new(
             session,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::to_agent::ToAgent;
-use tokio::sync::mpsc;
 
 use super::{MAX_WAITING, ProbeError, Probes};
 use crate::fixtures::{agent, container_id, engine};
@@ -13,7 +13,7 @@ use crate::registry::SendError;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
-async fn asked(sent: &mut mpsc::Receiver<ToAgent>) -> u64 {
+async fn asked(sent: &mut Incoming<ToAgent>) -> u64 {
     let Some(ToAgent::Probe { nonce }) = sent.recv().await else { panic!("a probe is sent") };
     nonce
 }
@@ -64,7 +64,7 @@ async fn a_container_is_described_by_whoever_was_asked_and_nothing_else_is_an_an
     let probes = Probes::default();
     let (handle, mut sent, _end) = agent(BootId::generate());
     let id = container_id(1);
-    let inspected = async |sent: &mut mpsc::Receiver<ToAgent>| {
+    let inspected = async |sent: &mut Incoming<ToAgent>| {
         let Some(ToAgent::Inspect { nonce, container }) = sent.recv().await else { panic!("it is asked") };
         assert_eq!(container, container_id(1));
         nonce

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::container::ContainerState;
 use roadstead_protocol::message::ids::{BootId, CommandId, InstanceId};
@@ -9,7 +10,6 @@ use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::to_agent::ToAgent;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::fixtures::{agent, container, engine, instance, record};
@@ -32,7 +32,7 @@ struct Site {
 /// A host whose agent is connected.
 struct Connected {
     id: InstanceId,
-    orders: mpsc::Receiver<ToAgent>,
+    orders: Incoming<ToAgent>,
     _registration: Registration,
     _feed: Feed,
 }
@@ -98,7 +98,7 @@ impl Site {
 impl Connected {
     /// The syncs that its agent was sent.
     fn syncs(&mut self) -> Vec<CommandId> {
-        let sent = std::iter::from_fn(|| self.orders.try_recv().ok());
+        let sent = std::iter::from_fn(|| self.orders.try_recv());
         let orders = sent.filter_map(|message| match message {
             ToAgent::Order(order) if matches!(order.work, Work::Sync(_)) => Some(order.id),
             _ => None,
@@ -177,7 +177,7 @@ async fn an_absent_host_can_be_waited_for_and_a_stop_withdraws_its_command() {
     site.rollouts.stop(id, "bert").await.unwrap();
     site.rollouts.go_on(None, false).await;
     assert_eq!(site.states(id).await, [StepState::Skipped, StepState::Running]);
-    assert!(!b.orders.try_recv().is_ok_and(|told| matches!(told, ToAgent::Cancel { .. })));
+    assert!(!b.orders.try_recv().is_some_and(|told| matches!(told, ToAgent::Cancel { .. })));
     site.ended(&b, running[0], true).await;
     assert_eq!(site.rollouts.one(id).await.unwrap().unwrap().state(), RolloutState::Stopped);
     assert!(matches!(site.rollouts.stop(id, "bert").await, Err(StopError::Ended)));
@@ -251,7 +251,7 @@ async fn a_stop_leaves_alone_what_was_sent_before_it_was_heard_of() {
     site.rollouts.stop(id, "bert").await.unwrap();
     site.rollouts.go_on(None, false).await;
     assert_eq!(site.states(id).await, [StepState::Running]);
-    assert!(a.orders.try_recv().is_err(), "nobody told the agent to cancel it");
+    assert!(a.orders.try_recv().is_none(), "nobody told the agent to cancel it");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Keys that are replaced because they are old: the controller's own, and those of whoever is connected.
 
+use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::ids::{BootId, PeerKey};
 use tempfile::TempDir;
-use tokio::sync::mpsc::Receiver;
 
 use super::*;
 use crate::dial_allow::DialAllow;
@@ -47,7 +47,7 @@ impl Controller {
         number: u8,
         since: UnixMicros,
         next_key: Option<PeerKey>,
-    ) -> (Receiver<ToAgent>, Registration) {
+    ) -> (Incoming<ToAgent>, Registration) {
         let terms = MemberTerms { key_since: Some(since), next_key, ..MemberTerms::default() };
         let new = InstanceRecord { key: Some(PeerKey([number; 32])), terms, ..record(name) };
         self.store.insert_instance(new).await.unwrap().unwrap();
@@ -62,9 +62,9 @@ impl Controller {
     }
 }
 
-fn is_asked(sent: &mut Receiver<ToAgent>) -> bool {
+fn is_asked(sent: &mut Incoming<ToAgent>) -> bool {
     let mut asked = false;
-    while let Ok(message) = sent.try_recv() {
+    while let Some(message) = sent.try_recv() {
         assert_eq!(message, ToAgent::RotateKey);
         asked = true;
     }

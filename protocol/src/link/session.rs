@@ -7,15 +7,18 @@
 
 mod farewell;
 mod pump;
+mod queue;
 mod timing;
 
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Link;
 use crate::message::Directed;
+
+pub use queue::{Ended, Incoming, NotQueued, Outgoing, queue};
 
 /// Messages that wait to be sent. A sender that finds no room waits, or drops what it can do without.
 const OUTGOING: usize = 64;
@@ -27,7 +30,7 @@ const INCOMING: usize = 32;
 #[derive(Debug)]
 pub struct Session<Tx, Rx> {
     /// What to send. A message too large to be sent is logged as an error and dropped.
-    pub outgoing: mpsc::Sender<Tx>,
+    pub outgoing: Outgoing<Tx>,
     /// What came in. Messages of a newer version come as `Unknown`, to be skipped.
     pub incoming: Incoming<Rx>,
     /// Whether the peer is heard in time.
@@ -37,17 +40,6 @@ pub struct Session<Tx, Rx> {
     /// Cancel it to end the session because a newer one of the same peer takes its place; both sides then see
     /// [`SessionEnd::Superseded`].
     pub superseder: CancellationToken,
-}
-
-/// The queue of messages that came in. In boxes: a queue has room for 32 from the start, and an idle session has none.
-#[derive(Debug)]
-pub struct Incoming<Rx>(mpsc::Receiver<Box<Rx>>);
-
-impl<Rx> Incoming<Rx> {
-    /// The next message; none once the session is over. Cancel safe.
-    pub async fn recv(&mut self) -> Option<Rx> {
-        self.0.recv().await.map(|message| *message)
-    }
 }
 
 /// Whether the peer is heard in time.
@@ -109,8 +101,8 @@ where
     Rx: Directed,
 {
     link.place = None;
-    let (outgoing, from_user) = mpsc::channel(OUTGOING);
-    let (to_user, incoming) = mpsc::channel(INCOMING);
+    let (outgoing, from_user) = queue(OUTGOING);
+    let (to_user, incoming) = queue(INCOMING);
     let (health_sender, health) = watch::channel(LinkHealth::Live);
     let closer = CancellationToken::new();
     let superseder = CancellationToken::new();
@@ -122,8 +114,7 @@ where
         closer.clone(),
         superseder.clone(),
     );
-    let incoming = Incoming(incoming);
-    (Session { outgoing, incoming, health, closer, superseder }, pump.run(to_user))
+    (Session { outgoing, incoming, health, closer, superseder }, pump.run(to_user.0))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::processes::{EngineCpu, cpu_seconds, engine_cpu, memory};
 use crate::report::{Row, Section, say};
 use crate::stage::{Fleet, Hosts};
 
-/// After the start, until what follows a start is over: first figures, the API's wish for fresh ones.
-const SETTLE: Duration = Duration::from_secs(45);
+/// After the engines' start, until what follows it is over.
+const ENGINES_SETTLE: Duration = Duration::from_secs(45);
 
 /// How often the containers of each host are asked for while somebody looks: an agent then samples for 30 s.
 const LOOK: Duration = Duration::from_secs(10);
@@ -32,20 +32,26 @@ const WIRE_GOAL_BYTES: f64 = 700.0;
 /// When `/proc` cannot be read.
 pub async fn engines_alone(hosts: &Hosts, idle: Duration) -> anyhow::Result<Vec<EngineCpu>> {
     say(&format!("engines alone, for {} s", idle.as_secs()));
-    pause(SETTLE.min(idle)).await;
+    pause(ENGINES_SETTLE.min(idle)).await;
     let folders: Vec<_> = hosts.all().map(|host| host.engine.folder()).collect();
     let before = folders.iter().map(|folder| engine_cpu(folder)).collect::<Result<Vec<_>, _>>()?;
     pause(idle).await;
     folders.iter().zip(before).map(|(folder, before)| Ok(engine_cpu(folder)?.since(before))).collect()
 }
 
-/// The same time with agents.
+/// The same time with agents, from `settle` after their start on, when the first figures and whatever else follows a start
+/// are over.
 ///
 /// # Errors
 /// As [`engines_alone`].
-pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow::Result<Section> {
-    say(&format!("idle agents, for {} s", idle.as_secs()));
-    pause(SETTLE).await;
+pub async fn idle(
+    fleet: &Fleet,
+    alone: &[EngineCpu],
+    settle: Duration,
+    idle: Duration,
+) -> anyhow::Result<Section> {
+    say(&format!("idle agents, from {} s after their start on, for {} s", settle.as_secs(), idle.as_secs()));
+    pause(settle).await;
     let mut before = Vec::new();
     for member in &fleet.members {
         member.machine.count().await;
@@ -55,7 +61,11 @@ pub async fn idle(fleet: &Fleet, alone: &[EngineCpu], idle: Duration) -> anyhow:
     pause(idle).await;
     let (seconds, minutes) = (idle.as_secs_f64(), idle.as_secs_f64() / 60.0);
     let mut section = Section::new("Idle agents");
-    section.note(format!("watched for {} s, nobody looking", idle.as_secs()));
+    section.note(format!(
+        "watched for {} s, from {} s after their start on, nobody looking",
+        idle.as_secs(),
+        settle.as_secs()
+    ));
     for ((member, (agent, engine)), alone) in fleet.members.iter().zip(before).zip(alone) {
         let bytes = member.machine.counted().await;
         let used = cpu_seconds(member.agent.id())? - agent;

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use roadstead_controller::store::Store;
+use roadstead_controller::store::events::EventFilter;
+use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_tests::Api;
 use roadstead_tests::api::LiveEvent;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine_client::{RawEvents, ask};
 use crate::fsync::Probe;
@@ -23,6 +26,10 @@ const IN_TURN: usize = 10;
 /// One that is not seen by then is counted as lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
+/// How often it is looked what the controller's store has, and for how many events at most.
+const LOOK: Duration = Duration::from_micros(500);
+const LOOKED_AT: usize = 16;
+
 /// What is done to a container, and the event that says so.
 const VERBS: [(&str, &str); 2] = [("start", "start"), ("stop", "die")];
 
@@ -31,6 +38,7 @@ const VERBS: [(&str, &str); 2] = [("start", "start"), ("stop", "die")];
 enum Where {
     Engine,
     Picture,
+    Committed,
     Durable,
 }
 
@@ -52,6 +60,7 @@ struct Passage {
     happened: Option<i64>,
     engine: Option<i64>,
     picture: Option<i64>,
+    committed: Option<i64>,
     durable: Option<i64>,
 }
 
@@ -70,6 +79,8 @@ pub async fn measure(fleet: &Fleet, starts: usize) -> anyhow::Result<Section> {
     let (seen, mut sightings) = unbounded_channel();
     let mut followers = JoinSet::new();
     followers.spawn(follow_engine(RawEvents::subscribe(&engine.socket()).await?, seen.clone()));
+    let store = Store::open(&fleet.controller.data()).context("the controller's store")?;
+    followers.spawn(follow_store(store, seen.clone()));
     followers.spawn(follow_live(fleet.api.clone(), seen));
     let probe = Probe::start(&fleet.controller.data())?;
     let mut passages = Vec::new();
@@ -100,7 +111,10 @@ async fn passage(
 ) -> anyhow::Result<Passage> {
     order.await?;
     let mut passage = Passage { action, ..Passage::default() };
-    while passage.engine.is_none() || passage.picture.is_none() || passage.durable.is_none() {
+    let seen_everywhere = |passage: &Passage| {
+        [passage.engine, passage.picture, passage.committed, passage.durable].iter().all(Option::is_some)
+    };
+    while !seen_everywhere(&passage) {
         let sighting = match timeout(LOST_AFTER, sightings.recv()).await {
             Ok(Some(sighting)) => sighting,
             Ok(None) => bail!("the engine's events or the live view have ended"),
@@ -112,6 +126,7 @@ async fn passage(
         let place = match sighting.place {
             Where::Engine => &mut passage.engine,
             Where::Picture => &mut passage.picture,
+            Where::Committed => &mut passage.committed,
             Where::Durable => &mut passage.durable,
         };
         // The picture may tell the same state again.
@@ -135,6 +150,27 @@ async fn follow_live(api: Api, seen: UnboundedSender<Sighting>) {
         let at = UnixMicros::now();
         for (place, id, action) in seen_in(&event) {
             let _ = seen.send(Sighting { at, place, id, action, happened: None });
+        }
+    }
+}
+
+/// Reads the controller's own file as another program would: what it finds there is committed.
+async fn follow_store(store: Store, seen: UnboundedSender<Sighting>) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = 0;
+    loop {
+        looks.tick().await;
+        // What the writer has not come to yet is found at the next look.
+        let Ok(page) = store.events_before(EventFilter::default(), None, LOOKED_AT).await else { continue };
+        let at = UnixMicros::now();
+        let before = known;
+        known = page.first().map_or(known, |newest| newest.id);
+        for record in page.into_iter().filter(|record| record.id > before) {
+            if let EventKind::Container { id, action, .. } = record.what {
+                let (place, id) = (Where::Committed, id.to_string());
+                let _ = seen.send(Sighting { at, place, id, action: action.to_string(), happened: None });
+            }
         }
     }
 }
@@ -172,6 +208,7 @@ fn section(passages: &[Passage], fsync: &Samples) -> Section {
     let happened = |passage: &Passage| passage.happened;
     let engine = |passage: &Passage| passage.engine;
     let picture = |passage: &Passage| passage.picture;
+    let committed = |passage: &Passage| passage.committed;
     let durable = |passage: &Passage| passage.durable;
     let (f50, f99) = (fsync.percentile(50), fsync.percentile(99));
     let mut add = |what: &str, samples: &Samples, goals: Option<(f64, f64)>| {
@@ -184,12 +221,15 @@ fn section(passages: &[Passage], fsync: &Samples) -> Section {
         }
     };
     let goals = Some((3.0 * f50 + 8.0, 5.0 * f99 + 50.0));
-    // What is told is committed; that the agent's disk has it first, which may take another F, is not counted in.
-    let committed = Some((1.6 * f50 + 3.0, 2.5 * f99 + 10.0));
+    // The agent's disk has it before the controller: another F.
+    let commit_goals = Some((2.6 * f50 + 3.0, 3.5 * f99 + 10.0));
+    let told_goals = Some((5.0, 50.0));
     add("F, a raw append made durable", fsync, None);
     add("event's time to raw client", &between(happened, engine), None);
     add("event's time to change of the picture", &between(happened, picture), None);
-    add("event's time to durable event", &between(happened, durable), committed);
+    add("event's time until it is committed", &between(happened, committed), commit_goals);
+    add("committed until it is told", &between(committed, durable), told_goals);
+    add("event's time to durable event", &between(happened, durable), None);
     add("change of the picture beyond raw client", &between(engine, picture), goals);
     add("durable event beyond raw client", &between(engine, durable), goals);
     for (verb, action) in VERBS {
@@ -201,7 +241,11 @@ fn section(passages: &[Passage], fsync: &Samples) -> Section {
     let lost = |to: fn(&Passage) -> Option<i64>| {
         passages.iter().filter(|passage| passage.engine.is_none() || to(passage).is_none()).count()
     };
-    for (what, count) in [("changes of the picture", lost(picture)), ("durable events", lost(durable))] {
+    for (what, count) in [
+        ("changes of the picture", lost(picture)),
+        ("commits", lost(committed)),
+        ("durable events", lost(durable)),
+    ] {
         #[expect(clippy::cast_precision_loss, reason = "a thousand at most")]
         section.add(Row::new(format!("{what} not seen"), count as f64, "").at_most(0.0));
     }

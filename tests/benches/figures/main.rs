@@ -67,7 +67,7 @@ async fn with_engines(options: &Options) -> anyhow::Result<Report> {
     report::say("a controller, and an agent for each engine");
     let fleet = Fleet::start(hosts).await?;
     if let Some(before) = before {
-        report.add(footprint::idle(&fleet, &before, options.idle).await?)?;
+        report.add(footprint::idle(&fleet, &before, options.settle, options.idle).await?)?;
         report.add(footprint::watched(&fleet, &before, options.idle / 2).await?)?;
     }
     if options.wants(Part::List) {

@@ -29,6 +29,8 @@ pub struct Options {
     parts: Vec<Part>,
     /// Containers on each engine; the last is the one that is listed.
     pub containers: Vec<usize>,
+    /// From an agent's start until it is watched.
+    pub settle: Duration,
     /// How long an idle engine or agent is watched.
     pub idle: Duration,
     /// Events that an agent tells, to see whether it grows.
@@ -48,7 +50,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// `quick` for a trial of minutes; the names of parts for those alone.
+    /// `quick` for a trial of minutes, `hour` for agents that have run that long; the names of parts for those alone.
     ///
     /// # Errors
     /// For other words.
@@ -56,6 +58,7 @@ impl Options {
         let mut options = Self {
             parts: Vec::new(),
             containers: vec![0, 50, 200],
+            settle: Duration::from_secs(45),
             idle: Duration::from_secs(600),
             events: 200_000,
             intake: Duration::from_secs(60),
@@ -78,6 +81,7 @@ impl Options {
                     options.crowd_idle = Duration::from_secs(20);
                     options.quick = true;
                 }
+                "hour" => options.settle = Duration::from_secs(50 * 60),
                 "latency" => options.parts.push(Part::Latency),
                 "footprint" => options.parts.push(Part::Footprint),
                 "list" => options.parts.push(Part::List),
@@ -88,7 +92,7 @@ impl Options {
                 // Cargo's own.
                 "--bench" => {}
                 other => bail!(
-                    "{other:?}: say `quick`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`, `api`"
+                    "{other:?}: say `quick`, `hour`, or any of `latency`, `footprint`, `list`, `growth`, `intake`, `fleet`, `api`"
                 ),
             }
         }

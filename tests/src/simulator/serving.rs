@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{
+    Heartbeat, Incoming, LinkHealth, Outgoing, Session, SessionEnd, open,
+};
 use roadstead_protocol::message::codec::{PART, encoded_size};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
@@ -14,7 +16,6 @@ use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -72,7 +73,7 @@ pub(super) async fn serve(
 /// A session at work.
 struct Live<'a> {
     agent: &'a mut Agent,
-    outgoing: Sender<ToController>,
+    outgoing: Outgoing<ToController>,
     incoming: Incoming<ToAgent>,
     health: watch::Receiver<LinkHealth>,
     happenings: Pulse,
@@ -97,7 +98,7 @@ enum Next {
 impl<'a> Live<'a> {
     fn new(
         agent: &'a mut Agent,
-        outgoing: Sender<ToController>,
+        outgoing: Outgoing<ToController>,
         incoming: Incoming<ToAgent>,
         health: watch::Receiver<LinkHealth>,
     ) -> Self {

@@ -5,14 +5,13 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::SessionEnd;
 use super::pump::{Ending, Moved, Socket, drive};
+use super::{Incoming, SessionEnd};
 use crate::link::{Link, websocket};
 use crate::message::codec::{self, MAX_MESSAGE};
 
@@ -53,7 +52,7 @@ fn is_complaint(code: CloseCode) -> bool {
 /// Ends the connection as `ending` says, and gives the session's end its name.
 pub(super) async fn take_leave<S, Tx>(
     mut link: Box<Link<S>>,
-    mut outgoing: mpsc::Receiver<Tx>,
+    mut outgoing: Incoming<Tx>,
     ending: Ending,
 ) -> SessionEnd
 where
@@ -91,7 +90,7 @@ where
 /// Sends what is queued and then `frame`, reading meanwhile, until both sides have said goodbye.
 async fn say_goodbye<S, Tx>(
     socket: &mut Socket<S>,
-    mut queued: Option<&mut mpsc::Receiver<Tx>>,
+    mut queued: Option<&mut Incoming<Tx>>,
     mut frame: Option<CloseFrame>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -104,7 +103,7 @@ async fn say_goodbye<S, Tx>(
             Moved::Received(Some(Ok(_))) => {}
             Moved::Received(None | Some(Err(_))) | Moved::Written(Err(_)) => return,
             Moved::Written(Ok(())) => {
-                let message = match queued.as_mut().and_then(|queue| queue.try_recv().ok()) {
+                let message = match queued.as_mut().and_then(|queue| queue.try_recv()) {
                     Some(message) => match codec::encode(&message, MAX_MESSAGE) {
                         Ok(bytes) => Some(Message::Binary(bytes.into())),
                         Err(_) => continue,

@@ -1,7 +1,8 @@
 //! The pump: the one task that moves a session's messages.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio::sync::mpsc::{self, Permit};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -17,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::timing::{Timing, Verdict};
-use super::{Heartbeat, LinkHealth, SessionEnd, farewell};
+use super::{Heartbeat, Incoming, LinkHealth, SessionEnd, farewell};
 use crate::link::Link;
 use crate::link::carrier::Carrier;
 use crate::link::websocket;
@@ -30,7 +31,7 @@ pub(super) struct Pump<S, Tx, H> {
     /// Boxed, since a future holds what it was given twice over, and there may be ten thousand of these.
     link: Box<Link<S>>,
     heartbeat: Heartbeat,
-    outgoing: mpsc::Receiver<Tx>,
+    outgoing: Incoming<Tx>,
     health: watch::Sender<LinkHealth>,
     heard: H,
     closer: CancellationToken,
@@ -101,7 +102,7 @@ where
     pub(super) fn new(
         link: Link<S>,
         heartbeat: Heartbeat,
-        outgoing: mpsc::Receiver<Tx>,
+        outgoing: Incoming<Tx>,
         (health, heard): (watch::Sender<LinkHealth>, H),
         closer: CancellationToken,
         superseder: CancellationToken,
@@ -125,15 +126,18 @@ where
 
     async fn carry<Rx: Directed>(&mut self, incoming: &mpsc::Sender<Box<Rx>>) -> Paused {
         let mut room = incoming.try_reserve().ok();
+        let mut alarm = pin!(sleep_until(self.timing.next_change(Instant::now())));
         loop {
             let now = Instant::now();
             self.timing.reading(room.is_some(), now);
-            let wake = sleep_until(self.timing.next_change(now));
+            let wake_at = self.timing.next_change(now);
             let writing = self.timing.is_writing();
             let happened = select! {
                 () = self.closer.cancelled() => Happened::Over(Ending::Close),
                 () = self.superseder.cancelled() => Happened::Over(Ending::Supersede),
-                moved = drive(&mut self.link.socket, room.is_some(), writing) => Happened::Moved(moved),
+                moved = drive_until(&mut self.link.socket, room.is_some(), writing, alarm.as_mut(), wake_at) => {
+                    moved.map_or(Happened::TimePassed, Happened::Moved)
+                }
                 permit = incoming.reserve(), if room.is_none() => match permit {
                     Ok(permit) => Happened::Room(permit),
                     Err(_) => Happened::Over(Ending::Close),
@@ -143,7 +147,6 @@ where
                     Some(message) => Happened::ToSend(message),
                     None => Happened::Over(Ending::Close),
                 },
-                () = wake => Happened::TimePassed,
             };
             let now = Instant::now();
             self.timing.received(self.link.received(), now);
@@ -163,9 +166,10 @@ where
                 }
                 Happened::ToSend(message) => self.send(&message),
                 Happened::Over(ending) => Err(ending),
-                Happened::TimePassed => self.time_passed(now),
+                Happened::TimePassed => Ok(()),
             };
-            if let Err(ending) = step.and_then(|()| self.judge(now)) {
+            // Where something moves all the time, nothing wakes this for the time that passes.
+            if let Err(ending) = step.and_then(|()| self.time_passed(now)).and_then(|()| self.judge(now)) {
                 return Paused::Over(ending);
             }
             if written && self.link.has_grown() && !self.timing.is_writing() && self.link.is_drained() {
@@ -195,7 +199,7 @@ where
             }
             // The socket has queued the answer; it has to be written even if nothing more is read.
             Some(Ok(Message::Ping(_))) => {
-                self.timing.pinged();
+                self.timing.pinged(Instant::now());
                 self.timing.writing(Instant::now());
                 self.heartbeat()
             }
@@ -267,16 +271,44 @@ pub(super) async fn drive<S>(socket: &mut Socket<S>, reading: bool, writing: boo
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    poll_fn(|cx| poll_drive(socket, reading, writing, cx)).await
+}
+
+/// The same until `wake_at`, when there is none. The alarm is set only where nothing moves: an answer that is written at
+/// once needs no time limit.
+async fn drive_until<S>(
+    socket: &mut Socket<S>,
+    reading: bool,
+    writing: bool,
+    mut alarm: Pin<&mut Sleep>,
+    wake_at: Instant,
+) -> Option<Moved>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     poll_fn(|cx| {
-        if writing && let Poll::Ready(result) = socket.poll_flush_unpin(cx) {
-            return Poll::Ready(Moved::Written(result));
+        if let Poll::Ready(moved) = poll_drive(socket, reading, writing, cx) {
+            return Poll::Ready(Some(moved));
         }
-        if reading && let Poll::Ready(received) = socket.poll_next_unpin(cx) {
-            return Poll::Ready(Moved::Received(received));
+        if alarm.deadline() != wake_at {
+            alarm.as_mut().reset(wake_at);
         }
-        Poll::Pending
+        alarm.as_mut().poll(cx).map(|()| None)
     })
     .await
+}
+
+fn poll_drive<S>(socket: &mut Socket<S>, reading: bool, writing: bool, cx: &mut Context<'_>) -> Poll<Moved>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if writing && let Poll::Ready(result) = socket.poll_flush_unpin(cx) {
+        return Poll::Ready(Moved::Written(result));
+    }
+    if reading && let Poll::Ready(received) = socket.poll_next_unpin(cx) {
+        return Poll::Ready(Moved::Received(received));
+    }
+    Poll::Pending
 }
 
 /// The ending that an error of the socket stands for.

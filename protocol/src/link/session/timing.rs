@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// Heartbeats come this part of their interval sooner or later, so that ten thousand agents do not beat as one.
 const JITTER: u32 = 10;
 
+/// How long after the latest moment of a heartbeat it counts as overdue.
+const OVERDUE: Duration = Duration::from_millis(500);
+
 /// Nothing heard for this long: a heartbeat is missing.
 pub(super) const LATE: Duration = Duration::from_secs(25);
 
@@ -33,11 +36,10 @@ pub(super) struct Timing {
     heard: Instant,
     received: u64,
     reading: bool,
-    /// Whether reading has paused since the last heartbeat was due.
+    /// Whether reading has paused since the last heartbeat was due or the peer's came in.
     paused: bool,
-    /// Whether bytes have come in since then, and whether a heartbeat was among them.
+    /// Whether bytes have come in since then.
     told: bool,
-    pinged: bool,
     heartbeat_every: Duration,
     next_heartbeat: Instant,
     write_until: Option<Instant>,
@@ -52,7 +54,6 @@ impl Timing {
             reading: true,
             paused: false,
             told: false,
-            pinged: false,
             heartbeat_every,
             next_heartbeat: now + jittered(heartbeat_every),
             write_until: None,
@@ -68,9 +69,12 @@ impl Timing {
         }
     }
 
-    /// Notes that the peer's heartbeat has come in, which is answered.
-    pub(super) fn pinged(&mut self) {
-        self.pinged = true;
+    /// Notes that the peer's heartbeat has come in, which is answered: as good as one of this side's own, which is not due
+    /// before the peer's next one is overdue. Else every idle session would be woken twice for each heartbeat.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.next_heartbeat = now + self.heartbeat_every + self.heartbeat_every / JITTER + OVERDUE;
+        self.told = false;
+        self.paused = !self.reading;
     }
 
     /// Notes whether the socket is being read: while it is not, the peer cannot be heard.
@@ -103,7 +107,7 @@ impl Timing {
             return None;
         }
         self.next_heartbeat = now + jittered(self.heartbeat_every);
-        let unanswered = std::mem::take(&mut self.told) & !std::mem::take(&mut self.pinged);
+        let unanswered = std::mem::take(&mut self.told);
         Some(std::mem::replace(&mut self.paused, !self.reading) | unanswered)
     }
 
@@ -140,7 +144,7 @@ fn jittered(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{LATE, SILENT, STALLED, Timing, Verdict};
+    use super::{LATE, OVERDUE, SILENT, STALLED, Timing, Verdict};
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -202,9 +206,10 @@ mod tests {
         {
             timing.received(bytes, due);
             if pinged {
-                timing.pinged();
+                timing.pinged(due);
+                assert_eq!(timing.take_heartbeat(due + HEARTBEAT + JITTER), None, "the peer's comes before");
             }
-            due += HEARTBEAT + JITTER;
+            due += HEARTBEAT + JITTER + OVERDUE;
             assert_eq!(timing.take_heartbeat(due), Some(unanswered), "{bytes}");
         }
     }
@@ -221,6 +226,18 @@ mod tests {
         let second = first + HEARTBEAT + JITTER;
         assert_eq!(timing.take_heartbeat(second), Some(true));
         assert_eq!(timing.take_heartbeat(second + HEARTBEAT + JITTER), Some(false));
+    }
+
+    #[test]
+    fn a_pause_before_the_peers_heartbeat_is_made_good_by_its_answer() {
+        let start = Instant::now();
+        let mut timing = Timing::new(0, HEARTBEAT, start);
+        timing.reading(false, start);
+        timing.reading(true, start + SECOND);
+        timing.pinged(start + SECOND);
+        let due = start + SECOND + HEARTBEAT + JITTER + OVERDUE;
+        assert!(due < start + SECOND + LATE, "the peer hears of this side in time");
+        assert_eq!(timing.take_heartbeat(due), Some(false));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Both, both, line_of, probe, progress};
-use crate::link::session::Incoming;
+use crate::link::session::{Incoming, Outgoing};
 use crate::message::codec::MAX_MESSAGE;
 use crate::message::to_agent::ToAgent;
 use crate::message::to_controller::ToController;
@@ -31,7 +30,7 @@ async fn messages_arrive_whole_and_in_order() {
 async fn both_sides_flood_slow_readers_and_everything_arrives() {
     const COUNT: u64 = 400;
 
-    async fn fill<T>(sender: mpsc::Sender<T>, message: impl Fn(u64) -> T) -> mpsc::Sender<T> {
+    async fn fill<T>(sender: Outgoing<T>, message: impl Fn(u64) -> T) -> Outgoing<T> {
         for number in 0..COUNT {
             if sender.send(message(number)).await.is_err() {
                 break;
