@@ -57,7 +57,8 @@ pub trait EngineView: Send + Sync + 'static {
     fn inspect(&self, id: &str) -> impl Future<Output = Result<Option<Inspected>, EngineError>> + Send;
 
     /// The engine's events from `since` (past ones first, as many as it kept) and on; up to `until` only, if that is
-    /// given. The subscription stands when this returns. Ends or yields an error when the connection is gone. The reader must never block for long: the
+    /// given. The subscription stands when this returns. [`Refused`](EngineError::Refused) stands for one event that cannot
+    /// be read; any other error, and the end, say that the connection is gone. The reader must never block for long: the
     /// engine slows down for everybody when a subscriber does not read.
     fn events(
         &self,

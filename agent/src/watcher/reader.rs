@@ -31,17 +31,17 @@ impl Feed {
         let count = Arc::clone(&dropped);
         let mut reader = JoinSet::new();
         reader.spawn(async move {
-            loop {
-                match stream.next().await {
-                    Some(Ok(event)) => {
-                        if sender.try_send(event).is_err() {
-                            count.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                    Some(Err(error)) => return error.to_string(),
-                    None => return "the engine closed its stream of events".to_owned(),
+            while let Some(event) = stream.next().await {
+                let is_lost = match event {
+                    Ok(event) => sender.try_send(event).is_err(),
+                    Err(EngineError::Refused(_)) => true,
+                    Err(error) => return error.to_string(),
+                };
+                if is_lost {
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             }
+            "the engine closed its stream of events".to_owned()
         });
         Self { queue, dropped, reader }
     }
@@ -52,7 +52,7 @@ impl Feed {
         self.queue.recv_many(buffer, limit).await
     }
 
-    /// How many events were dropped since the last question.
+    /// How many events were dropped or could not be read since the last question.
     pub fn dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
     }
@@ -63,5 +63,30 @@ impl Feed {
             Some(Ok(reason)) => reason,
             _ => "reading the engine's events failed".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use roadstead_protocol::message::time::UnixMicros;
+
+    use super::*;
+
+    fn event(at: i64) -> EngineEvent {
+        EngineEvent { at: UnixMicros(at), what: None, container: None }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_is_counted_and_those_after_it_are_taken() {
+        let unreadable = || Err(EngineError::Refused("a line longer than 1 MiB".to_owned()));
+        let gone = Err(EngineError::Unreachable("the cable is out".to_owned()));
+        let told = [Ok(event(1)), unreadable(), Ok(event(2)), unreadable(), gone, Ok(event(3))];
+        let mut feed = Feed::new(stream::iter(told).boxed());
+        let mut taken = Vec::new();
+        while feed.take(&mut taken, 8).await > 0 {}
+        assert_eq!(taken, [event(1), event(2)]);
+        assert_eq!(feed.dropped(), 2, "the end of the stream is no event");
+        assert!(feed.end().await.contains("the cable is out"));
     }
 }

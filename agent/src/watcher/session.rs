@@ -167,7 +167,10 @@ impl<'a, E: EngineView> Session<'a, E> {
             }
             let dropped = feed.dropped();
             if dropped > 0 {
-                tracing::warn!(dropped, "the engine's events came too fast; listing the containers again");
+                tracing::warn!(
+                    dropped,
+                    "events of the engine came too fast, or could not be read; listing the containers again"
+                );
                 self.teller.lost(dropped);
                 self.list().await?;
             }
@@ -286,8 +289,8 @@ impl<'a, E: EngineView> Session<'a, E> {
                 && what.is_some_and(|what| !self.teller.knows(at, &what))
         };
         let news = async {
-            while let Some(Ok(event)) = past.next().await {
-                if is_news(event) {
+            while let Some(event) = past.next().await {
+                if event.is_ok_and(is_news) {
                     return true;
                 }
             }

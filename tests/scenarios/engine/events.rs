@@ -119,3 +119,21 @@ async fn what_happened_before_the_subscription_is_told_from_where_it_was_left() 
     let end = timeout(SOON, async { while let Some(Ok(_)) = events.next().await {} }).await;
     assert!(end.is_ok(), "the subscription ends with the engine");
 }
+
+#[tokio::test]
+async fn an_event_with_more_labels_than_are_read_costs_no_other() {
+    let engine = Dockerd::start().await;
+    let agent = agent_of(&engine);
+    busybox_image(&engine, "app:1", &ImageOptions::default()).await;
+    let mut events = agent.events(None, None).await.expect("the engine answers");
+    // Together more than a mebibyte; no argument of a program may be as long.
+    let labels =
+        (0..11).flat_map(|number| ["--label".to_owned(), format!("l{number}={}", "x".repeat(100_000))]);
+    let create = ["create", "--name", "large", "--network", "none"].map(str::to_owned);
+    engine.docker(create.into_iter().chain(labels).chain(["app:1".to_owned()])).await;
+    engine.docker(["create", "--name", "after", "--network", "none", "app:1"]).await;
+    let mut errors = events.by_ref().filter_map(|event| std::future::ready(event.err()));
+    let lost = timeout(SOON, errors.next()).await.expect("it is told");
+    assert!(matches!(lost, Some(EngineError::Refused(_))), "{lost:?}");
+    until(&mut events, "after", "create").await;
+}
