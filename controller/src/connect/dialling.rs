@@ -94,13 +94,13 @@ async fn keep_dialled(
     };
     let mut backoff = Backoff::default();
     loop {
-        let began = Instant::now();
-        let dialled = tokio::select! {
+        let (began, dialled) = tokio::select! {
             () = stop.cancelled() => return,
             // Boxed, so that its state does not stay with the session.
             dialled = Box::pin(async {
                 let _place = pace.acquire().await;
-                dial(&front, &id, &address).await
+                // Not before: what waited long for its turn has not lasted long.
+                (Instant::now(), dial(&front, &id, &address).await)
             }) => dialled,
         };
         match dialled {

@@ -206,7 +206,7 @@ async fn what_waits_while_the_ceiling_comes_down_is_not_sent() {
     let after = ledger.commands.one(record.id).await.unwrap().unwrap();
     assert_eq!(after.state, CommandState::Failed);
     assert!(after.reason.unwrap().contains("`sync` may not be asked"));
-    assert!(sent.try_recv().map_or(true, |message| matches!(message, ToAgent::Enquire { .. })));
+    assert!(sent.try_recv().is_none_or(|message| matches!(message, ToAgent::Enquire { .. })));
 }
 
 #[tokio::test]
