@@ -51,7 +51,7 @@ small_flags="-C force-unwind-tables=no"
 case $agent_target in
     *-musl)
         small_flags+=" -C linker=rust-lld -C linker-flavor=ld.lld -C link-arg=-zpack-relative-relocs -C link-arg=--icf=safe"
-        small_flags+=" -C link-arg=--no-eh-frame-hdr -C link-arg=-T$PWD/docker/nothing-to-unwind.ld"
+        small_flags+=" -C link-arg=--no-eh-frame-hdr -C link-arg=-T$PWD/agent/nothing-to-unwind.ld"
         ;;
     x86_64-*) # The system's C library has to know such relocations: 2.36.
         small_flags+=" -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=safe"
