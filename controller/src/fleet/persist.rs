@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::packed::Packed;
+use super::packed::{self, Packed};
 use super::slot::Slot;
 use super::{Containers, Fleet, Host, LinkState, LinkStatus, Pool};
 use crate::model::InstanceRecord;
@@ -37,15 +37,24 @@ const OF_ONE_WRITE: usize = 256;
 /// Largest picture that is saved, in bytes. A larger one is not, and its host is empty until its agent is back.
 const MAX_PICTURE: usize = 256 * 1024 * 1024;
 
-/// A host's picture as it lies on disk. New fields need a default: an older file is read by a newer program.
-#[derive(Serialize, Deserialize)]
+/// A host's picture as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    engine: Option<&'a Engine>,
+    #[serde(with = "serde_bytes")]
+    packed: Vec<u8>,
+    synced_at: Option<UnixMicros>,
+}
+
+/// A host's picture as it is read. New fields need a default: an older file is read by a newer program.
+#[derive(Deserialize)]
 struct Picture<'a> {
     engine: Option<Engine>,
-    /// As earlier programs wrote them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// As the first programs wrote them.
+    #[serde(default)]
     containers: Vec<Container>,
     #[serde(borrow, default)]
-    packed: Packed<'a>,
+    packed: Option<Packed<'a>>,
     synced_at: Option<UnixMicros>,
 }
 
@@ -54,11 +63,11 @@ struct Picture<'a> {
 /// # Errors
 /// If the store cannot be read. A picture that cannot be read is left out, with a warning: its agent brings it anew.
 pub async fn load(fleet: &Fleet, store: &Store) -> Result<(), StoreError> {
-    let mut pictures: HashMap<InstanceId, Vec<u8>> = store.pictures().await?.into_iter().collect();
+    let records = store.instances().await?;
+    let mut pictures = store.pictures(|id, bytes| read(id, bytes, &fleet.inner.pool))?;
     let now = UnixMicros::now();
-    for record in store.instances().await? {
-        let read = |bytes: Vec<u8>| read(&record.id, &bytes, &fleet.inner.pool);
-        let slot = match pictures.remove(&record.id).and_then(read) {
+    for record in records {
+        let slot = match pictures.remove(&record.id).flatten() {
             Some(known) => Slot::with_host(restored(record, known, now)),
             None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
             None => Slot::new(record),
@@ -135,7 +144,7 @@ async fn try_save(
 
 fn encoded(host: &Host) -> Option<(InstanceId, Vec<u8>)> {
     let id = &host.record.id;
-    match codec::encode(&Picture::of(host), MAX_PICTURE) {
+    match codec::encode(&Written::of(host), MAX_PICTURE) {
         Ok(bytes) => Some((id.clone(), bytes)),
         Err(error) => {
             tracing::warn!(instance = %id, %error, "the picture of a host is not saved");
@@ -158,10 +167,9 @@ fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
     };
     let picture: Picture<'_> =
         codec::decode(bytes, MAX_PICTURE).inspect_err(|error| unreadable(error)).ok()?;
-    let containers = if picture.containers.is_empty() {
-        picture.packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?
-    } else {
-        picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect()
+    let containers = match picture.packed {
+        Some(packed) => packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?,
+        None => picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect(),
     };
     Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at })
 }
@@ -188,14 +196,10 @@ fn restored(record: InstanceRecord, known: Known, now: UnixMicros) -> Host {
     }
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Written<'a> {
     fn of(host: &'a Host) -> Self {
-        Self {
-            engine: host.engine.clone(),
-            containers: Vec::new(),
-            packed: Packed::new(&host.containers),
-            synced_at: host.synced_at,
-        }
+        let packed = packed::pack(&host.containers);
+        Self { engine: host.engine.as_ref(), packed, synced_at: host.synced_at }
     }
 }
 

@@ -30,7 +30,7 @@ const MAX_HISTORY: usize = 64 * 1024;
 /// The histories of all subjects.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    histories: HashMap<InstanceId, BTreeMap<Subject, Remembered>>,
+    histories: Histories,
     unsaved: HashSet<(InstanceId, Subject)>,
     /// The id of the last event that is folded in.
     pub(super) folded: i64,
@@ -39,6 +39,8 @@ pub(super) struct Book {
     /// When time alone changes what was shown of a container.
     pub(super) due: BTreeSet<(UnixMicros, InstanceId, ContainerId)>,
 }
+
+type Histories = HashMap<InstanceId, BTreeMap<Subject, Remembered>>;
 
 /// A history.
 #[derive(Debug, Default)]
@@ -51,19 +53,8 @@ struct Remembered {
 impl Book {
     /// The book as saved. What cannot be read is left out, with a warning.
     pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
-        let (rows, folded) = store.lifecycles().await?;
-        let mut book = Self { folded, saved: folded, ..Self::default() };
-        for (instance, subject, history) in rows {
-            let decoded = history.and_then(|bytes| codec::decode(&bytes, MAX_HISTORY).ok());
-            match (serde_json::from_str(&subject), decoded) {
-                (Ok(subject), Some(history)) => {
-                    let kept = Remembered { history, unsaved: false };
-                    book.histories.entry(instance).or_default().insert(subject, kept);
-                }
-                _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
-            }
-        }
-        Ok(book)
+        let (histories, folded) = store.lifecycles(Histories::new(), read).await?;
+        Ok(Self { histories, folded, saved: folded, ..Self::default() })
     }
 
     /// Takes a fact in; whether it changed anything.
@@ -156,7 +147,7 @@ impl Book {
             // Both are made of plain fields, which always can be written.
             let bytes = kept.and_then(|kept| {
                 kept.unsaved = false;
-                codec::encode(&kept.history, MAX_HISTORY).ok()
+                rmp_serde::to_vec(&kept.history).ok().filter(|bytes| bytes.len() <= MAX_HISTORY)
             });
             (instance.clone(), serde_json::to_string(subject).unwrap_or_default(), bytes)
         };
@@ -195,5 +186,19 @@ fn is_shown(subject: &Subject, host: &Host) -> bool {
         Subject::Project(project) => {
             host.containers.values().any(|container| container.compose_project() == Some(project.as_str()))
         }
+    }
+}
+
+/// Adds a history as saved.
+fn read(histories: &mut Histories, instance: &InstanceId, subject: &str, history: &[u8]) {
+    match (serde_json::from_str(subject), codec::decode(history, MAX_HISTORY)) {
+        (Ok(subject), Ok(history)) => {
+            let subjects = match histories.get_mut(instance) {
+                Some(subjects) => subjects,
+                None => histories.entry(instance.clone()).or_default(),
+            };
+            subjects.insert(subject, Remembered { history, unsaved: false });
+        }
+        _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
     }
 }
