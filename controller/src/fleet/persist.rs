@@ -68,7 +68,14 @@ pub async fn load(fleet: &Fleet, store: &Store) -> Result<(), StoreError> {
     let now = UnixMicros::now();
     for record in records {
         let slot = match pictures.remove(&record.id).flatten() {
-            Some(known) => Slot::with_host(restored(record, known, now)),
+            Some(known) => {
+                let form = known.form;
+                let mut slot = Slot::with_host(restored(record, known, now));
+                if form == Form::Earlier {
+                    slot.keep_unsaved();
+                }
+                slot
+            }
             None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
             None => Slot::new(record),
         };
@@ -159,6 +166,16 @@ struct Known {
     engine: Option<Engine>,
     containers: Containers,
     synced_at: Option<UnixMicros>,
+    form: Form,
+}
+
+/// How a picture lies on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Present,
+    /// It is written anew: most hosts hardly ever change, and it takes twice as long to be read at every start.
+    Earlier,
 }
 
 fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
@@ -167,11 +184,12 @@ fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
     };
     let picture: Picture<'_> =
         codec::decode(bytes, MAX_PICTURE).inspect_err(|error| unreadable(error)).ok()?;
+    let form = if matches!(picture.packed, Some(Packed::Bytes(_))) { Form::Present } else { Form::Earlier };
     let containers = match picture.packed {
         Some(packed) => packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?,
         None => picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect(),
     };
-    Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at })
+    Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at, form })
 }
 
 fn restored(record: InstanceRecord, known: Known, now: UnixMicros) -> Host {
@@ -208,7 +226,7 @@ mod tests {
     use roadstead_protocol::message::container::ContainerState;
 
     use super::*;
-    use crate::fixtures::{container, engine, instance, kept};
+    use crate::fixtures::{container, engine, instance, kept, record};
 
     /// A picture as programs wrote it before containers were packed.
     #[derive(Serialize)]
@@ -231,5 +249,25 @@ mod tests {
         let expected: Containers = containers.into_iter().map(|one| Arc::new(kept(one))).collect();
         assert_eq!((known.containers, known.synced_at), (expected, Some(UnixMicros(3))));
         assert_eq!(known.engine, Some(engine()));
+    }
+    #[tokio::test]
+    async fn pictures_in_an_earlier_form_are_written_anew_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.insert_instance(record("a")).await.unwrap().unwrap();
+        let containers = vec![container(1, ContainerState::Running)];
+        let earlier = Earlier { engine: Some(engine()), containers, synced_at: Some(UnixMicros(3)) };
+        let bytes = codec::encode(&earlier, MAX_PICTURE).unwrap();
+        store.save_pictures(vec![(instance("a"), bytes)], UnixMicros(4)).await.unwrap();
+        let mut seen = Vec::new();
+        for unsaved in [1, 0] {
+            let fleet = Fleet::new();
+            load(&fleet, &store).await.unwrap();
+            seen.push(fleet.host(&instance("a")).unwrap().containers.clone());
+            let written_anew = fleet.take_unsaved();
+            assert_eq!(written_anew.len(), unsaved);
+            try_save(&written_anew, &[], &store).await.unwrap();
+        }
+        assert_eq!((seen[0].len(), &seen[0]), (1, &seen[1]));
     }
 }

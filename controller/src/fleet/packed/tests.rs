@@ -1,3 +1,5 @@
+//! What is packed comes out again, in every form there was, and what is not whole is refused.
+
 use std::sync::Arc;
 
 use roadstead_protocol::message::codec;
