@@ -30,7 +30,7 @@ const MAX_HISTORY: usize = 64 * 1024;
 /// The histories of all subjects.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    histories: Histories,
+    histories: HashMap<InstanceId, BTreeMap<Subject, Remembered>>,
     unsaved: HashSet<(InstanceId, Subject)>,
     /// The id of the last event that is folded in.
     pub(super) folded: i64,
@@ -39,8 +39,6 @@ pub(super) struct Book {
     /// When time alone changes what was shown of a container.
     pub(super) due: BTreeSet<(UnixMicros, InstanceId, ContainerId)>,
 }
-
-type Histories = HashMap<InstanceId, BTreeMap<Subject, Remembered>>;
 
 /// A history.
 #[derive(Debug, Default)]
@@ -53,8 +51,27 @@ struct Remembered {
 impl Book {
     /// The book as saved. What cannot be read is left out, with a warning.
     pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
-        let (histories, folded) = store.lifecycles(Histories::new(), read).await?;
-        Ok(Self { histories, folded, saved: folded, ..Self::default() })
+        let (book, folded) = store.lifecycles(Self::default(), Self::read).await?;
+        Ok(Self { folded, saved: folded, ..book })
+    }
+
+    /// Enters a history as saved. One with names of fields is saved anew: most never change, and it takes twice as long
+    /// to be read at every start.
+    fn read(&mut self, instance: &InstanceId, subject: &str, history: &[u8]) {
+        let decoded = (serde_json::from_str::<Subject>(subject), codec::decode(history, MAX_HISTORY));
+        let (Ok(subject), Ok(decoded)) = decoded else {
+            tracing::warn!(%instance, subject, "a saved lifecycle cannot be read");
+            return;
+        };
+        let unsaved = has_names(history);
+        if unsaved {
+            self.unsaved.insert((instance.clone(), subject.clone()));
+        }
+        let subjects = match self.histories.get_mut(instance) {
+            Some(subjects) => subjects,
+            None => self.histories.entry(instance.clone()).or_default(),
+        };
+        subjects.insert(subject, Remembered { history: decoded, unsaved });
     }
 
     /// Takes a fact in; whether it changed anything.
@@ -189,16 +206,7 @@ fn is_shown(subject: &Subject, host: &Host) -> bool {
     }
 }
 
-/// Adds a history as saved.
-fn read(histories: &mut Histories, instance: &InstanceId, subject: &str, history: &[u8]) {
-    match (serde_json::from_str(subject), codec::decode(history, MAX_HISTORY)) {
-        (Ok(subject), Ok(history)) => {
-            let subjects = match histories.get_mut(instance) {
-                Some(subjects) => subjects,
-                None => histories.entry(instance.clone()).or_default(),
-            };
-            subjects.insert(subject, Remembered { history, unsaved: false });
-        }
-        _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
-    }
+/// Whether what is saved is a map of its few fields: programs wrote that until December 2026.
+fn has_names(history: &[u8]) -> bool {
+    history.first().is_some_and(|marker| marker & 0xf0 == 0x80)
 }

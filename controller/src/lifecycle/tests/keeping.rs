@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, SyncWork, Work};
 use roadstead_protocol::message::container::{Container, ContainerState};
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
@@ -15,7 +16,7 @@ use super::seconds;
 use crate::events::Events;
 use crate::fixtures::{container, container_id, engine, instance, kept, record, store};
 use crate::fleet::{Fleet, Host, persist};
-use crate::lifecycle::{Lifecycles, Status};
+use crate::lifecycle::{Lifecycles, Status, Subject};
 use crate::model::{CommandRecord, CommandState, Direction};
 use crate::store::Store;
 
@@ -264,4 +265,23 @@ async fn many_are_saved_in_pieces_and_what_could_not_be_saved_is_saved_later() {
     lifecycles.save(seconds(400)).await.unwrap();
     assert_eq!(site.saved().await, (300, 300));
     assert!(lifecycles.lock().is_saved());
+}
+
+#[tokio::test]
+async fn what_was_saved_with_names_is_read_and_saved_anew_once() {
+    let site = Site::open().await;
+    site.tell(1, 1, "start").await;
+    let before = site.lifecycles().await;
+    before.save(seconds(2)).await.unwrap();
+    let subject = Subject::Container(container_id(1));
+    let history = before.lock().history(&instance("a"), &subject).unwrap().clone();
+    let (subject_text, named) =
+        (serde_json::to_string(&subject).unwrap(), codec::encode(&history, usize::MAX).unwrap());
+    site.store.save_lifecycles(vec![(instance("a"), subject_text, Some(named))], Some(1)).await.unwrap();
+    for is_saved in [false, true] {
+        let lifecycles = site.lifecycles().await;
+        assert_eq!(lifecycles.lock().history(&instance("a"), &subject), Some(&history));
+        assert_eq!(lifecycles.lock().is_saved(), is_saved);
+        lifecycles.save(seconds(3)).await.unwrap();
+    }
 }
