@@ -15,6 +15,7 @@ mod attempts;
 mod entry;
 mod error;
 mod external;
+mod first;
 pub mod limits;
 pub mod password;
 mod person;
@@ -33,6 +34,7 @@ pub use attempts::LOGIN_RATE;
 pub use entry::{Login, NewSession, Origin};
 pub use error::{AccountsError, ExternalError, LoginError, UserError};
 pub use external::{External, ExternalSession};
+pub use first::FirstPassword;
 pub use person::{By, Credential, Person, TOKEN_PREFIX};
 pub use second_factor::PendingFactor;
 #[cfg(test)]
@@ -79,8 +81,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Opens the accounts. A configured `password` that is new becomes the administrator's; without one, a start
-    /// without an administrator generates one, returned here once to be printed, and stores its hash.
+    /// Opens the accounts and sees to it that there is an administrator, as [`Self::admin`] does.
     ///
     /// # Errors
     /// If the password is none, or the store fails.
@@ -90,20 +91,11 @@ impl Accounts {
         demo_mode: bool,
     ) -> Result<(Self, Option<String>), AccountsError> {
         let accounts = Self::of(store, demo_mode).await?;
-        match password {
-            Some(password) => {
-                accounts.take_over(password).await?;
-                Ok((accounts, None))
-            }
-            None if !accounts.has_admin().await? => {
-                let password = accounts.reset_admin().await?;
-                Ok((accounts, Some(password)))
-            }
-            None => Ok((accounts, None)),
-        }
+        let generated = accounts.admin(password, None).await?;
+        Ok((accounts, generated))
     }
 
-    /// The accounts as they are, for who looks after them beside the controller.
+    /// The accounts as they are, for who looks after them beside the controller, or sees to the administrator later.
     ///
     /// # Errors
     /// If the store fails.
@@ -113,6 +105,32 @@ impl Accounts {
         Ok(Self { store, hasher, attempts, pending: Mutex::default(), demo_mode })
     }
 
+    /// Sees to it that there is an administrator. A configured password that is new becomes his; without one, where there
+    /// is no administrator one is made with a password that is generated, returned here once to be printed. `first` has
+    /// begun to hash it.
+    ///
+    /// # Errors
+    /// If the password is none, or the store fails.
+    pub async fn admin(
+        &self,
+        configured: Option<String>,
+        first: Option<FirstPassword>,
+    ) -> Result<Option<String>, AccountsError> {
+        match configured {
+            Some(password) => {
+                self.take_over(password, first).await?;
+                Ok(None)
+            }
+            None if !self.has_admin().await? => {
+                let first = first.unwrap_or_else(|| FirstPassword::begin(None));
+                let (password, hash) = first.hashed().await?;
+                self.put_admin(hash).await?;
+                Ok(Some(password))
+            }
+            None => Ok(None),
+        }
+    }
+
     async fn has_admin(&self) -> Result<bool, StoreError> {
         let users = self.store.users().await?;
         Ok(users.iter().any(|user| user.role == Role::Admin && !user.disabled))
@@ -120,7 +138,7 @@ impl Accounts {
 
     /// Gives the administrator the configured password, unless it is the one that was taken over before: a password
     /// changed since then stays.
-    async fn take_over(&self, password: String) -> Result<(), AccountsError> {
+    async fn take_over(&self, password: String, first: Option<FirstPassword>) -> Result<(), AccountsError> {
         if password.is_empty() || password.len() > LONGEST_PASSWORD {
             return Err(AccountsError::Password);
         }
@@ -132,7 +150,8 @@ impl Accounts {
         let hash = match before {
             Some(before) if self.hasher.verify(password.clone(), Some(before.clone())).await? => before,
             _ => {
-                let hash = self.hasher.hash(password).await?;
+                let first = first.unwrap_or_else(|| FirstPassword::begin(Some(password)));
+                let (_, hash) = first.hashed().await?;
                 self.put_admin(hash.clone()).await?;
                 hash
             }

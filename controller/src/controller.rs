@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, FirstPassword};
 use crate::admission::Admission;
 use crate::audit::{self, Audit};
 use crate::commands::Commands;
@@ -107,8 +107,9 @@ impl Controller {
     /// If something cannot be opened or bound; the text says what.
     pub async fn start(config: Config, configure: Box<Configure>) -> anyhow::Result<Self> {
         let data_dir = config.data_dir.clone();
+        let first = (!Store::exists(&data_dir)).then(|| FirstPassword::begin(config.password.clone()));
         let web_tls = config.tls.as_ref().map(|(cert, key)| web_tls(cert, key)).transpose()?;
-        // First of all, so that whoever comes meanwhile waits instead of being turned away.
+        // Before all that takes time, so that whoever comes meanwhile waits instead of being turned away.
         let web = bind(config.listen, "ROADSTEAD_LISTEN")?;
         let agents = bind(config.agent_listen, "ROADSTEAD_AGENT_LISTEN")?;
         let core = Core::open(&config).await?;
@@ -116,7 +117,11 @@ impl Controller {
         let agent_urls = agent_urls(&config, agents_bound);
         let enrolment = core.enrolment(&config, agent_urls.clone());
         let fleet = core.fleet.clone();
-        persist::load(&fleet, &core.store).await?;
+        // Together, since the one is on this thread and the other is not.
+        let (lifecycles, ()) = tokio::try_join!(
+            Lifecycles::read(core.store.clone(), fleet.clone()),
+            persist::load(&fleet, &core.store)
+        )?;
         apply_declared(&enrolment, &config).await?;
         let rotation = Rotation::new(
             core.identities.clone(),
@@ -130,16 +135,17 @@ impl Controller {
         let (relay, relayed) = Relay::new();
         let commands = Commands::load(core.store.clone(), core.registry.clone()).await?;
         let rollouts = Rollouts::load(core.store.clone(), fleet.clone(), commands.clone()).await?;
-        let (accounts, new_password) =
-            Accounts::open(core.store.clone(), config.password.clone(), config.demo_mode).await?;
+        let accounts = Accounts::of(core.store.clone(), config.demo_mode).await?;
         let oidc = config.oidc.clone().map(Oidc::new).transpose()?.map(Arc::new);
         let local_agent = local_agent(&config, agents_bound)?;
         let this_instance = local_agent.as_ref().map(|agent| this_instance(&agent.data_dir)).transpose()?;
         let events = Events::new(core.store.clone());
-        let lifecycles = Lifecycles::load(core.store.clone(), fleet.clone()).await?;
+        lifecycles.recall().await?;
         let probes = Probes::default();
         let front = Arc::new(core.front(&enrolment, &commands, &events, &probes));
         let web_bound = web.local_addr()?;
+        // Last, so that no start fails between the making of a password and its being shown.
+        let new_password = accounts.admin(config.password, first).await?;
         let scheme = if web_tls.is_some() { "https" } else { "http" };
         let listening = Listening {
             web: web_bound,

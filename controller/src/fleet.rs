@@ -22,6 +22,7 @@ mod host;
 mod kept;
 mod packed;
 pub mod persist;
+mod pool;
 pub mod search;
 mod slot;
 #[cfg(test)]
@@ -31,8 +32,8 @@ pub use feed::{Feed, NoLongerFed, PictureTooLarge, Pulse};
 pub(crate) use health::bare;
 pub use health::{Health, health};
 pub use host::{Host, LinkState, LinkStatus};
-pub(crate) use kept::Pool;
 pub use kept::{Containers, Kept};
+pub(crate) use pool::Pool;
 use slot::Slot;
 
 /// Changes kept for a slow subscriber; one that falls further behind is told so and takes the whole view again.

@@ -77,14 +77,30 @@ impl Lifecycles {
     /// # Errors
     /// If the store cannot be read.
     pub async fn load(store: Store, fleet: Fleet) -> Result<Self, StoreError> {
+        let lifecycles = Self::read(store, fleet).await?;
+        lifecycles.recall().await?;
+        Ok(lifecycles)
+    }
+
+    /// Those that were saved. The fleet may be empty still; what came since is not in them until [`Self::recall`].
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn read(store: Store, fleet: Fleet) -> Result<Self, StoreError> {
         let book = Book::load(&store).await?;
         let changes = broadcast::Sender::new(WAITING_CHANGES);
         let inner =
             Inner { store, fleet, changes, book: Mutex::new(book), folding: tokio::sync::Mutex::default() };
-        let lifecycles = Self { inner: Arc::new(inner) };
-        lifecycles.recall_commands().await?;
-        lifecycles.catch_up().await?;
-        Ok(lifecycles)
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes in what came since they were saved.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn recall(&self) -> Result<(), StoreError> {
+        self.recall_commands().await?;
+        self.catch_up().await
     }
 
     /// Every change from now on. Subscribe, then read.

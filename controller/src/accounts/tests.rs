@@ -45,6 +45,24 @@ async fn a_first_start_makes_a_password_once() {
 }
 
 #[tokio::test]
+async fn a_password_hashed_beforehand_counts_where_there_is_no_administrator_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let accounts = Accounts::of(store, false).await.unwrap();
+    drop(FirstPassword::begin(None));
+    assert!(!accounts.has_admin().await.unwrap(), "a start that failed leaves none behind");
+
+    let password = accounts.admin(None, Some(FirstPassword::begin(None))).await.unwrap().unwrap();
+    assert_eq!(accounts.admin(None, Some(FirstPassword::begin(None))).await.unwrap(), None);
+    assert!(accounts.log_in(login(ADMIN, password, HOME)).await.is_ok());
+
+    let configured = || Some("configured".to_owned());
+    let first = FirstPassword::begin(configured());
+    assert_eq!(accounts.admin(configured(), Some(first)).await.unwrap(), None);
+    assert!(accounts.log_in(login(ADMIN, "configured", HOME)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_configured_password_replaces_the_old_one_and_ends_its_sessions() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, generated) = open(&folder, Some("first")).await;

@@ -1,10 +1,7 @@
 //! A container as the fleet keeps it. Ten thousand hosts run much the same things: texts, lists and sets of labels that are
 //! the same are there once for all of them.
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState, Port};
 use roadstead_protocol::message::ids::ContainerId;
@@ -35,8 +32,8 @@ pub struct Kept {
     pub restart_policy: Arc<str>,
 }
 
-type Texts = Arc<[Arc<str>]>;
-type Labels = Arc<[(Arc<str>, Arc<str>)]>;
+pub(super) type Texts = Arc<[Arc<str>]>;
+pub(super) type Labels = Arc<[(Arc<str>, Arc<str>)]>;
 
 impl Kept {
     /// The value of a label.
@@ -106,111 +103,6 @@ impl Kept {
             && labels.eq(other.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             && self.labels_truncated == other.labels_truncated
             && *self.restart_policy == *other.restart_policy
-    }
-}
-
-/// What containers share.
-#[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<Sets>);
-
-/// The same, while nobody else keeps anything.
-#[derive(Debug, Default)]
-pub(super) struct Sets {
-    texts: Shared<str>,
-    lists: Shared<[Arc<str>]>,
-    ports: Shared<[Port]>,
-    labels: Shared<[(Arc<str>, Arc<str>)]>,
-}
-
-impl Pool {
-    /// The container as it is kept.
-    pub(crate) fn keep(&self, container: Container) -> Kept {
-        let sets = &mut *self.lock();
-        Kept {
-            name: sets.texts.share(container.name),
-            image: sets.texts.share(container.image),
-            image_id: sets.texts.share(container.image_id),
-            command: sets.texts.share(container.command),
-            ports: sets.ports(container.ports),
-            networks: sets.texts(container.networks),
-            mounts: sets.texts(container.mounts),
-            labels: {
-                let labels = container.labels.into_iter();
-                let labels: Vec<_> =
-                    labels.map(|(name, value)| (sets.texts.share(name), sets.texts.share(value))).collect();
-                sets.labels(labels)
-            },
-            restart_policy: sets.texts.share(container.restart_policy),
-            id: container.id,
-            created_at: container.created_at,
-            state: container.state,
-            health: container.health,
-            started_at: container.started_at,
-            finished_at: container.finished_at,
-            exit_code: container.exit_code,
-            oom_killed: container.oom_killed,
-            labels_truncated: container.labels_truncated,
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Sets> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sets {
-    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
-        self.texts.share(text)
-    }
-
-    fn texts(&mut self, texts: Vec<String>) -> Texts {
-        let texts: Vec<_> = texts.into_iter().map(|text| self.texts.share(text)).collect();
-        self.list(texts)
-    }
-
-    pub(super) fn list(&mut self, texts: Vec<Arc<str>>) -> Texts {
-        self.lists.share(texts)
-    }
-
-    pub(super) fn ports(&mut self, ports: Vec<Port>) -> Arc<[Port]> {
-        self.ports.share(ports)
-    }
-
-    pub(super) fn labels(&mut self, labels: Vec<(Arc<str>, Arc<str>)>) -> Labels {
-        self.labels.share(labels)
-    }
-}
-
-/// Values that are there once, for as long as somebody has them.
-#[derive(Debug)]
-struct Shared<T: ?Sized> {
-    known: HashSet<Arc<T>>,
-    /// How many there may be before those that nobody has any more make room.
-    sweep_at: usize,
-}
-
-/// Values that are never worth a sweep.
-const FEW: usize = 1024;
-
-impl<T: ?Sized> Default for Shared<T> {
-    fn default() -> Self {
-        Self { known: HashSet::new(), sweep_at: FEW }
-    }
-}
-
-impl<T: ?Sized + Eq + Hash> Shared<T> {
-    fn share<V: Borrow<T> + Into<Arc<T>>>(&mut self, value: V) -> Arc<T> {
-        let like: &T = value.borrow();
-        if let Some(known) = self.known.get(like) {
-            return Arc::clone(known);
-        }
-        if self.known.len() >= self.sweep_at {
-            self.known.retain(|one| Arc::strong_count(one) > 1);
-            self.sweep_at = (self.known.len() * 2).max(FEW);
-        }
-        let shared: Arc<T> = value.into();
-        self.known.insert(Arc::clone(&shared));
-        shared
     }
 }
 
@@ -284,53 +176,5 @@ impl FromIterator<Arc<Kept>> for Containers {
         all.dedup_by(|later, earlier| later.id == earlier.id);
         all.shrink_to_fit();
         Self(all)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::fixtures::container;
-
-    fn labelled(number: u32, unlike: &str) -> Container {
-        let labels = [("com.docker.compose.project", "shop"), ("unlike", unlike)];
-        Container {
-            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            networks: vec!["shop_default".to_owned()],
-            ports: vec![Port { private: 80, protocol: "tcp".to_owned(), host_ip: None, public: None }],
-            ..container(number, ContainerState::Running)
-        }
-    }
-
-    #[test]
-    fn what_is_the_same_is_there_once_and_nothing_is_lost() {
-        let pool = Pool::default();
-        let (one, two, other) =
-            (pool.keep(labelled(1, "a")), pool.keep(labelled(2, "a")), pool.keep(labelled(3, "b")));
-        assert!(Arc::ptr_eq(&one.labels, &two.labels) && Arc::ptr_eq(&one.networks, &other.networks));
-        assert!(Arc::ptr_eq(&one.ports, &two.ports) && Arc::ptr_eq(&one.labels[0].1, &other.labels[0].1));
-        assert_ne!(one.labels, other.labels);
-        assert_eq!(other.to_container(), labelled(3, "b"));
-        assert!(other.is(&labelled(3, "b")) && !other.is(&labelled(3, "a")));
-        assert_eq!(
-            (one.compose_project(), one.label("unlike"), one.label("x")),
-            (Some("shop"), Some("a"), None)
-        );
-        let fewer = Container { labels: BTreeMap::new(), ..labelled(3, "b") };
-        assert!(!other.is(&fewer) && !pool.keep(fewer).is(&labelled(3, "b")));
-    }
-
-    #[test]
-    fn what_nobody_has_any_more_makes_room() {
-        let pool = Pool::default();
-        let kept = pool.keep(labelled(0, "stays"));
-        for number in 0..10_000 {
-            pool.keep(labelled(number, &format!("goes {number}")));
-        }
-        let sets = pool.0.lock().unwrap();
-        assert!(sets.texts.known.len() <= 2 * FEW && sets.labels.known.len() <= 2 * FEW);
-        assert!(sets.labels.known.contains(&kept.labels));
     }
 }

@@ -1,198 +1,113 @@
-//! The containers of a host as they lie on disk: each text, list of ports and name of a field once, so that ten thousand
+//! The containers of a host as they lie on disk: each text and each list once, and no names of fields, so that ten thousand
 //! hosts are read in a moment.
+//!
+//! They are bytes: a version, and then, each counted, the texts, the lists of texts, the lists of ports and the
+//! containers, which refer to those before them by their places. Whatever changes in that is another version; an earlier
+//! one is read for as long as there may be pictures of it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 
-use roadstead_protocol::message::container::{ContainerHealth, ContainerState, Port};
-use roadstead_protocol::message::ids::ContainerId;
-use roadstead_protocol::message::time::UnixMicros;
-use serde::{Deserialize, Serialize};
+use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::kept::{Containers, Kept, Pool};
+use super::kept::Containers;
+use super::pool::Pool;
 
-/// Containers, which refer to texts and lists of ports by their places. New fields need a default: an older picture is
-/// read by a newer program.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Packed<'a> {
-    #[serde(borrow)]
-    texts: Vec<&'a str>,
-    ports: Vec<Vec<Port>>,
-    containers: Vec<Entry>,
+mod earlier;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+pub(super) use writing::pack;
+
+/// Packed containers as they are found.
+#[derive(Debug)]
+pub(super) enum Packed<'a> {
+    /// As they are packed now.
+    Bytes(&'a [u8]),
+    /// As programs packed them before, with names.
+    Named(earlier::Named<'a>),
 }
 
-/// A container; its fields in the order of [`Kept`].
-#[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    #[serde(rename = "i")]
-    id: ContainerId,
-    #[serde(rename = "n")]
-    name: u32,
-    #[serde(rename = "g")]
-    image: u32,
-    #[serde(rename = "d")]
-    image_id: u32,
-    #[serde(rename = "c")]
-    command: u32,
-    #[serde(rename = "t")]
-    created_at: UnixMicros,
-    #[serde(rename = "s")]
-    state: ContainerState,
-    #[serde(rename = "h")]
-    health: ContainerHealth,
-    #[serde(rename = "b")]
-    started_at: Option<UnixMicros>,
-    #[serde(rename = "e")]
-    finished_at: Option<UnixMicros>,
-    #[serde(rename = "x")]
-    exit_code: Option<i64>,
-    #[serde(rename = "o")]
-    oom_killed: bool,
-    #[serde(rename = "p")]
-    ports: u32,
-    #[serde(rename = "w")]
-    networks: Vec<u32>,
-    #[serde(rename = "m")]
-    mounts: Vec<u32>,
-    #[serde(rename = "l")]
-    labels: Vec<(u32, u32)>,
-    #[serde(rename = "z")]
-    labels_truncated: bool,
-    #[serde(rename = "r")]
-    restart_policy: u32,
-}
-
-/// A place that does not exist: the picture is not what was written.
+/// Why packed containers cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("it refers to what is not in it")]
-pub(super) struct NowhereToBeFound;
+pub(super) enum Unreadable {
+    /// They end too early or too late, or refer to what is not there.
+    #[error("the containers in it are not what was written")]
+    Damaged,
+    /// The program that wrote them is newer.
+    #[error("the containers in it are packed in form {0}, this program knows form {VERSION}")]
+    Newer(usize),
+}
 
-impl<'a> Packed<'a> {
-    /// Packs the containers of a host.
-    pub(super) fn new(containers: &'a Containers) -> Self {
-        let mut packed = Self::default();
-        let (mut texts, mut ports) = (HashMap::new(), HashMap::new());
-        let mut text = |text: &'a Arc<str>| {
-            *texts.entry(&**text).or_insert_with(|| {
-                packed.texts.push(&**text);
-                place(packed.texts.len() - 1)
-            })
-        };
-        for one in containers.values() {
-            let of_ports = *ports.entry(&*one.ports).or_insert_with(|| {
-                packed.ports.push(one.ports.to_vec());
-                place(packed.ports.len() - 1)
-            });
-            packed.containers.push(Entry {
-                id: one.id.clone(),
-                name: text(&one.name),
-                image: text(&one.image),
-                image_id: text(&one.image_id),
-                command: text(&one.command),
-                created_at: one.created_at,
-                state: one.state,
-                health: one.health,
-                started_at: one.started_at,
-                finished_at: one.finished_at,
-                exit_code: one.exit_code,
-                oom_killed: one.oom_killed,
-                ports: of_ports,
-                networks: one.networks.iter().map(&mut text).collect(),
-                mounts: one.mounts.iter().map(&mut text).collect(),
-                labels: one.labels.iter().map(|(name, value)| (text(name), text(value))).collect(),
-                labels_truncated: one.labels_truncated,
-                restart_policy: text(&one.restart_policy),
-            });
-        }
-        packed
-    }
+/// The form that is written.
+const VERSION: usize = 1;
 
+/// States by their numbers; a further one comes last.
+const STATES: [ContainerState; 8] = [
+    ContainerState::Unknown,
+    ContainerState::Created,
+    ContainerState::Running,
+    ContainerState::Paused,
+    ContainerState::Restarting,
+    ContainerState::Removing,
+    ContainerState::Exited,
+    ContainerState::Dead,
+];
+
+/// Results of health checks by their numbers; a further one comes last.
+const HEALTHS: [ContainerHealth; 5] = [
+    ContainerHealth::Unknown,
+    ContainerHealth::None,
+    ContainerHealth::Starting,
+    ContainerHealth::Healthy,
+    ContainerHealth::Unhealthy,
+];
+
+/// What a container has or has not, a bit each.
+mod flags {
+    pub const OOM_KILLED: usize = 1;
+    pub const LABELS_TRUNCATED: usize = 1 << 1;
+    pub const STARTED_AT: usize = 1 << 2;
+    pub const FINISHED_AT: usize = 1 << 3;
+    pub const EXIT_CODE: usize = 1 << 4;
+}
+
+impl Packed<'_> {
     /// The containers.
     ///
     /// # Errors
-    /// If they are not what was packed.
-    pub(super) fn unpack(self, pool: &Pool) -> Result<Containers, NowhereToBeFound> {
+    /// If they are not what was packed, or a newer program packed them.
+    pub(super) fn unpack(self, pool: &Pool) -> Result<Containers, Unreadable> {
         let sets = &mut *pool.lock();
-        let texts: Vec<Arc<str>> = self.texts.into_iter().map(|text| sets.text(text)).collect();
-        let ports: Vec<Arc<[Port]>> = self.ports.into_iter().map(|ports| sets.ports(ports)).collect();
-        let text = |place: u32| found(&texts, place);
-        let list = |places: Vec<u32>| places.into_iter().map(text).collect::<Result<Vec<_>, _>>();
-        let mut kept = Vec::with_capacity(self.containers.len());
-        for one in self.containers {
-            let labels = one.labels.into_iter().map(|(name, value)| Ok((text(name)?, text(value)?)));
-            kept.push(Arc::new(Kept {
-                name: text(one.name)?,
-                image: text(one.image)?,
-                image_id: text(one.image_id)?,
-                command: text(one.command)?,
-                ports: found(&ports, one.ports)?,
-                networks: sets.list(list(one.networks)?),
-                mounts: sets.list(list(one.mounts)?),
-                labels: sets.labels(labels.collect::<Result<Vec<_>, NowhereToBeFound>>()?),
-                restart_policy: text(one.restart_policy)?,
-                id: one.id,
-                created_at: one.created_at,
-                state: one.state,
-                health: one.health,
-                started_at: one.started_at,
-                finished_at: one.finished_at,
-                exit_code: one.exit_code,
-                oom_killed: one.oom_killed,
-                labels_truncated: one.labels_truncated,
-            }));
-        }
-        Ok(kept.into_iter().collect())
-    }
-}
-
-/// There are far fewer texts in a picture than this holds: it is bounded in bytes.
-fn place(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn found<T: ?Sized>(all: &[Arc<T>], place: u32) -> Result<Arc<T>, NowhereToBeFound> {
-    let place = usize::try_from(place).map_err(|_| NowhereToBeFound)?;
-    all.get(place).cloned().ok_or(NowhereToBeFound)
-}
-
-#[cfg(test)]
-mod tests {
-    use roadstead_protocol::message::codec;
-    use roadstead_protocol::message::container::Container;
-
-    use super::*;
-    use crate::fixtures::container;
-
-    fn shop(number: u32) -> Container {
-        let text = str::to_owned;
-        Container {
-            labels: [("a", "shop"), ("b", "shop"), ("c", "other")].map(|(a, b)| (text(a), text(b))).into(),
-            networks: vec![text("shop_default"), text("web")],
-            mounts: vec![text("shop")],
-            ports: vec![Port { private: 80, protocol: text("tcp"), host_ip: None, public: Some(8080) }],
-            exit_code: Some(-1),
-            finished_at: Some(UnixMicros(7)),
-            ..container(number, ContainerState::Exited)
+        match self {
+            Self::Bytes(bytes) => reading::unpack(bytes, sets),
+            Self::Named(named) => named.unpack(sets),
         }
     }
+}
 
-    #[test]
-    fn what_is_packed_comes_out_again_and_takes_less() {
-        let pool = Pool::default();
-        let told: Vec<_> = (0..20).map(shop).chain([container(77, ContainerState::Running)]).collect();
-        let kept: Containers = told.iter().map(|one| Arc::new(pool.keep(one.clone()))).collect();
-        let bytes = codec::encode(&Packed::new(&kept), usize::MAX).unwrap();
-        assert!(bytes.len() * 2 < codec::encode(&told, usize::MAX).unwrap().len(), "{} bytes", bytes.len());
-        let packed: Packed<'_> = codec::decode(&bytes, usize::MAX).unwrap();
-        assert_eq!(packed.unpack(&Pool::default()).unwrap(), kept);
-    }
+impl<'de: 'a, 'a> Deserialize<'de> for Packed<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Packed<'de>;
 
-    #[test]
-    fn what_refers_to_nothing_is_refused() {
-        let pool = Pool::default();
-        let kept: Containers = [Arc::new(pool.keep(shop(1)))].into_iter().collect();
-        let mut packed = Packed::new(&kept);
-        packed.texts.pop();
-        assert!(packed.unpack(&pool).is_err());
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("packed containers")
+            }
+
+            fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Packed<'de>, E> {
+                Ok(Packed::Bytes(bytes))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Packed<'de>, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Packed::Named)
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::packed::Packed;
+use super::packed::{self, Packed};
 use super::slot::Slot;
 use super::{Containers, Fleet, Host, LinkState, LinkStatus, Pool};
 use crate::model::InstanceRecord;
@@ -37,15 +37,24 @@ const OF_ONE_WRITE: usize = 256;
 /// Largest picture that is saved, in bytes. A larger one is not, and its host is empty until its agent is back.
 const MAX_PICTURE: usize = 256 * 1024 * 1024;
 
-/// A host's picture as it lies on disk. New fields need a default: an older file is read by a newer program.
-#[derive(Serialize, Deserialize)]
+/// A host's picture as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    engine: Option<&'a Engine>,
+    #[serde(with = "serde_bytes")]
+    packed: Vec<u8>,
+    synced_at: Option<UnixMicros>,
+}
+
+/// A host's picture as it is read. New fields need a default: an older file is read by a newer program.
+#[derive(Deserialize)]
 struct Picture<'a> {
     engine: Option<Engine>,
-    /// As earlier programs wrote them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// As the first programs wrote them.
+    #[serde(default)]
     containers: Vec<Container>,
     #[serde(borrow, default)]
-    packed: Packed<'a>,
+    packed: Option<Packed<'a>>,
     synced_at: Option<UnixMicros>,
 }
 
@@ -54,12 +63,19 @@ struct Picture<'a> {
 /// # Errors
 /// If the store cannot be read. A picture that cannot be read is left out, with a warning: its agent brings it anew.
 pub async fn load(fleet: &Fleet, store: &Store) -> Result<(), StoreError> {
-    let mut pictures: HashMap<InstanceId, Vec<u8>> = store.pictures().await?.into_iter().collect();
+    let records = store.instances().await?;
+    let mut pictures = store.pictures(|id, bytes| read(id, bytes, &fleet.inner.pool))?;
     let now = UnixMicros::now();
-    for record in store.instances().await? {
-        let read = |bytes: Vec<u8>| read(&record.id, &bytes, &fleet.inner.pool);
-        let slot = match pictures.remove(&record.id).and_then(read) {
-            Some(known) => Slot::with_host(restored(record, known, now)),
+    for record in records {
+        let slot = match pictures.remove(&record.id).flatten() {
+            Some(known) => {
+                let form = known.form;
+                let mut slot = Slot::with_host(restored(record, known, now));
+                if form == Form::Earlier {
+                    slot.keep_unsaved();
+                }
+                slot
+            }
             None if record.last_seen.is_some() => Slot::with_host(restored(record, Known::default(), now)),
             None => Slot::new(record),
         };
@@ -135,7 +151,7 @@ async fn try_save(
 
 fn encoded(host: &Host) -> Option<(InstanceId, Vec<u8>)> {
     let id = &host.record.id;
-    match codec::encode(&Picture::of(host), MAX_PICTURE) {
+    match codec::encode(&Written::of(host), MAX_PICTURE) {
         Ok(bytes) => Some((id.clone(), bytes)),
         Err(error) => {
             tracing::warn!(instance = %id, %error, "the picture of a host is not saved");
@@ -150,6 +166,16 @@ struct Known {
     engine: Option<Engine>,
     containers: Containers,
     synced_at: Option<UnixMicros>,
+    form: Form,
+}
+
+/// How a picture lies on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Present,
+    /// It is written anew: most hosts hardly ever change, and it takes twice as long to be read at every start.
+    Earlier,
 }
 
 fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
@@ -158,12 +184,12 @@ fn read(instance: &InstanceId, bytes: &[u8], pool: &Pool) -> Option<Known> {
     };
     let picture: Picture<'_> =
         codec::decode(bytes, MAX_PICTURE).inspect_err(|error| unreadable(error)).ok()?;
-    let containers = if picture.containers.is_empty() {
-        picture.packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?
-    } else {
-        picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect()
+    let form = if matches!(picture.packed, Some(Packed::Bytes(_))) { Form::Present } else { Form::Earlier };
+    let containers = match picture.packed {
+        Some(packed) => packed.unpack(pool).inspect_err(|error| unreadable(error)).ok()?,
+        None => picture.containers.into_iter().map(|container| Arc::new(pool.keep(container))).collect(),
     };
-    Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at })
+    Some(Known { engine: picture.engine, containers, synced_at: picture.synced_at, form })
 }
 
 fn restored(record: InstanceRecord, known: Known, now: UnixMicros) -> Host {
@@ -188,14 +214,10 @@ fn restored(record: InstanceRecord, known: Known, now: UnixMicros) -> Host {
     }
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Written<'a> {
     fn of(host: &'a Host) -> Self {
-        Self {
-            engine: host.engine.clone(),
-            containers: Vec::new(),
-            packed: Packed::new(&host.containers),
-            synced_at: host.synced_at,
-        }
+        let packed = packed::pack(&host.containers);
+        Self { engine: host.engine.as_ref(), packed, synced_at: host.synced_at }
     }
 }
 
@@ -204,7 +226,7 @@ mod tests {
     use roadstead_protocol::message::container::ContainerState;
 
     use super::*;
-    use crate::fixtures::{container, engine, instance, kept};
+    use crate::fixtures::{container, engine, instance, kept, record};
 
     /// A picture as programs wrote it before containers were packed.
     #[derive(Serialize)]
@@ -227,5 +249,25 @@ mod tests {
         let expected: Containers = containers.into_iter().map(|one| Arc::new(kept(one))).collect();
         assert_eq!((known.containers, known.synced_at), (expected, Some(UnixMicros(3))));
         assert_eq!(known.engine, Some(engine()));
+    }
+    #[tokio::test]
+    async fn pictures_in_an_earlier_form_are_written_anew_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.insert_instance(record("a")).await.unwrap().unwrap();
+        let containers = vec![container(1, ContainerState::Running)];
+        let earlier = Earlier { engine: Some(engine()), containers, synced_at: Some(UnixMicros(3)) };
+        let bytes = codec::encode(&earlier, MAX_PICTURE).unwrap();
+        store.save_pictures(vec![(instance("a"), bytes)], UnixMicros(4)).await.unwrap();
+        let mut seen = Vec::new();
+        for unsaved in [1, 0] {
+            let fleet = Fleet::new();
+            load(&fleet, &store).await.unwrap();
+            seen.push(fleet.host(&instance("a")).unwrap().containers.clone());
+            let written_anew = fleet.take_unsaved();
+            assert_eq!(written_anew.len(), unsaved);
+            try_save(&written_anew, &[], &store).await.unwrap();
+        }
+        assert_eq!((seen[0].len(), &seen[0]), (1, &seen[1]));
     }
 }

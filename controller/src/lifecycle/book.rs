@@ -51,19 +51,27 @@ struct Remembered {
 impl Book {
     /// The book as saved. What cannot be read is left out, with a warning.
     pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
-        let (rows, folded) = store.lifecycles().await?;
-        let mut book = Self { folded, saved: folded, ..Self::default() };
-        for (instance, subject, history) in rows {
-            let decoded = history.and_then(|bytes| codec::decode(&bytes, MAX_HISTORY).ok());
-            match (serde_json::from_str(&subject), decoded) {
-                (Ok(subject), Some(history)) => {
-                    let kept = Remembered { history, unsaved: false };
-                    book.histories.entry(instance).or_default().insert(subject, kept);
-                }
-                _ => tracing::warn!(%instance, subject, "a saved lifecycle cannot be read"),
-            }
+        let (book, folded) = store.lifecycles(Self::default(), Self::read).await?;
+        Ok(Self { folded, saved: folded, ..book })
+    }
+
+    /// Enters a history as saved. One with names of fields is saved anew: most never change, and it takes twice as long
+    /// to be read at every start.
+    fn read(&mut self, instance: &InstanceId, subject: &str, history: &[u8]) {
+        let decoded = (serde_json::from_str::<Subject>(subject), codec::decode(history, MAX_HISTORY));
+        let (Ok(subject), Ok(decoded)) = decoded else {
+            tracing::warn!(%instance, subject, "a saved lifecycle cannot be read");
+            return;
+        };
+        let unsaved = has_names(history);
+        if unsaved {
+            self.unsaved.insert((instance.clone(), subject.clone()));
         }
-        Ok(book)
+        let subjects = match self.histories.get_mut(instance) {
+            Some(subjects) => subjects,
+            None => self.histories.entry(instance.clone()).or_default(),
+        };
+        subjects.insert(subject, Remembered { history: decoded, unsaved });
     }
 
     /// Takes a fact in; whether it changed anything.
@@ -156,7 +164,7 @@ impl Book {
             // Both are made of plain fields, which always can be written.
             let bytes = kept.and_then(|kept| {
                 kept.unsaved = false;
-                codec::encode(&kept.history, MAX_HISTORY).ok()
+                rmp_serde::to_vec(&kept.history).ok().filter(|bytes| bytes.len() <= MAX_HISTORY)
             });
             (instance.clone(), serde_json::to_string(subject).unwrap_or_default(), bytes)
         };
@@ -196,4 +204,9 @@ fn is_shown(subject: &Subject, host: &Host) -> bool {
             host.containers.values().any(|container| container.compose_project() == Some(project.as_str()))
         }
     }
+}
+
+/// Whether what is saved is a map of its few fields: programs wrote that until December 2026.
+fn has_names(history: &[u8]) -> bool {
+    history.first().is_some_and(|marker| marker & 0xf0 == 0x80)
 }

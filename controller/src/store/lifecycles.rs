@@ -47,23 +47,34 @@ impl Store {
         .await
     }
 
-    /// Every history, and the id of the last event that is folded into them; 0 if none is.
+    /// Adds every history to `all`, each from where it lies, and returns that with the id of the last event that is folded
+    /// into them; 0 if none is.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn lifecycles(&self) -> Result<(Vec<HistoryRow>, i64), StoreError> {
-        self.read(|connection| {
+    pub async fn lifecycles<T: Send + 'static>(
+        &self,
+        mut all: T,
+        mut add: impl FnMut(&mut T, &InstanceId, &str, &[u8]) + Send + 'static,
+    ) -> Result<(T, i64), StoreError> {
+        self.read(move |connection| {
+            let corrupt = || StoreError::Corrupt("lifecycles");
             let mut statement = connection.prepare("SELECT instance, subject, history FROM lifecycles")?;
             let mut rows = statement.query([])?;
-            let mut histories = Vec::new();
+            let mut last: Option<InstanceId> = None;
             while let Some(row) = rows.next()? {
-                let instance = row.get::<_, String>(0)?;
-                let instance = instance.parse().map_err(|_| StoreError::Corrupt("lifecycles"))?;
-                histories.push((instance, row.get(1)?, Some(row.get(2)?)));
+                let instance = row.get_ref(0)?.as_str().map_err(|_| corrupt())?;
+                let instance = match last.take() {
+                    Some(last) if last.as_str() == instance => last,
+                    _ => instance.parse().map_err(|_| corrupt())?,
+                };
+                let subject = row.get_ref(1)?.as_str().map_err(|_| corrupt())?;
+                add(&mut all, &instance, subject, row.get_ref(2)?.as_blob().map_err(|_| corrupt())?);
+                last = Some(instance);
             }
             let mark = "SELECT event FROM lifecycle_mark WHERE one = 1";
             let mark = connection.query_row(mark, [], |row| row.get(0)).optional()?;
-            Ok((histories, mark.unwrap_or(0)))
+            Ok((all, mark.unwrap_or(0)))
         })
         .await
     }

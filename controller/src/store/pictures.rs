@@ -1,5 +1,7 @@
 //! The last known picture of each host, as bytes: what is in them is the fleet's business.
 
+use std::collections::HashMap;
+
 use roadstead_protocol::message::ids::InstanceId;
 use roadstead_protocol::message::time::UnixMicros;
 use rusqlite::params;
@@ -30,22 +32,29 @@ impl Store {
         .await
     }
 
-    /// Every picture.
+    /// What `read` makes of every picture, each from where it lies: they are too many to be all copied first. On this
+    /// thread, since what is made of them stays, and the heap of a thread that comes later grows by a page at a time.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn pictures(&self) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
-        self.read(|connection| {
+    pub fn pictures<T>(
+        &self,
+        mut read: impl FnMut(&InstanceId, &[u8]) -> T,
+    ) -> Result<HashMap<InstanceId, T>, StoreError> {
+        let corrupt = || StoreError::Corrupt("pictures");
+        let connection = self.inner.reader()?;
+        let mut pictures = HashMap::new();
+        {
             let mut statement = connection.prepare("SELECT instance, picture FROM pictures")?;
             let mut rows = statement.query([])?;
-            let mut pictures = Vec::new();
             while let Some(row) = rows.next()? {
-                let instance = row.get::<_, String>(0)?;
-                let instance = instance.parse().map_err(|_| StoreError::Corrupt("pictures"))?;
-                pictures.push((instance, row.get(1)?));
+                let instance = row.get_ref(0)?.as_str().map_err(|_| corrupt())?;
+                let instance: InstanceId = instance.parse().map_err(|_| corrupt())?;
+                let picture = read(&instance, row.get_ref(1)?.as_blob().map_err(|_| corrupt())?);
+                pictures.insert(instance, picture);
             }
-            Ok(pictures)
-        })
-        .await
+        }
+        self.inner.give_back(connection);
+        Ok(pictures)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use roadstead_protocol::message::codec;
 use roadstead_protocol::message::command::{Outcome, SyncWork, Work};
 use roadstead_protocol::message::container::{Container, ContainerState};
 use roadstead_protocol::message::event::{Event, EventBatch, EventKind};
@@ -15,7 +16,7 @@ use super::seconds;
 use crate::events::Events;
 use crate::fixtures::{container, container_id, engine, instance, kept, record, store};
 use crate::fleet::{Fleet, Host, persist};
-use crate::lifecycle::{Lifecycles, Status};
+use crate::lifecycle::{Lifecycles, Status, Subject};
 use crate::model::{CommandRecord, CommandState, Direction};
 use crate::store::Store;
 
@@ -38,6 +39,11 @@ impl Site {
 
     async fn lifecycles(&self) -> Lifecycles {
         Lifecycles::load(self.store.clone(), self.fleet.clone()).await.unwrap()
+    }
+
+    /// How many histories are saved, and the last event in them.
+    async fn saved(&self) -> (usize, i64) {
+        self.store.lifecycles(0, |count, _, _, _| *count += 1).await.unwrap()
     }
 
     /// Stores an event about container `number`; `at` is its number in the outbox and its second.
@@ -115,7 +121,7 @@ async fn a_restart_changes_nothing_whenever_it_comes() {
     let before = lifecycles.spans(&site.host(), &container_id(1), seconds(100));
     drop((lifecycles, after_kill));
     let reopened = Store::open(site.directory.path()).unwrap();
-    let (_, mark) = reopened.lifecycles().await.unwrap();
+    let (_, mark) = reopened.lifecycles((), |(), _, _, _| ()).await.unwrap();
     assert_eq!(mark, 7);
     assert_eq!(site.lifecycles().await.spans(&site.host(), &container_id(1), seconds(100)), before);
 }
@@ -136,7 +142,7 @@ async fn what_is_long_gone_is_forgotten_and_what_is_shown_stays() {
     lifecycles.save(now.plus(Duration::from_secs(25 * 3600))).await.unwrap();
     assert_eq!(site.status(&lifecycles, 2), None);
     assert!(site.status(&lifecycles, 1).is_some());
-    assert_eq!(site.store.lifecycles().await.unwrap().0.len(), 1);
+    assert_eq!(site.saved().await.0, 1);
 }
 
 #[tokio::test]
@@ -179,7 +185,7 @@ async fn a_removed_instance_takes_its_lifecycles_along() {
     lifecycles.catch_up().await.unwrap();
     lifecycles.save(seconds(12)).await.unwrap();
     assert_eq!(lifecycles.lock().subjects(), 0);
-    assert_eq!(site.store.lifecycles().await.unwrap().0, []);
+    assert_eq!(site.saved().await.0, 0);
 }
 
 #[tokio::test]
@@ -221,7 +227,7 @@ async fn events_and_time_are_told() {
     assert_eq!(changes.recv().await.unwrap().containers, [container_id(9)]);
     stop.cancel();
     running.await.unwrap();
-    assert_eq!(site.store.lifecycles().await.unwrap().1, 1, "saved at the end");
+    assert_eq!(site.saved().await.1, 1, "saved at the end");
 }
 
 #[tokio::test]
@@ -257,7 +263,25 @@ async fn many_are_saved_in_pieces_and_what_could_not_be_saved_is_saved_later() {
     assert!(lifecycles.save(seconds(400)).await.is_err(), "the disk is full");
     site.store.leave_room(1000).await;
     lifecycles.save(seconds(400)).await.unwrap();
-    let (rows, mark) = site.store.lifecycles().await.unwrap();
-    assert_eq!((rows.len(), mark), (300, 300));
+    assert_eq!(site.saved().await, (300, 300));
     assert!(lifecycles.lock().is_saved());
+}
+
+#[tokio::test]
+async fn what_was_saved_with_names_is_read_and_saved_anew_once() {
+    let site = Site::open().await;
+    site.tell(1, 1, "start").await;
+    let before = site.lifecycles().await;
+    before.save(seconds(2)).await.unwrap();
+    let subject = Subject::Container(container_id(1));
+    let history = before.lock().history(&instance("a"), &subject).unwrap().clone();
+    let (subject_text, named) =
+        (serde_json::to_string(&subject).unwrap(), codec::encode(&history, usize::MAX).unwrap());
+    site.store.save_lifecycles(vec![(instance("a"), subject_text, Some(named))], Some(1)).await.unwrap();
+    for is_saved in [false, true] {
+        let lifecycles = site.lifecycles().await;
+        assert_eq!(lifecycles.lock().history(&instance("a"), &subject), Some(&history));
+        assert_eq!(lifecycles.lock().is_saved(), is_saved);
+        lifecycles.save(seconds(3)).await.unwrap();
+    }
 }
