@@ -250,6 +250,7 @@ mod tests {
         assert_eq!((known.containers, known.synced_at), (expected, Some(UnixMicros(3))));
         assert_eq!(known.engine, Some(engine()));
     }
+
     #[tokio::test]
     async fn pictures_in_an_earlier_form_are_written_anew_once() {
         let folder = tempfile::tempdir().unwrap();

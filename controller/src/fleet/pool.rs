@@ -212,6 +212,7 @@ mod tests {
         assert!(sets.texts.known.len() <= 2 * FEW && sets.labels.known.len() <= 2 * FEW);
         assert!(sets.labels.known.values().any(|labels| Arc::ptr_eq(labels, &kept.labels)));
     }
+
     #[test]
     fn one_of_two_with_the_same_hash_is_not_shared() {
         let mut shared = Shared::<str>::default();
