@@ -34,6 +34,7 @@ mod guard;
 mod health;
 mod instances;
 mod join;
+mod json;
 mod keys;
 mod lifecycle;
 mod live;

@@ -253,6 +253,26 @@ async fn sessions_end_by_logout_and_by_age() {
 }
 
 #[tokio::test]
+async fn what_a_program_beside_the_controller_changes_counts_at_the_next_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let (accounts, _) = open(&folder, Some("right")).await;
+    let new = NewUser { name: "anna".to_owned(), password: None, role: Role::Viewer, tags: Vec::new() };
+    let (_, password) = accounts.add_user(new).await.unwrap();
+    let token = accounts.log_in(login("anna", &*password.unwrap(), HOME)).await.unwrap().token;
+    let anna = async || accounts.person(&session(&token), HOME).await.unwrap();
+    assert_eq!(anna().await.unwrap().role, Role::Viewer);
+
+    let beside = Store::open(folder.path()).unwrap();
+    let change = async |change| beside.change_user("anna".to_owned(), change).await.unwrap();
+    change(UserChange { role: Some(Role::Operator), ..UserChange::default() }).await;
+    assert_eq!(anna().await.unwrap().role, Role::Operator);
+    change(UserChange { tags: Some(vec!["shop".to_owned()]), ..UserChange::default() }).await;
+    assert_eq!(anna().await.unwrap().scope.tags(), ["shop"]);
+    change(UserChange { disabled: Some(true), ..UserChange::default() }).await;
+    assert_eq!(anna().await, None);
+}
+
+#[tokio::test]
 async fn guests_exist_in_demo_mode_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();

@@ -145,10 +145,9 @@ impl Containers {
         self.0.iter()
     }
 
-    /// Those that follow this id; all of them without one.
-    pub(super) fn after(&self, id: Option<&ContainerId>) -> std::slice::Iter<'_, Arc<Kept>> {
-        let first = id.map_or(0, |id| self.place(id).map_or_else(|place| place, |place| place + 1));
-        self.0[first..].iter()
+    /// The place of the first that follows this id.
+    pub(super) fn place_after(&self, id: &ContainerId) -> usize {
+        self.place(id).map_or_else(|place| place, |place| place + 1)
     }
 
     pub(super) fn insert(&mut self, container: Arc<Kept>) {

@@ -43,8 +43,8 @@ pub struct ContainerPlace {
 pub struct Found {
     /// The host.
     pub host: Arc<Host>,
-    /// Its containers that fit, by id.
-    pub containers: Vec<Arc<Kept>>,
+    /// Where its containers that fit are among all of its.
+    places: Vec<usize>,
 }
 
 /// A page of what was found.
@@ -122,21 +122,22 @@ impl Search {
     pub async fn page(mut self, limit: usize) -> FoundPage {
         let (mut found, mut count) = (Vec::new(), 0);
         // One more tells whether there is another page.
-        while count <= limit
-            && let Some(some) = self.step(limit + 1 - count)
-        {
-            count += some.iter().map(|one| one.containers.len()).sum::<usize>();
+        while let Some(some) = self.step(limit + 1 - count) {
+            count += some.iter().map(|one| one.places.len()).sum::<usize>();
             found.extend(some);
+            if count > limit {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         if count <= limit {
             return FoundPage { found, next: None };
         }
         if let Some(last) = found.last_mut() {
-            last.containers.pop();
+            last.places.pop();
         }
-        found.retain(|one| !one.containers.is_empty());
-        let next = found.last().and_then(|one| one.containers.last().map(|last| place(&one.host, last)));
+        found.retain(|one| !one.places.is_empty());
+        let next = found.last().and_then(Found::end);
         FoundPage { found, next }
     }
 
@@ -164,13 +165,15 @@ impl Search {
                 continue;
             }
             let (filter, text) = (&self.filter, &mut self.text);
-            let rest = host.containers.after(after.as_ref().map(|place| &place.container));
-            let fitting = rest.filter(|one| filter.fits(&host, one, text)).take(room);
-            let containers: Vec<_> = fitting.cloned().collect();
-            room -= containers.len();
-            let end = containers.last().map(|last| place(&host, last));
-            if !containers.is_empty() {
-                found.push(Found { host, containers });
+            let first = after.map_or(0, |place| host.containers.place_after(&place.container));
+            let rest = host.containers.values().enumerate().skip(first);
+            let fitting = rest.filter(|(_, one)| filter.fits(&host, one, text)).take(room);
+            let places: Vec<_> = fitting.map(|(place, _)| place).collect();
+            room -= places.len();
+            let fitting = Found { host, places };
+            let end = fitting.end();
+            if end.is_some() {
+                found.push(fitting);
             }
             if room == 0 {
                 self.next = end.map_or(Next::Nowhere, Next::Within);
@@ -182,8 +185,17 @@ impl Search {
     }
 }
 
-fn place(host: &Host, container: &Kept) -> ContainerPlace {
-    ContainerPlace { instance: host.record.id.clone(), container: container.id.clone() }
+impl Found {
+    /// Its containers that fit, by id.
+    pub fn containers(&self) -> impl DoubleEndedIterator<Item = &Kept> {
+        let all = self.host.containers.values().as_slice();
+        self.places.iter().map(|place| &*all[*place])
+    }
+
+    fn end(&self) -> Option<ContainerPlace> {
+        let last = self.containers().next_back()?;
+        Some(ContainerPlace { instance: self.host.record.id.clone(), container: last.id.clone() })
+    }
 }
 
 impl fmt::Display for ContainerPlace {

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Member, Peer};
 use super::extract::Body;
+use super::json::Json;
 use super::problem::Problem;
 use super::session::origin;
 use super::users::{UserView, view};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use super::App;
 use super::access::{Member, Peer};
 use super::extract::{Body, Params, PathOf};
+use super::json::Json;
 use super::problem::Problem;
 use super::sessions::not_yours;
 use super::time::{Span, Time};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::{BoxError, Json};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::Params;
+use super::json::Json;
 use super::problem::Problem;
 use super::streams::Reading;
 use super::time::Time;

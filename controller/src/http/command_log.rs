@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -19,6 +18,7 @@ use super::App;
 use super::access::{Peer, Reader};
 use super::commands::command;
 use super::extract::{Params, PathOf};
+use super::json::Json;
 use super::live::json_event;
 use super::problem::Problem;
 use super::streams::{RECHECK, StreamPlace, Visit};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use roadstead_protocol::message::ids::{CommandId, InstanceId};
@@ -13,6 +12,7 @@ use super::App;
 use super::access::{Changer, Peer, Reader};
 use super::extract::{Params, PathOf};
 use super::instances::{host, seen};
+use super::json::Json;
 use super::problem::Problem;
 use super::refusals::unknown_command;
 use super::views::command::{CommandStateView, CommandView};

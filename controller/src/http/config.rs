@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::App;
 use super::access::{Administrator, Peer};
+use super::json::Json;
 use super::problem::Problem;
 use crate::enrolment::declared::Applied;
 use crate::reload::ReloadError;

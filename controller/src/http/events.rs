@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
@@ -12,6 +11,7 @@ use super::App;
 use super::access::Reader;
 use super::extract::Params;
 use super::instances::seen;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use super::views::event::EventView;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::{BoxError, Json};
 use futures_util::stream::{self, Stream};
 use roadstead_protocol::message::container::{ContainerHealth, ContainerState};
 use roadstead_protocol::message::ids::InstanceId;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::App;
 use super::access::{Peer, Reader};
 use super::extract::Params;
+use super::json::{Json, Text};
 use super::problem::Problem;
 use super::streams::Reading;
 use super::views::row::ContainerRow;
@@ -56,7 +57,8 @@ pub struct FindQuery {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct ContainersPage<'a> {
     /// The containers.
-    containers: Vec<ContainerRow<'a>>,
+    #[schema(value_type = Vec<ContainerRow<'static>>)]
+    containers: Rows<'a>,
     /// The cursor of the next page; none if this is the last.
     next: Option<String>,
 }
@@ -79,7 +81,7 @@ pub async fn find_containers(
     let filter = query.filter()?;
     let page = Search::new(app.services.fleet.clone(), filter, person.scope, after).page(limit).await;
     let next = page.next.map(|place| place.to_string());
-    Ok(Json(ContainersPage { containers: rows(&page.found).collect(), next }).into_response())
+    Ok(Json(ContainersPage { containers: Rows(&page.found), next }).into_response())
 }
 
 /// Every container of all instances as a stream, one JSON object a line: each as it is when its line is written.
@@ -103,19 +105,29 @@ fn lines(search: Search, reading: Reading) -> impl Stream<Item = Result<Vec<u8>,
     stream::try_unfold((search, reading), |(mut search, mut reading)| async move {
         reading.goes_on().await?;
         let Some(found) = search.step(PORTION) else { return Ok(None) };
-        let mut text = Vec::new();
-        for row in rows(&found) {
-            serde_json::to_writer(&mut text, &row)?;
-            text.push(b'\n');
+        let mut text = Text::default();
+        for row in Rows(&found).each() {
+            text.add(&row)?;
+            text.end_line();
         }
-        Ok(Some((text, (search, reading))))
+        Ok(Some((text.into_bytes(), (search, reading))))
     })
 }
 
-fn rows(found: &[Found]) -> impl Iterator<Item = ContainerRow<'_>> {
-    found
-        .iter()
-        .flat_map(|one| one.containers.iter().map(|container| ContainerRow::new(&one.host, container)))
+/// What was found as rows, each made as it is written.
+struct Rows<'a>(&'a [Found]);
+
+impl<'a> Rows<'a> {
+    fn each(&self) -> impl Iterator<Item = ContainerRow<'a>> {
+        let each = |one: &'a Found| one.containers().map(|container| ContainerRow::new(&one.host, container));
+        self.0.iter().flat_map(each)
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.each())
+    }
 }
 
 impl FindQuery {

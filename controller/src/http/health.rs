@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use roadstead_protocol::message::ids::InstanceId;
@@ -15,6 +14,7 @@ use super::App;
 use super::access::Reader;
 use super::extract::PathOf;
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use super::views::instance::{EngineView, HealthView, LinkView};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +13,7 @@ use super::App;
 use super::access::{Changer, Peer, Reader, outside};
 use super::extract::{Body, PathOf};
 use super::join::JoinView;
+use super::json::Json;
 use super::problem::Problem;
 use super::refusals::{token_refused, unknown_instance};
 use super::time::Span;

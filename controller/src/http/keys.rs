@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use roadstead_protocol::message::ids::InstanceId;
@@ -12,6 +11,7 @@ use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::PathOf;
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use crate::identities::{IdentitiesError, Ring};

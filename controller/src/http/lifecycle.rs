@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use roadstead_protocol::message::ids::{ContainerId, InstanceId};
 use roadstead_protocol::message::time::UnixMicros;
@@ -14,6 +13,7 @@ use super::access::Reader;
 use super::containers::find;
 use super::extract::{Params, PathOf};
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use super::views::lifecycle::{LivesView, SpansView};

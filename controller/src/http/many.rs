@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +17,7 @@ use super::audit::Asked;
 use super::containers::find;
 use super::extract::Body;
 use super::instances::{host, hosts};
+use super::json::Json;
 use super::orders::{describe, options, project};
 use super::problem::Problem;
 use super::time::Span;

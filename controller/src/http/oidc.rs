@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{self, Peer};
 use super::extract::Body;
+use super::json::Json;
 use super::problem::Problem;
 use super::refusals::sentence;
 use super::session::{SessionView, cookie, origin, remember, view};

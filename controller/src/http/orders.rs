@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -17,6 +16,7 @@ use super::access::{Changer, Peer};
 use super::containers::find;
 use super::extract::{Body, OptionalBody, PathOf};
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Span;
 use super::views::command::CommandView;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -15,6 +14,7 @@ use super::App;
 use super::access::{Changer, Peer, Reader};
 use super::extract::{Body, Params, PathOf};
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Span;
 use super::views::rollout::{RolloutPlanView, RolloutSummary, RolloutView};

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,6 +13,7 @@ use super::App;
 use super::access::{self, Peer, Reader, session_token};
 use super::extract::Body;
 use super::instances::host;
+use super::json::Json;
 use super::problem::Problem;
 use crate::accounts::{ADMIN, By, Credential, GUEST, Login, LoginError, NewSession, Origin, Person};
 use crate::audit::{AuditResult, Entry};

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Member, Peer};
 use super::extract::{Params, PathOf};
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use crate::accounts::{Role, SessionId, WebSessionRecord};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -15,6 +14,7 @@ use super::access::{Changer, Peer, outside};
 use super::extract::{OptionalBody, PathOf};
 use super::instances::host;
 use super::join::JoinView;
+use super::json::Json;
 use super::problem::Problem;
 use super::time::{Span, Time};
 use crate::accounts::Person;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::access::{Administrator, Peer};
 use super::extract::{Body, OptionalBody, PathOf};
+use super::json::Json;
 use super::problem::Problem;
 use super::time::Time;
 use crate::accounts::{NewUser, Person, Role, UserChange, UserRecord};

@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub async fn api_token(&self, secret_hash: [u8; 32]) -> Result<Option<ApiTokenOwner>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS}, u.role, u.tags FROM api_tokens t JOIN users u ON u.name = t.user
                  WHERE u.disabled = 0 AND t.secret_hash = ?1"

@@ -96,7 +96,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub async fn web_session(&self, token_hash: [u8; 32]) -> Result<Option<WebSessionRecord>, StoreError> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let mut statement = connection.prepare_cached(&format!("{SELECT} AND s.token_hash = ?1"))?;
             statement.query_row([token_hash], |row| Ok(web_session(row))).optional()?.transpose()
         })
