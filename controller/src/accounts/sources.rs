@@ -29,7 +29,7 @@ impl Sources {
         Self { networks: Buckets::new(network, KEYS), sites: Buckets::new(site, KEYS), all: None }
     }
 
-    /// What is worth a line of the audit log: [`LOGIN_RATE`] of each, and [`STRANGERS_RATE`] of all.
+    /// What is worth a line of the audit log: [`LOGIN_RATE`] of each, and a rate of its own of all.
     #[must_use]
     pub fn audited() -> Self {
         Self { all: Some(Buckets::new(STRANGERS_RATE, 1)), ..Self::new(LOGIN_RATE, LOGIN_RATE) }
