@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{self, Heartbeat, Incoming, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, Session, SessionEnd, open};
 use roadstead_protocol::masking;
 use roadstead_protocol::message::codec::{CHUNK, PART, encoded_size};
 use roadstead_protocol::message::container::Container;
@@ -18,6 +18,7 @@ use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, SnapshotPart};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
+use roadstead_protocol::queue::{self, Incoming};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ pub struct Parts<E: Engine> {
 /// The session's queue is closed: its end has a name already, which the pump returns.
 struct Closed;
 
-type Outgoing = session::Outgoing<ToController>;
+type Outgoing = queue::Outgoing<ToController>;
 
 /// Serves one session until it ends.
 pub async fn serve<E: Engine>(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_protocol::link::session::{Incoming, queue};
 use roadstead_protocol::message::container::{Container, ContainerHealth, ContainerState};
 use roadstead_protocol::message::hello::Hello;
 use roadstead_protocol::message::ids::{BootId, ContainerId, Epoch, EventSeq, InstanceId, SessionId};
@@ -11,6 +10,7 @@ use roadstead_protocol::message::snapshot::{Engine, EngineState};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::version;
+use roadstead_protocol::queue::{Incoming, queue};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

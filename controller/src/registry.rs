@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use roadstead_protocol::link::session::{NotQueued, Outgoing};
 use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
 use roadstead_protocol::message::time::UnixMicros;
 use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::queue::{NotQueued, Outgoing};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::Ceiling;

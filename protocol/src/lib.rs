@@ -9,3 +9,4 @@ pub mod join_token;
 pub mod link;
 pub mod masking;
 pub mod message;
+pub mod queue;

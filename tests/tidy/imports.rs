@@ -32,7 +32,7 @@ const AGENT: &[&[&str]] = &[
 
 /// The protocol's: what is said knows nothing of how it is carried.
 const PROTOCOL: &[&[&str]] =
-    &[&["message", "fuzz", "arguments"], &["masking"], &["join_token"], &["link"], &["lib"]];
+    &[&["message", "fuzz", "arguments", "queue"], &["masking"], &["join_token"], &["link"], &["lib"]];
 
 /// Outside crates (and our own link) that only some paths may name: `(text, where it may be, why)`.
 const CRATES: &[(&str, &[&str], &str)] = &[
@@ -64,7 +64,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio::",
-        &["protocol/src/link", "protocol/src/fuzz", "agent/", "controller/", "tests/"],
+        &["protocol/src/link", "protocol/src/queue", "protocol/src/fuzz", "agent/", "controller/", "tests/"],
         "messages are plain values",
     ),
     (

@@ -1,9 +1,9 @@
 //! The ledger over a real store, with agents that are channels.
 
-use roadstead_protocol::link::session::{Incoming, queue};
 use roadstead_protocol::message::command::{ContainerAction, Outcome, Standing, SyncWork, Work};
 use roadstead_protocol::message::ids::{BootId, InstanceId, SessionId};
 use roadstead_protocol::message::progress::{LogStream, Progress, ProgressLine};
+use roadstead_protocol::queue::{Incoming, queue};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

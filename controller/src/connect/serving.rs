@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use roadstead_protocol::link::Link;
 use roadstead_protocol::link::handshake::{answer, receive_hello};
-use roadstead_protocol::link::session::{Heartbeat, Incoming, LinkHealth, Session, SessionEnd, open};
+use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::event::{EventBatch, EventKind};
 use roadstead_protocol::message::hello::{Hello, Refusal, Reply, Welcome};
 use roadstead_protocol::message::ids::{Epoch, EventSeq, InstanceId, PeerKey, SessionId};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
 use roadstead_protocol::message::version;
+use roadstead_protocol::queue::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};

@@ -41,7 +41,7 @@ mod batch;
 mod told;
 
 /// In a storm, changes are gathered for so long before they are told.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// After a quiet time so many changes go at once, each by itself: a start or a stop is several, some milliseconds apart.
 const AT_ONCE: u32 = 8;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::ids::BootId;
 use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::queue::Incoming;
 
 use super::{MAX_WAITING, ProbeError, Probes};
 use crate::fixtures::{agent, container_id, engine};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::command::{Outcome, Work};
 use roadstead_protocol::message::container::ContainerState;
 use roadstead_protocol::message::ids::{BootId, CommandId, InstanceId};
 use roadstead_protocol::message::policy::Policy;
 use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::to_agent::ToAgent;
+use roadstead_protocol::queue::Incoming;
 use tempfile::TempDir;
 
 use super::*;

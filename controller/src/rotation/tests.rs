@@ -1,7 +1,7 @@
 //! Keys that are replaced because they are old: the controller's own, and those of whoever is connected.
 
-use roadstead_protocol::link::session::Incoming;
 use roadstead_protocol::message::ids::{BootId, PeerKey};
+use roadstead_protocol::queue::Incoming;
 use tempfile::TempDir;
 
 use super::*;

@@ -7,7 +7,6 @@
 
 mod farewell;
 mod pump;
-mod queue;
 mod timing;
 
 use serde::Serialize;
@@ -17,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Link;
 use crate::message::Directed;
-
-pub use queue::{Ended, Incoming, NotQueued, Outgoing, queue};
+use crate::queue::{Incoming, Outgoing, queue};
 
 /// Messages that wait to be sent. A sender that finds no room waits, or drops what it can do without.
 const OUTGOING: usize = 64;

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use roadstead_protocol::link::Link;
-use roadstead_protocol::link::session::{
-    Heartbeat, Incoming, LinkHealth, Outgoing, Session, SessionEnd, open,
-};
+use roadstead_protocol::link::session::{Heartbeat, LinkHealth, Session, SessionEnd, open};
 use roadstead_protocol::message::codec::{PART, encoded_size};
 use roadstead_protocol::message::event::EventKind;
 use roadstead_protocol::message::hello::Welcome;
@@ -14,6 +12,7 @@ use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
+use roadstead_protocol::queue::{Incoming, Outgoing};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::watch;

@@ -10,10 +10,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::SessionEnd;
 use super::pump::{Ending, Moved, Socket, drive};
-use super::{Incoming, SessionEnd};
 use crate::link::{Link, websocket};
 use crate::message::codec::{self, MAX_MESSAGE};
+use crate::queue::Incoming;
 
 /// How long it may take in all.
 const LIMIT: Duration = Duration::from_secs(2);

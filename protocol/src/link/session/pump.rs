@@ -18,12 +18,13 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::timing::{Timing, Verdict};
-use super::{Heartbeat, Incoming, LinkHealth, SessionEnd, farewell};
+use super::{Heartbeat, LinkHealth, SessionEnd, farewell};
 use crate::link::Link;
 use crate::link::carrier::Carrier;
 use crate::link::websocket;
 use crate::message::Directed;
 use crate::message::codec::{self, MAX_MESSAGE};
+use crate::queue::Incoming;
 
 pub(super) type Socket<S> = WebSocketStream<Carrier<S>>;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Both, both, line_of, probe, progress};
-use crate::link::session::{Incoming, Outgoing};
 use crate::message::codec::MAX_MESSAGE;
 use crate::message::to_agent::ToAgent;
 use crate::message::to_controller::ToController;
+use crate::queue::{Incoming, Outgoing};
 
 #[tokio::test(start_paused = true)]
 async fn messages_arrive_whole_and_in_order() {

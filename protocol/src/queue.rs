@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 /// Where messages are put. Dropping the last of its clones ends the queue.
 #[derive(Debug)]
-pub struct Outgoing<T>(pub(super) mpsc::Sender<Box<T>>);
+pub struct Outgoing<T>(pub(crate) mpsc::Sender<Box<T>>);
 
 /// Where they are taken. Dropping it ends the queue.
 #[derive(Debug)]
