@@ -20,7 +20,11 @@ use tokio::time::Instant;
 use super::figures::{CpuSample, percent};
 
 /// Largest file that is read, in bytes; the rest of a larger one is left out.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: usize = 64 * 1024;
+
+/// What there is room for at each read, in bytes. The kernel fills a page with whole lines, so less than half of one is the
+/// end, and need not be read for.
+const PAGE: usize = 4096;
 
 /// How far a search goes down, and how many folders it looks into. Containers are two to five steps down.
 const DEEPEST: usize = 8;
@@ -130,9 +134,10 @@ impl Groups {
         self.found.retain(|id, _| wanted.contains(id));
         self.before.retain(|id, _| wanted.contains(id));
         self.find(containers);
+        let host_network = network(&self.devices(1));
         let mut all = Vec::with_capacity(containers.len());
         for id in containers {
-            match self.read_one(id, host_memory) {
+            match self.read_one(id, host_memory, host_network) {
                 Some(figures) => all.push(figures),
                 None => drop(self.found.remove(id)),
             }
@@ -173,7 +178,12 @@ impl Groups {
         }
     }
 
-    fn read_one(&mut self, id: &ContainerId, host_memory: u64) -> Option<Figures> {
+    fn read_one(
+        &mut self,
+        id: &ContainerId,
+        host_memory: u64,
+        host_network: Option<Network>,
+    ) -> Option<Figures> {
         let place = self.found.get(id)?.clone();
         let at = i64::try_from(self.began.elapsed().as_micros()).ok()?;
         let (used_nanos, memory, limit, blocks, group) = match &self.layout {
@@ -200,7 +210,7 @@ impl Groups {
                 (used, bytes, limit, blocks.unwrap_or_default(), group)
             }
         };
-        let (network_rx_bytes, network_tx_bytes) = self.traffic(&group)?;
+        let (network_rx_bytes, network_tx_bytes) = self.traffic(&group, host_network)?;
         let cpu = CpuSample { at_micros: at, used_nanos };
         let earlier = self.before.insert(id.clone(), cpu);
         Some(Figures {
@@ -218,18 +228,20 @@ impl Groups {
 
     /// What a container received and sent; none if none of its processes is to be seen. The devices of one that has its
     /// host's network are not its own, so the engine counts nothing for it either.
-    fn traffic(&mut self, group: &Path) -> Option<(u64, u64)> {
+    fn traffic(&mut self, group: &Path, host_network: Option<Network>) -> Option<(u64, u64)> {
         let process =
             read_text(&group.join("cgroup.procs"), &mut self.buffer).and_then(usage::first_process)?;
-        let devices = |process: u32| self.processes.join(process.to_string()).join("net/dev");
-        let (own, host) = (devices(process), devices(1));
-        // The file of one and the same network is one and the same file.
-        let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-        let identity_of_own = identity(&own)?;
-        if identity(&host) == Some(identity_of_own) {
+        let devices = self.devices(process);
+        let own_network = network(&devices)?;
+        if host_network == Some(own_network) {
             return Some((0, 0));
         }
-        read_text(&own, &mut self.buffer).map(usage::traffic)
+        read_text(&devices, &mut self.buffer).map(usage::traffic)
+    }
+
+    /// The file that describes the network devices of a process.
+    fn devices(&self, process: u32) -> PathBuf {
+        self.processes.join(process.to_string()).join("net/dev")
     }
 }
 
@@ -282,11 +294,28 @@ fn read_memory(group: &Path, files: [&str; 3], buffer: &mut Vec<u8>) -> Option<(
     Some((usage::without_cache(used, read_text(&details, buffer)?), limit))
 }
 
+/// A network, by its file of devices: that of one and the same network is one and the same file.
+type Network = (u64, u64);
+
+fn network(devices: &Path) -> Option<Network> {
+    fs::metadata(devices).ok().map(|file| (file.dev(), file.ino()))
+}
+
 fn read_text<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
-    buffer.clear();
-    File::open(path).ok()?.take(MAX_FILE).read_to_end(buffer).ok()?;
+    let mut file = File::open(path).ok()?;
+    let mut length = 0;
+    loop {
+        if buffer.len() < length + PAGE {
+            buffer.resize(length + PAGE, 0);
+        }
+        let read = file.read(&mut buffer[length..]).ok()?;
+        length += read;
+        if read < PAGE / 2 || length >= MAX_FILE {
+            break;
+        }
+    }
     // A file that was cut in the middle of its last character is none of these.
-    std::str::from_utf8(buffer).ok()
+    std::str::from_utf8(&buffer[..length.min(MAX_FILE)]).ok()
 }
 
 #[cfg(test)]

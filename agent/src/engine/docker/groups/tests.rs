@@ -153,3 +153,15 @@ async fn a_search_has_an_end() {
     }
     assert!(search(&host.folder.path().join("cgroup/cpuacct")).len() <= 1);
 }
+
+#[test]
+fn long_files_are_read_to_their_end_and_longer_ones_to_a_limit() {
+    let host = Host::new();
+    let mut buffer = Vec::new();
+    for length in [0, 1, PAGE / 2, PAGE, 2 * PAGE + 1, 5 * PAGE, MAX_FILE + 1, 0, 7] {
+        let text = "x".repeat(length);
+        host.write("file", &text);
+        let read = read_text(&host.folder.path().join("file"), &mut buffer).unwrap();
+        assert_eq!(read.len(), length.min(MAX_FILE));
+    }
+}
