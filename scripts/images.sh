@@ -33,6 +33,7 @@ have_musl() {
     local installed
     installed=$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-musl/lib
     [ -d "$installed" ] || { have rustup && timeout 120 rustup --quiet target add x86_64-unknown-linux-musl; } || return 1
+    have musl-gcc || have apt-get || return 1
     install_missing musl-gcc:musl-tools
 }
 

@@ -17,7 +17,7 @@ fn repository(path: &str) -> PathBuf {
 async fn build(engine: &Dockerd) {
     for program in ["agent", "controller"] {
         let binary = repository(&format!("docker/out/{program}/roadstead-{program}"));
-        assert!(binary.is_file(), "no static binaries: run `PROFILE=dev scripts/images.sh --no-images`");
+        assert!(binary.is_file(), "no static binaries: run `scripts/images.sh --no-images`");
         let file = repository(&format!("docker/Dockerfile.{program}"));
         let tag = format!("roadstead-{program}:latest");
         let folder = repository("docker");
