@@ -5,9 +5,10 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-# In bytes: what is aimed at, and what it may not grow beyond without somebody looking at what it brought along.
+# In bytes: what is aimed at, and what it may not grow beyond without somebody looking at what it brought along; a little
+# more, since another compiler makes other code.
 declare -A goal=([agent]=5000000 [agent-image]=5500000 [controller]=16000000 [controller-image]=17000000)
-declare -A most=([agent]=${MOST_AGENT:-5000000} [agent-image]=${MOST_AGENT:-5500000} [controller]=16000000 [controller-image]=17000000)
+declare -A most=([agent]=${MOST_AGENT:-5200000} [agent-image]=${MOST_AGENT:-5500000} [controller]=16500000 [controller-image]=17000000)
 
 size_of() {
     case $1 in
