@@ -18,7 +18,7 @@ use roadstead_protocol::message::policy::Verb;
 use roadstead_protocol::message::snapshot::{Change, Engine as EnginePicture, SnapshotPart};
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
-use roadstead_protocol::queue::{self, Incoming};
+use roadstead_protocol::queue::{self, Ended, Incoming};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,9 +46,6 @@ pub struct Parts<E: Engine> {
     /// The picture of the host.
     pub picture: PictureHandle,
 }
-
-/// The session's queue is closed: its end has a name already, which the pump returns.
-struct Closed;
 
 type Outgoing = queue::Outgoing<ToController>;
 
@@ -83,23 +80,19 @@ pub async fn serve<E: Engine>(
     }
 }
 
-async fn send(outgoing: &Outgoing, message: ToController) -> Result<(), Closed> {
-    outgoing.send(message).await.map_err(|_| Closed)
-}
-
 /// The whole picture, then its changes; the whole again after falling behind.
-async fn tell_picture<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+async fn tell_picture<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Ended> {
     loop {
         let (engine, containers, mut changes) = parts.picture.subscribe();
         for mut part in snapshot_parts(&engine, containers) {
             part.containers.iter_mut().for_each(|container| shown(parts, container));
-            send(outgoing, ToController::Snapshot(part)).await?;
+            outgoing.send(ToController::Snapshot(part)).await?;
         }
         while let Some(mut change) = changes.next().await {
             if let Change::Upsert { container } = &mut change {
                 shown(parts, container);
             }
-            send(outgoing, ToController::Change { change }).await?;
+            outgoing.send(ToController::Change { change }).await?;
         }
     }
 }
@@ -134,7 +127,7 @@ async fn tell_events<E: Engine>(
     parts: &Parts<E>,
     mut told: EventSeq,
     outgoing: &Outgoing,
-) -> Result<(), Closed> {
+) -> Result<(), Ended> {
     loop {
         let batch = parts.outbox.next_told(told, CHUNK).await;
         for event in &batch.events {
@@ -145,41 +138,41 @@ async fn tell_events<E: Engine>(
         if let Some(last) = batch.events.last() {
             told = last.seq;
         }
-        send(outgoing, ToController::Events(batch)).await?;
+        outgoing.send(ToController::Events(batch)).await?;
     }
 }
 
-async fn tell_progress<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+async fn tell_progress<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Ended> {
     loop {
         let lines = parts.executor.next_lines().await;
-        send(outgoing, ToController::Progress { lines }).await?;
+        outgoing.send(ToController::Progress { lines }).await?;
     }
 }
 
 /// All of them while somebody looks, otherwise only what is news.
-async fn tell_figures<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+async fn tell_figures<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Ended> {
     let mut sampled = parts.sampler.subscribe();
     let mut told = Told::default();
     while sampled.changed().await.is_ok() {
         let samples = Arc::clone(&sampled.borrow_and_update());
         let news = told.worth(&samples, parts.sampler.is_watched());
         for some in news.chunks(FIGURES_PER_MESSAGE) {
-            send(outgoing, ToController::Figures { samples: some.to_vec() }).await?;
+            outgoing.send(ToController::Figures { samples: some.to_vec() }).await?;
         }
     }
-    Err(Closed)
+    Err(Ended)
 }
 
 /// One sample takes less than 300 bytes: this stays below [`CHUNK`].
 const FIGURES_PER_MESSAGE: usize = 50;
 
-async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Closed> {
+async fn tell_policy<E: Engine>(parts: &Parts<E>, outgoing: &Outgoing) -> Result<(), Ended> {
     let mut policies = parts.policy.subscribe();
     while policies.changed().await.is_ok() {
         let policy = policies.borrow_and_update().policy.clone();
-        send(outgoing, ToController::Policy { policy }).await?;
+        outgoing.send(ToController::Policy { policy }).await?;
     }
-    Err(Closed)
+    Err(Ended)
 }
 
 /// Does what the controller asks. Questions to the engine may take long: they run beside the rest.
@@ -188,16 +181,16 @@ async fn obey<E: Engine>(
     (keys, shown, peer): (&Keys, Option<PeerKey>, PeerKey),
     mut incoming: Incoming<ToAgent>,
     outgoing: &Outgoing,
-) -> Result<(), Closed> {
+) -> Result<(), Ended> {
     let mut questions = FuturesUnordered::new();
     if let Some(key) = shown.and_then(|shown| keys.unfiled(shown)) {
-        send(outgoing, ToController::NextKey { key }).await?;
+        outgoing.send(ToController::NextKey { key }).await?;
     }
     loop {
         let message = tokio::select! {
-            message = incoming.recv() => message.ok_or(Closed)?,
+            message = incoming.recv() => message.ok_or(Ended)?,
             Some(answer) = questions.next(), if !questions.is_empty() => {
-                send(outgoing, answer).await?;
+                outgoing.send(answer).await?;
                 continue;
             }
         };
@@ -207,13 +200,13 @@ async fn obey<E: Engine>(
                 let standing = parts.executor.order(*order);
                 parts.executor.recorded(command).await;
                 tracing::debug!(%command, ?standing, "the controller orders a command");
-                send(outgoing, ToController::Standing { command, standing }).await?;
+                outgoing.send(ToController::Standing { command, standing }).await?;
             }
             ToAgent::Cancel { command } => parts.executor.cancel(command),
             ToAgent::Enquire { command, next_line } => {
                 let standing = parts.executor.enquire(command, next_line);
                 tracing::debug!(%command, next_line, ?standing, "the controller enquires about a command");
-                send(outgoing, ToController::Standing { command, standing }).await?;
+                outgoing.send(ToController::Standing { command, standing }).await?;
             }
             ToAgent::Acknowledge { epoch, up_to } if epoch == parts.outbox.epoch() => {
                 tracing::debug!(?up_to, "the controller has stored events");
@@ -231,7 +224,7 @@ async fn obey<E: Engine>(
                 tracing::debug!("too many questions at once; left one unanswered");
             }
             ToAgent::RotateKey => match shown.map(|shown| keys.replace(shown)) {
-                Some(Ok(Some(key))) => send(outgoing, ToController::NextKey { key }).await?,
+                Some(Ok(Some(key))) => outgoing.send(ToController::NextKey { key }).await?,
                 Some(Err(error)) => tracing::error!(%error, "cannot make a new key; the present one stays"),
                 Some(Ok(None)) | None => {}
             },
@@ -245,7 +238,7 @@ async fn obey<E: Engine>(
                 Err(error) => tracing::error!(%error, "cannot take up the new key; the present one stays"),
             },
             ToAgent::ControllerKeys { keys: told } => match keys.learn(shown.map(|_| peer), &told) {
-                Ok(true) => send(outgoing, ToController::ControllerKnown { keys: told }).await?,
+                Ok(true) => outgoing.send(ToController::ControllerKnown { keys: told }).await?,
                 Ok(false) => {
                     tracing::warn!("the controller names keys without the one it has shown; not written down")
                 }

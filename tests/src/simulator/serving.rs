@@ -12,7 +12,7 @@ use roadstead_protocol::message::inspection::Inspection;
 use roadstead_protocol::message::snapshot::SnapshotPart;
 use roadstead_protocol::message::to_agent::ToAgent;
 use roadstead_protocol::message::to_controller::ToController;
-use roadstead_protocol::queue::{Incoming, Outgoing};
+use roadstead_protocol::queue::{Ended, Incoming, Outgoing};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::watch;
@@ -27,9 +27,6 @@ use super::work::Said;
 
 /// Between figures while somebody looks.
 const WATCHED: Duration = Duration::from_secs(10);
-
-/// The session's queue is closed: the pump knows why.
-struct Closed;
 
 /// How the work of a session ended before the session itself.
 enum Stopped {
@@ -180,7 +177,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn obey(&mut self, message: ToAgent) -> Result<(), Closed> {
+    async fn obey(&mut self, message: ToAgent) -> Result<(), Ended> {
         let commands = &mut self.agent.commands;
         match message {
             ToAgent::Order(order) => {
@@ -226,7 +223,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn happened(&mut self, happenings: Happenings) -> Result<(), Closed> {
+    async fn happened(&mut self, happenings: Happenings) -> Result<(), Ended> {
         for what in happenings.events {
             self.record(what);
         }
@@ -236,7 +233,7 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    async fn said(&mut self, said: Said) -> Result<(), Closed> {
+    async fn said(&mut self, said: Said) -> Result<(), Ended> {
         self.send(ToController::Progress { lines: vec![said.line] }).await?;
         if let Some((command, outcome)) = said.outcome {
             self.agent.common.tally.outcomes.add(1);
@@ -250,21 +247,21 @@ impl<'a> Live<'a> {
         self.agent.outbox.append(what);
     }
 
-    async fn tell_picture(&self) -> Result<(), Closed> {
+    async fn tell_picture(&self) -> Result<(), Ended> {
         for part in snapshot_parts(&self.agent.host) {
             self.send(ToController::Snapshot(part)).await?;
         }
         Ok(())
     }
 
-    async fn tell_events(&mut self) -> Result<(), Closed> {
+    async fn tell_events(&mut self) -> Result<(), Ended> {
         while let Some(batch) = self.agent.outbox.next_batch() {
             self.send(ToController::Events(batch)).await?;
         }
         Ok(())
     }
 
-    async fn tell_figures(&mut self) -> Result<(), Closed> {
+    async fn tell_figures(&mut self) -> Result<(), Ended> {
         let (now, every) = (Instant::now(), Duration::from_secs_f64(self.agent.common.script.figures_every));
         let every = if every.is_zero() { WATCHED } else { every };
         let goes_on = self.agent.common.script.figures_every > 0.0 || now < self.watched_until;
@@ -273,8 +270,8 @@ impl<'a> Live<'a> {
         if samples.is_empty() { Ok(()) } else { self.send(ToController::Figures { samples }).await }
     }
 
-    async fn send(&self, message: ToController) -> Result<(), Closed> {
-        self.outgoing.send(message).await.map_err(|_| Closed)
+    async fn send(&self, message: ToController) -> Result<(), Ended> {
+        self.outgoing.send(message).await
     }
 }
 

@@ -200,8 +200,9 @@ where
             }
             // The socket has queued the answer; it has to be written even if nothing more is read.
             Some(Ok(Message::Ping(_))) => {
-                self.timing.pinged(Instant::now());
-                self.timing.writing(Instant::now());
+                let now = Instant::now();
+                self.timing.pinged(now);
+                self.timing.writing(now);
                 self.heartbeat()
             }
             Some(Ok(Message::Pong(_))) => self.heartbeat(),
